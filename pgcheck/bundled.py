@@ -1,0 +1,76 @@
+"""Where model files are: a path, standard input, or the name of a bundled model."""
+
+import difflib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from pgcheck.errors import UsageError
+
+MAX_BYTES = 64 * 2**20
+
+
+def directory() -> Path:
+    """Returns the folder of the bundled models: in the package, or beside it in a source tree."""
+    package = Path(__file__).resolve().parent
+    if (package / "mdps").is_dir() or not (package.parent / "pyproject.toml").is_file():
+        return package / "mdps"
+    return package.parent / "mdps"
+
+
+def names() -> list[str]:
+    """Returns the names of the bundled models, the default one first."""
+    found = sorted(path.stem for path in directory().glob("*.yaml"))
+    return sorted(found, key=lambda name: name != "two_state")
+
+
+def read(source: str) -> tuple[str, bytes]:
+    """Returns what to call the source in messages, and its content.
+
+    Args:
+      source: a path, `-` for standard input, or a bundled name. A word without a slash and without a
+        `.yaml`, `.yml` or `.json` ending is looked for among the bundled models first.
+
+    Raises:
+      UsageError: there is no such model, or it cannot be read, or is over 64 MB.
+    """
+    if source == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input is closed; expected a model on it, because MODEL is -")
+        return "<stdin>", _limited(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>")
+    looks_like_path = os.sep in source or "/" in source or source.endswith((".yaml", ".yml", ".json"))
+    if not looks_like_path and source.replace("-", "_") in names():
+        path = directory() / f"{source.replace('-', '_')}.yaml"
+        return f"mdps/{path.name}", path.read_bytes()
+    try:
+        if "\0" in source:
+            raise FileNotFoundError
+        mode = os.stat(source)
+    except FileNotFoundError:
+        raise UsageError(_unknown(source)) from None
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}") from None
+    if not stat.S_ISREG(mode.st_mode):
+        kind = "a directory" if stat.S_ISDIR(mode.st_mode) else "not a regular file"
+        raise UsageError(f"{source}: {kind}; expected a model file, or - to read standard input")
+    if mode.st_size > MAX_BYTES:
+        raise UsageError(f"{source}: {mode.st_size:,} bytes; a model file has at most {MAX_BYTES:,}")
+    try:
+        with open(source, "rb") as file:
+            return source, _limited(file.read(MAX_BYTES + 1), source)
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}") from None
+
+
+def _limited(data: bytes, source: str) -> bytes:
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{source}: more than {MAX_BYTES:,} bytes; a model file has at most that many")
+    return data
+
+
+def _unknown(source: str) -> str:
+    stem = Path(source).stem.replace("-", "_") if source.strip("./") else source
+    near = difflib.get_close_matches(stem, names(), 1, 0.5)
+    meant = f"; did you mean the bundled model {near[0]}?" if near else f"; bundled models: {', '.join(names())}"
+    return f"{source}: no such file or bundled model{meant}"

@@ -1,0 +1,392 @@
+"""The command line. The only door to typer; the only place of seeds and exit statuses.
+
+What is slow to import (numpy, rich, yaml) is imported by the commands that use it.
+"""
+
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from enum import StrEnum
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from pgcheck import __version__
+from pgcheck.errors import ModelError, PgcheckError, ReaderGoneError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pgcheck import exact as exact_module
+    from pgcheck.mdp import MDP
+    from pgcheck.policy import Policy
+    from pgcheck.report import Printer
+
+BUG, INTERRUPTED, TERMINATED = 70, 130, 143
+LIKELY = "10"  # how many trajectories --trajectories shows unless told
+
+app = typer.Typer(
+    help="Check policy gradients: exact, sampled, and how far apart they are.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="MODEL is a path, - for standard input, or a bundled name (see: pgcheck models). "
+    "--debug, anywhere, shows the traceback of a bug in pgcheck.",
+)
+
+
+class Format(StrEnum):
+    """The forms of every result."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Method(StrEnum):
+    """The ways to the exact gradient."""
+
+    enumeration = "enumeration"
+    backward_induction = "backward-induction"
+
+
+Model = Annotated[str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")]
+Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps, in place of the file's.")]
+Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount 0..1, in place of the file's.")]
+Form = Annotated[Format, typer.Option("--format", help="Form of the result.")]
+Into = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and progress on standard error.")]
+Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
+Likely = Annotated[
+    str | None,
+    typer.Option("--trajectories", metavar="[K]", help=f"Show the K ({LIKELY}) most likely trajectories."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"pgcheck {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def exact(
+    model: Model = "two_state",
+    method: Annotated[Method | None, typer.Option(help="Default: enumeration where it fits.")] = None,
+    max_trajectories: Annotated[str, typer.Option(metavar="N", help="Enumerate at most this many.")] = "1e8",
+    trajectories: Likely = None,
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The exact gradient, by enumerating every trajectory and by backward induction."""
+    from pgcheck import arguments, views
+    from pgcheck.exact import exact_gradient
+    from pgcheck.output import note
+    from pgcheck.report import progress_bar
+    from pgcheck.trajectories import most_likely
+
+    limit = arguments.count(max_trajectories, "--max-trajectories", 10**18)
+    k = _likely(trajectories)
+    with _printer(output, form) as printer:
+        mdp, policy = _load(model, horizon, gamma)
+        with progress_bar("enumerating", quiet=quiet) as bar:
+            result = exact_gradient(mdp, policy, method=_method(method), max_trajectories=limit, progress=bar)
+        if method is None and result.method != "enumeration" and not quiet:
+            count = "too many" if result.trajectories is None else views.about(result.trajectories)
+            note(f"note: {count}, over {limit:,}: by backward induction instead of enumeration")
+        printer.view(views.exact_view(mdp, policy, result, most_likely(mdp, policy, k) if k else []))
+
+
+@app.command()
+def sample(
+    model: Model = "two_state",
+    n: Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")] = "1000",
+    seed: Seed = "0",
+    trajectories: Likely = None,
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
+    from pgcheck import arguments, views
+    from pgcheck.exact import exact_gradient
+    from pgcheck.readings import two_readings
+    from pgcheck.report import progress_bar
+    from pgcheck.sampling import MAX_N, sample_gradient, streams
+    from pgcheck.trajectories import most_likely
+
+    count = arguments.count(n, "--n", MAX_N)
+    number, rng = _seed(seed)
+    k = _likely(trajectories)
+    stream = streams(rng)(count, 0)  # the stream of the same row of `converge`
+    with _printer(output, form) as printer:
+        mdp, policy = _load(model, horizon, gamma)
+        truth = exact_gradient(mdp, policy, method="backward-induction")
+        with progress_bar("sampling", quiet=quiet) as bar:
+            if k is None:
+                likely, readings = [], None
+                estimate = sample_gradient(mdp, policy, count, stream, progress=bar)
+            else:
+                likely = most_likely(mdp, policy, k)
+                readings = two_readings(mdp, policy, count, stream, likely, progress=bar)
+                estimate = readings.sampled
+        printer.view(views.sample_view(mdp, truth, estimate, number, likely, readings))
+
+
+@app.command()
+def converge(
+    model: Model = "two_state",
+    n: Annotated[
+        str, typer.Option("--n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
+    ] = "10..1e6",
+    replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
+    seed: Seed = "0",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The error of the estimate against the number of rollouts N."""
+    from pgcheck import arguments, views
+    from pgcheck.convergence import error_rows, fit_slope
+    from pgcheck.exact import exact_gradient
+    from pgcheck.report import Grid, progress_bar
+    from pgcheck.sampling import MAX_N
+
+    numbers = arguments.counts(n, "--n", MAX_N)
+    repeats = arguments.count(replicates, "--replicates", 10**6)
+    number, rng = _seed(seed)
+    with _printer(output, form) as printer:
+        mdp, policy = _load(model, horizon, gamma)
+        truth = exact_gradient(mdp, policy, method="backward-induction")
+        columns = views.converge_columns(numbers[-1])
+        rows = []
+        if form == Format.table:
+            printer.text(f"{views.headline(mdp, truth.trajectories)}; seed {number}\n")
+            printer.grid(Grid(columns, []))
+        with progress_bar("N", quiet=quiet) as bar:
+            for row in error_rows(mdp, policy, truth, numbers, repeats, rng, progress=bar):
+                bar.stop()
+                rows.append(row)
+                if form == Format.table:
+                    cells = views.converge_cells(row, rows[0], numbers[-1])
+                    printer.grid(Grid(columns, [cells]), header=False)
+                elif form != Format.json:
+                    printer.row(views.row_record(row))
+        fit = fit_slope(rows)
+        if form == Format.table:
+            printer.text(views.converge_sentence(rows, fit))
+        elif form == Format.json:
+            printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats))
+
+
+@app.command()
+def trajectories(
+    model: Model = "two_state",
+    n: Annotated[str | None, typer.Option("--n", metavar="N", help="Draw N rollouts instead of listing all.")] = None,
+    seed: Seed = "0",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Annotated[Format, typer.Option("--format", help="Form of the result.")] = Format.jsonl,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """Every trajectory with its probability, or those of N rollouts with their counts, one a line."""
+    from pgcheck import arguments, views
+    from pgcheck.sampling import MAX_N, streams
+    from pgcheck.trajectories import enumerate_trajectories, sample_trajectories
+
+    count = None if n is None else arguments.count(n, "--n", MAX_N)
+    number, rng = _seed(seed)
+    with _printer(output, form) as printer:
+        mdp, policy = _load(model, horizon, gamma)
+        if count is None:
+            rows = views.trajectory_rows("probability", enumerate_trajectories(mdp, policy))
+        else:
+            rows = views.trajectory_rows("count", sample_trajectories(mdp, policy, count, streams(rng)(count, 0)))
+        head = {**views.model_record(mdp), **({} if count is None else {"n": count, "seed": number})}
+        printer.stream(head, "trajectories", rows, *views.trajectory_table(mdp))
+
+
+@app.command()
+def models(
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The bundled models."""
+    from pgcheck import bundled, modelfile, views
+
+    with _printer(output, form) as printer:
+        found = []
+        for name in bundled.names():
+            text = bundled.read(name)[1].decode()
+            found.append((name, text.partition("\n")[0].lstrip("# "), modelfile.load(name)[0]))
+        printer.view(views.models_view(found))
+
+
+@app.command()
+def show(
+    model: Model = "two_state",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The model as understood: sizes, start, policy, and how many trajectories it has."""
+    from pgcheck import views
+    from pgcheck.counting import counts_shown
+
+    with _printer(output, form) as printer:
+        mdp, policy = _load(model, horizon, gamma)
+        counts, cut = counts_shown(mdp)
+        printer.view(views.show_view(mdp, policy, counts, cut))
+
+
+def main() -> None:
+    """Runs the command line and exits with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line and returns its exit status; never raises."""
+    from pgcheck.output import silence_stdout
+
+    debug = "--debug" in arguments
+    status = BUG
+    try:
+        sys.set_int_max_str_digits(0)  # numbers of trajectories are printed however long they are
+        for which in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(which) is not signal.SIG_IGN:
+                signal.signal(which, _interrupt)
+        status = _invoke([word for word in arguments if word != "--debug"])
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what help and --version print
+        return status
+    except _Interrupted as interruption:
+        _say("pgcheck: interrupted")
+        status = interruption.status
+    except ReaderGoneError as error:
+        status = error.exit_status
+    except PgcheckError as error:
+        _say(str(error) if isinstance(error, ModelError) else f"error: {error}")
+        status = error.exit_status
+    except BrokenPipeError:
+        status = ReaderGoneError.exit_status
+    except OSError as error:
+        _say(f"error: standard output: cannot be written: {error.strerror}")
+        status = 74
+    except MemoryError:
+        _say("error: out of memory; lower the horizon, or use a smaller model")
+        status = 2
+    except Exception:
+        _say(traceback.format_exc() if debug else "error: a bug in pgcheck; please report it with --debug's output")
+    silence_stdout()
+    return status
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Hands the words to Typer; its complaints about them go to standard error."""
+    try:
+        outcome = app(_with_default_k(arguments), prog_name="pgcheck", standalone_mode=False)
+    except Exception as error:
+        # Typer's own errors, told by their shape: which package they come from depends on its version.
+        if not (hasattr(error, "exit_code") and hasattr(error, "show")):
+            raise
+        if sys.stderr is not None:
+            error.show(file=sys.stderr)
+        return int(error.exit_code)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _with_default_k(arguments: list[str]) -> list[str]:
+    """`--trajectories` without a number gets one; Typer has no options whose value may be left out."""
+    words: list[str] = []
+    for at, word in enumerate(arguments):
+        words.append(word)
+        if word == "--trajectories" and "--" not in arguments[:at]:
+            following = arguments[at + 1 : at + 2]
+            if not following or not following[0][:1].isdigit():
+                words.append(LIKELY)
+    return words
+
+
+class _Interrupted(BaseException):
+    """SIGINT or SIGTERM came."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    raise _Interrupted(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+
+
+def _say(text: str) -> None:
+    from pgcheck.output import note
+
+    note(text)
+
+
+@contextlib.contextmanager
+def _printer(path: str | None, form: Format) -> "Iterator[Printer]":
+    """A printer on standard output or a file; the file is kept only if all went well."""
+    from pgcheck.output import Output
+    from pgcheck.report import Printer
+
+    output = Output(path)
+    try:
+        yield Printer(output, form.value)
+        output.close()
+    finally:
+        output.discard()
+
+
+def _load(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, Policy]":
+    from pgcheck import arguments, modelfile
+
+    return modelfile.load(
+        source,
+        horizon=None if horizon is None else arguments.count(horizon, "--horizon", modelfile.MAX_HORIZON),
+        gamma=None if gamma is None else arguments.number(gamma, "--gamma", 0, 1),
+    )
+
+
+def _method(choice: Method | None) -> "exact_module.Method | None":
+    match choice:
+        case Method.enumeration:
+            return "enumeration"
+        case Method.backward_induction:
+            return "backward-induction"
+    return None
+
+
+def _seed(text: str) -> "tuple[int, np.random.Generator]":
+    import numpy as np
+
+    from pgcheck import arguments
+
+    seed = arguments.count(text, "--seed", arguments.MAX_SEED, lo=0)
+    return seed, np.random.default_rng(seed)
+
+
+def _likely(text: str | None) -> int | None:
+    from pgcheck import arguments
+
+    return None if text is None else arguments.count(text, "--trajectories", 100_000)

@@ -1,0 +1,157 @@
+"""A finite Markov decision process: names, and its outcomes as sparse arrays."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgcheck.errors import ModelError, TooLargeError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+PROBABILITY_SLACK = 1e-9  # how far a row of probabilities may miss 1 before it is refused
+MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits in 160 MB
+
+
+@dataclass(frozen=True, eq=False)
+class MDP:
+    """A finite MDP with a horizon; a trajectory is s_0, a_0, r_0, s_1, ….
+
+    A trajectory starts in s_0 ~ `start` and ends after an outcome with `done`, on entering a terminal
+    state, or after `horizon` steps. Its return is R = Σ_t γ^t r_t.
+
+    Outcomes of one (state, action) that agree in next state, reward and done become one, outcomes of
+    probability 0 go, and what is left is sorted and normalised, so that two files that say the same
+    in different words give equal arrays.
+
+    Attributes:
+      name: what reports call the model.
+      states, actions: the names, S and A of them.
+      horizon: the greatest number of steps, at least 1.
+      gamma: the discount, 0 to 1.
+      start: probability of s_0 `[S]`.
+      terminal: states on whose entry an episode ends `[S]`.
+      observations: the names that the policy sees, in order of first appearance.
+      observation: index into `observations` for each state `[S]`.
+      state, action, next_state: the outcomes' ends `[K]`, sorted by state, then action.
+      prob: P(outcome | state, action) `[K]`, positive.
+      reward: in units of the return `[K]`.
+      done: whether the outcome ends the episode `[K]`.
+
+    Raises:
+      ModelError: the arrays do not describe an MDP.
+      TooLargeError: more than 20 million (state, action) pairs.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    actions: tuple[str, ...]
+    horizon: int
+    gamma: float
+    start: Floats
+    terminal: Bools
+    observations: tuple[str, ...]
+    observation: Ints
+    state: Ints
+    action: Ints
+    next_state: Ints
+    prob: Floats
+    reward: Floats
+    done: Bools
+
+    def __post_init__(self) -> None:
+        if self.num_states * self.num_actions > MAX_PAIRS:
+            raise TooLargeError(
+                f"{self.num_states:,} states x {self.num_actions:,} actions; the limit is {MAX_PAIRS:,} pairs."
+            )
+        self._check()
+        for name, value in self._canonical().items():
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
+    @property
+    def num_states(self) -> int:
+        return len(self.states)
+
+    @property
+    def num_actions(self) -> int:
+        return len(self.actions)
+
+    @cached_property
+    def available(self) -> Bools:
+        """Whether a state offers an action `[S, A]`."""
+        available = np.zeros((self.num_states, self.num_actions), dtype=np.bool_)
+        available[self.state, self.action] = True
+        return available
+
+    @cached_property
+    def ends(self) -> Bools:
+        """Whether an outcome ends the episode, by `done` or by entering a terminal state `[K]`."""
+        return self.done | self.terminal[self.next_state]
+
+    @cached_property
+    def offset(self) -> Ints:
+        """Where each state's outcomes begin; state s owns `offset[s]:offset[s + 1]` `[S + 1]`."""
+        return np.searchsorted(self.state, np.arange(self.num_states + 1)).astype(np.int64)
+
+    def _check(self) -> None:
+        def expect(holds: object, problem: str) -> None:
+            if not holds:
+                raise ModelError(f"{self.name}: {problem}")
+
+        s, a = self.num_states, self.num_actions
+        expect(s >= 1 and a >= 1, "at least one state and one action are needed")
+        expect(self.horizon >= 1, f"horizon {self.horizon} is not at least 1")
+        expect(0 <= self.gamma <= 1, f"gamma {self.gamma} is not between 0 and 1")
+        expect(
+            self.start.shape == self.terminal.shape == self.observation.shape == (s,),
+            "start, terminal and observation need one entry a state",
+        )
+        shape = self.state.shape
+        columns = (self.action, self.next_state, self.prob, self.reward, self.done)
+        expect(all(c.shape == shape for c in columns), "the outcome arrays differ in length")
+        for what, index, size in (
+            ("state", self.state, s),
+            ("action", self.action, a),
+            ("next_state", self.next_state, s),
+            ("observation", self.observation, len(self.observations)),
+        ):
+            expect(np.all((index >= 0) & (index < size)), f"{what} holds an index outside 0..{size - 1}")
+        expect(np.all(np.isfinite(self.reward)), "a reward is not finite")
+        expect(np.all(self.prob >= 0) and np.all(self.start >= 0), "a probability is negative")
+        expect(abs(self.start.sum() - 1) <= PROBABILITY_SLACK, "start does not sum to 1")
+        expect(not np.any(self.terminal[self.state]), "a terminal state has outcomes")
+        acting = np.zeros(s, dtype=np.bool_)
+        acting[self.state] = True
+        expect(np.all(acting | self.terminal), "a state that is not terminal has no action")
+
+    def _canonical(self) -> dict[str, NDArray[np.generic]]:
+        """The arrays sorted, merged and normalised."""
+        kept = np.flatnonzero(self.prob > 0)
+        order = kept[
+            np.lexsort([c[kept] for c in (self.done, self.reward, self.next_state, self.action, self.state)])
+        ]
+        state, action, next_state = self.state[order], self.action[order], self.next_state[order]
+        prob, reward, done = self.prob[order], self.reward[order] + 0.0, self.done[order]  # -0.0 is 0.0
+        if len(prob):
+            columns = (state, action, next_state, reward, done)
+            first = np.flatnonzero(np.r_[True, np.any([c[1:] != c[:-1] for c in columns], axis=0)])
+            prob = np.add.reduceat(prob, first)
+            state, action, next_state = state[first], action[first], next_state[first]
+            reward, done = reward[first], done[first]
+            row = np.flatnonzero(np.r_[True, (state[1:] != state[:-1]) | (action[1:] != action[:-1])])
+            total = np.add.reduceat(prob, row)
+            if np.any(np.abs(total - 1) > PROBABILITY_SLACK):
+                raise ModelError(f"{self.name}: the outcomes of an action do not sum to 1")
+            # Dividing by a sum that misses 1 by rounding alone would only move the digits about.
+            total[np.abs(total - 1) < 1e-15] = 1.0
+            prob = prob / np.repeat(total, np.diff(np.r_[row, len(prob)]))
+        mass = self.start.sum()
+        start = self.start.copy() if abs(mass - 1) < 1e-15 else self.start / mass
+        return {
+            "start": start, "terminal": self.terminal.copy(), "observation": self.observation.copy(),
+            "state": state, "action": action, "next_state": next_state, "prob": prob, "reward": reward, "done": done,
+        }  # fmt: skip

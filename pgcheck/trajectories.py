@@ -1,0 +1,184 @@
+"""Trajectories one by one: all of them, those that N rollouts took, and the most likely ones."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.batch import Batch
+from pgcheck.errors import TooLargeError
+from pgcheck.exact import MAX_VALUES
+from pgcheck.mdp import MDP, Floats, Ints
+from pgcheck.policy import Policy
+from pgcheck.sampling import Sampler
+from pgcheck.tree import Group, Leaves, Tree, split_probability
+
+BATCH = 4096  # trajectories in a batch, about
+
+Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, -1 beyond the end [m, 1 + T]; measure; return [m]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One of the most likely trajectories.
+
+    Attributes:
+      path: the first state, then the numbers of the outcomes `[1 + L]`.
+      probability: P(τ).
+      value: its return R(τ).
+    """
+
+    path: Ints
+    probability: float
+    value: float
+
+
+def enumerate_trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[Batch, Floats]]:
+    """Yields every trajectory once, in batches, with its probability `[N]`.
+
+    Memory does not grow with their number; count them first where that matters.
+    """
+    for paths, probability, _ in _batched(enumerated_paths(mdp, policy)):
+        yield Batch.from_paths(mdp, policy, paths), probability
+
+
+def sample_trajectories(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> Iterator[tuple[Batch, Ints]]:
+    """Yields every distinct trajectory among n rollouts once, in batches, with how often it was drawn `[N]`.
+
+    They are the rollouts that `sample_gradient` draws from the same `rng`.
+
+    Raises:
+      UsageError: n is out of range.
+      TooLargeError: single rollouts are too long to remember.
+    """
+    for paths, count, _ in _batched(sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
+        yield Batch.from_paths(mdp, policy, paths), count.astype(np.int64)
+
+
+def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
+    """Yields all trajectories as paths, with probabilities and returns, some at a time."""
+    yield from _at_once(mdp, mdp.start)
+    tree = Tree(mdp, policy.probs())
+    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start), paths=True)
+    for block, leaves in tree.walk(root, split_probability, block=max(1, 2**20 // (1 + mdp.horizon))):
+        if leaves is not None:
+            yield from _ended(tree, block.frontier[leaves.state], leaves)
+        else:
+            block.children.clear()
+
+
+def sampled_paths(sampler: Sampler) -> Iterator[Paths]:
+    """Yields a sampler's distinct trajectories as paths, with counts and returns, some at a time."""
+    mdp = sampler.tree.mdp
+    for block, leaves in sampler.walk():
+        if leaves is not None:
+            yield from _ended(sampler.tree, block.frontier[leaves.state], leaves)
+        for paths, returns in sampler.rolled:
+            distinct, first, count = np.unique(paths, axis=0, return_index=True, return_counts=True)
+            yield distinct, count.astype(np.float64), returns[first]
+        sampler.rolled.clear()
+    yield from _at_once(mdp, sampler.at_once)
+
+
+def most_likely(mdp: MDP, policy: Policy, k: int) -> list[Trajectory]:
+    """Returns the k most likely trajectories, the likeliest first, without listing the others.
+
+    A best-first search: a node's bound is its probability times the greatest probability of any way to
+    go on from there, which backward induction gives, so that no step is taken in vain.
+
+    Raises:
+      TooLargeError: horizon x states is beyond 1 GB.
+    """
+    horizon = mdp.horizon
+    if horizon * mdp.num_states > MAX_VALUES:
+        raise TooLargeError(
+            f"horizon {horizon:,} with {mdp.num_states:,} states is too long to find the most likely trajectories.\n"
+            f"  Lower the horizon to {MAX_VALUES // mdp.num_states:,}."
+        )
+    joint = policy.probs()[mdp.state, mdp.action] * mdp.prob
+    with np.errstate(divide="ignore"):  # log 0 = -inf: never taken
+        step = np.log(joint)
+        start = np.log(mdp.start)
+    onward = np.zeros((horizon + 1, mdp.num_states))  # log of the best way on, by the number of steps left
+    acting = np.flatnonzero(~mdp.terminal)
+    for left in range(1, horizon + 1):
+        best = step + np.where(mdp.ends, 0.0, onward[left - 1][mdp.next_state])
+        onward[left][acting] = np.maximum.reduceat(best, mdp.offset[acting]) if len(acting) else 0.0
+    order = itertools.count()
+    heap: list[tuple[float, int, float, int, int, bool, _Way | None]] = []
+    for state in np.flatnonzero(mdp.start).tolist():
+        ended = bool(mdp.terminal[state])
+        heap.append((-(start[state] + onward[horizon, state]), next(order), start[state], state, 0, ended, None))
+    heapq.heapify(heap)
+    found: list[Trajectory] = []
+    while heap and len(found) < k:
+        bound, _, log_prob, state, depth, ended, way = heapq.heappop(heap)
+        if bound == math.inf:
+            break
+        if ended or depth == horizon:
+            found.append(_trajectory(mdp, joint, state, way))
+            continue
+        for outcome in range(int(mdp.offset[state]), int(mdp.offset[state + 1])):
+            ends = bool(mdp.ends[outcome])
+            target = int(mdp.next_state[outcome])
+            on = log_prob + float(step[outcome])
+            best_on = 0.0 if ends else float(onward[horizon - depth - 1, target])
+            heapq.heappush(heap, (-(on + best_on), next(order), on, target, depth + 1, ends, (way, outcome)))
+    return found
+
+
+_Way = tuple["_Way | None", int]  # the outcomes so far, the last one outermost
+
+
+def _trajectory(mdp: MDP, joint: Floats, state: int, way: "_Way | None") -> Trajectory:
+    outcomes: list[int] = []
+    while way is not None:
+        way, outcome = way
+        outcomes.append(outcome)
+    outcomes.reverse()
+    first = int(mdp.state[outcomes[0]]) if outcomes else state
+    probability = math.prod(joint[outcomes].tolist(), start=float(mdp.start[first]))
+    value = math.fsum(mdp.gamma**t * mdp.reward[outcome] for t, outcome in enumerate(outcomes))
+    return Trajectory(np.array([first, *outcomes], dtype=np.int64), probability, value)
+
+
+def _at_once(mdp: MDP, measure: Floats) -> Iterator[Paths]:
+    """The trajectories of length 0."""
+    states = np.flatnonzero(mdp.terminal & (measure > 0))
+    if len(states):
+        yield states[:, None], measure[states], np.zeros(len(states))
+
+
+def _ended(tree: Tree, group: Group, leaves: Leaves) -> Iterator[Paths]:
+    """Leaves as paths."""
+    assert group.path is not None
+    path = group.path[leaves.nodes]
+    first = tree.branches(leaves.state).first
+    for row, k in enumerate(leaves.branch.tolist()):
+        kept = np.flatnonzero(leaves.measure[row])
+        last = np.full(len(kept), first + k, dtype=np.int64)
+        yield np.column_stack([path[kept], last]), leaves.measure[row][kept], leaves.returns[row][kept]
+
+
+def _batched(some: Iterator[Paths]) -> Iterator[Paths]:
+    """Joins small lots into batches, padded to one length; cuts none."""
+    waiting: list[Paths] = []
+    for lot in some:
+        waiting.append(lot)
+        if sum(len(paths) for paths, _, _ in waiting) >= BATCH:
+            yield _padded(waiting)
+            waiting = []
+    if waiting:
+        yield _padded(waiting)
+
+
+def _padded(lots: list[Paths]) -> Paths:
+    paths = np.full((sum(len(p) for p, _, _ in lots), max(p.shape[1] for p, _, _ in lots)), -1, dtype=np.int64)
+    row = 0
+    for lot, _, _ in lots:
+        paths[row : row + len(lot), : lot.shape[1]] = lot
+        row += len(lot)
+    return paths, np.concatenate([m for _, m, _ in lots]), np.concatenate([r for _, _, r in lots])

@@ -1,0 +1,386 @@
+"""The tree of trajectories: a measure is split down it, level by level, and weights are gathered back.
+
+The measure is probability for the exact gradient and a number of rollouts for the sampled one; all else is
+the same. The nodes of one depth are kept as one group of arrays a state, so that expanding a state through
+an outcome is a scalar times an array. The tree is walked depth first in blocks: memory stays constant.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pgcheck.mdp import MDP, Floats, Ints
+
+BLOCK = 2**16  # nodes that are held at once in each depth, about
+LOT = 2**16  # leaves that are worked out together; their arrays then fit in a processor's cache
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Branches:
+    """The ways out of a state: one for each outcome of each action, sorted by action.
+
+    Attributes:
+      first: number of the first outcome in the MDP's arrays; the rest follow.
+      prob: π(a|s) P(outcome|s, a) `[k]`.
+      reward, next_state, ends: the MDP's columns `[k]`.
+      cuts: where each action's outcomes begin `[a]`.
+      pairs: s · num_actions + a for each action `[a]`.
+    """
+
+    first: int
+    prob: Floats
+    reward: Floats
+    next_state: list[int]
+    ends: list[bool]
+    cuts: Ints
+    pairs: list[int]
+    pair: list[int]
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """The nodes of one depth and block that are in one state, n of them.
+
+    Attributes:
+      measure: probability that a trajectory reaches the node, or how many rollouts do `[n]`.
+      returns: Σ γ^t r_t on the way to it `[n]`.
+      weight: Σ measure · R over the trajectories below it, known once they are all done `[n]`.
+      path: the first state, then the outcomes on the way `[n, 1 + depth]`; None unless asked for.
+    """
+
+    measure: Floats
+    returns: Floats
+    weight: Floats
+    path: Ints | None
+
+    def part(self, lo: int, hi: int) -> "Group":
+        """A view of some of the nodes; what is added to its weights is added to these."""
+        path = None if self.path is None else self.path[lo:hi]
+        return Group(self.measure[lo:hi], self.returns[lo:hi], self.weight[lo:hi], path)
+
+
+Frontier = dict[int, Group]
+Nodes = Ints | slice
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Leaves:
+    """Trajectories that end together: below nodes of one state, through some of its branches.
+
+    Its arrays are used again for the next ones.
+
+    Attributes:
+      state: the state that they end from.
+      branch: which of its branches they end through `[k]`.
+      nodes: which nodes of the state's group they end from, n of them.
+      measure, returns: of the whole trajectories `[k, n]`.
+    """
+
+    state: int
+    branch: Ints
+    nodes: Nodes
+    measure: Floats
+    returns: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Link:
+    """Where some nodes of the next depth hang: `child[state][lo:hi]` below `parent`'s `nodes`."""
+
+    child: int
+    lo: int
+    hi: int
+    parent: int
+    nodes: Nodes
+    pair: int
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Nodes of one depth that are expanded together, and the randomness that is theirs alone."""
+
+    depth: int
+    frontier: Frontier
+    rng: np.random.Generator | None
+    children: Frontier = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+
+
+Split = Callable[[Branches, Floats, np.random.Generator | None, Floats], None]
+Settle = Callable[[Block], None]
+Piece = tuple[int, Nodes, int, Floats, Floats]  # state, nodes, branch, measure, returns
+
+
+def split_probability(branches: Branches, measure: Floats, _: np.random.Generator | None, out: Floats) -> None:
+    """Sets `out` `[k, n]` to the probability of each child: of the node, times that of the branch."""
+    np.multiply(branches.prob[:, None], measure, out=out)
+
+
+class Scratch:
+    """Memory that is used again and again: fresh pages would cost more than the arithmetic on them."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0)
+        self.used = 0
+
+    def take(self, *shape: int) -> Floats:
+        """Returns an array of this shape, its values undefined; valid until `used` is set back."""
+        size = math.prod(shape)
+        if self.used + size > len(self._memory):
+            self._memory = np.empty(max(size, 2 * len(self._memory)))
+            self.used = 0
+        self.used += size
+        return self._memory[self.used - size : self.used].reshape(shape)
+
+
+class Tree:
+    """The trajectories of an MDP under a policy's probabilities `[S, A]`."""
+
+    def __init__(self, mdp: MDP, probs: Floats) -> None:
+        self.mdp = mdp
+        self.probs = probs
+        self._branches: dict[int, Branches] = {}
+        self._scratch = Scratch()  # for the children of the block in hand
+        self._depths: list[Scratch] = []  # for the nodes below each depth; one block there is alive at a time
+
+    def branches(self, state: int) -> Branches:
+        """Returns the ways out of a state; they are worked out when it is first met."""
+        known = self._branches.get(state)
+        if known is None:
+            mdp = self.mdp
+            own = slice(int(mdp.offset[state]), int(mdp.offset[state + 1]))
+            action = mdp.action[own]
+            pair = state * mdp.num_actions + action
+            cuts = np.flatnonzero(np.r_[True, action[1:] != action[:-1]]).astype(np.int64)
+            known = self._branches[state] = Branches(
+                own.start, self.probs[state, action] * mdp.prob[own], mdp.reward[own],
+                mdp.next_state[own].tolist(), mdp.ends[own].tolist(), cuts, pair[cuts].tolist(), pair.tolist(),
+            )  # fmt: skip
+        return known
+
+    def root(self, measure: Floats, *, paths: bool) -> Frontier:
+        """Returns the nodes of depth 0: the states in which `measure` `[S]` is positive."""
+        frontier: Frontier = {}
+        for state in np.flatnonzero(measure).tolist():
+            path = np.full((1, 1), state, dtype=np.int64) if paths else None
+            frontier[state] = Group(np.array([measure[state]], dtype=np.float64), np.zeros(1), np.zeros(1), path)
+        return frontier
+
+    def walk(
+        self,
+        root: Frontier,
+        split: Split,
+        *,
+        rng: np.random.Generator | None = None,
+        settle: Settle | None = None,
+        block: int = BLOCK,
+    ) -> Iterator[tuple[Block, Leaves | None]]:
+        """Yields a block with each lot of trajectories that end in it, and with None once all below it is done.
+
+        Args:
+          root: nodes of depth 0, in states that are not terminal.
+          split: shares the measure of a state's nodes `[n]` among its branches `[k, n]`; may use its last
+            argument for the result.
+          rng: where `split` and `settle` draw from. A block that is cut hands a stream of its own to each
+            part, so the draws do not depend on the order in which parts are worked on.
+          settle: called with a block before it is expanded; may finish nodes by other means and set their
+            measure to 0.
+          block: how many nodes may be held at once in each depth, about.
+        """
+        stack: list[tuple[Block, bool]] = [(Block(0, root, rng), False)]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                yield node, None
+                continue
+            parts = self._cut(node, block)
+            if len(parts) > 1:
+                stack.extend((part, False) for part in reversed(parts))
+                continue
+            if settle is not None:
+                settle(node)
+            for leaves in self._expand(node, split):
+                yield node, leaves
+            stack.append((node, True))
+            if node.children:
+                stack.append((Block(node.depth + 1, node.children, node.rng), False))
+
+    def _cut(self, node: Block, block: int) -> list[Block]:
+        """The block in parts that have at most about `block` children to store, or itself."""
+        if node.depth + 1 == self.mdp.horizon:  # the last children are not stored
+            return [node]
+        children = sum(len(self.branches(s).prob) * len(g.measure) for s, g in node.frontier.items())
+        if children <= block or sum(len(g.measure) for g in node.frontier.values()) == 1:
+            return [node]
+        parts: list[Frontier] = [{}]
+        room = block
+        for state, group in node.frontier.items():
+            width = max(1, len(self.branches(state).prob))
+            lo = 0
+            while lo < len(group.measure):
+                hi = min(len(group.measure), lo + max(room // width, 0 if parts[-1] else 1))
+                if hi > lo:
+                    parts[-1][state] = group.part(lo, hi)
+                    room -= (hi - lo) * width
+                    lo = hi
+                if lo < len(group.measure):
+                    parts.append({})
+                    room = block
+        if len(parts) == 1:
+            return [node]
+        streams = [None] * len(parts) if node.rng is None else node.rng.spawn(len(parts))
+        return [Block(node.depth, part, rng) for part, rng in zip(parts, streams, strict=True)]
+
+    def _expand(self, node: Block, split: Split) -> Iterator[Leaves]:
+        """Splits every node of the block among its branches: into leaves, and the next depth's nodes."""
+        discount = self.mdp.gamma**node.depth
+        last = node.depth + 1 == self.mdp.horizon
+        pieces: dict[int, list[Piece]] = {}
+        scratch = self._scratch
+        scratch.used = 0
+        for state, group in node.frontier.items():
+            branches = self.branches(state)
+            ending = np.arange(len(branches.prob)) if last else np.flatnonzero(branches.ends)
+            reward = discount * branches.reward[:, None]
+            for nodes, reached, sofar in self._reached(group, len(branches.prob), node.rng is not None):
+                mark = scratch.used
+                measure = scratch.take(len(branches.prob), len(reached))
+                returns = scratch.take(*measure.shape)
+                split(branches, reached, node.rng, measure)
+                np.add(reward, sofar, out=returns)
+                if len(ending) == len(branches.prob):
+                    yield Leaves(state, ending, nodes, measure, returns)
+                    scratch.used = mark
+                    continue
+                if len(ending):
+                    yield Leaves(state, ending, nodes, measure[ending], returns[ending])
+                for k, ends in enumerate(branches.ends):
+                    if not ends:
+                        piece = (state, nodes, k, measure[k], returns[k])
+                        pieces.setdefault(branches.next_state[k], []).append(piece)
+        while len(self._depths) <= node.depth:
+            self._depths.append(Scratch())
+        self._depths[node.depth].used = 0
+        for child, hanging in pieces.items():
+            if node.rng is not None:
+                hanging = [_without_zeros(piece) for piece in hanging]
+            group = self._join(node, child, hanging)
+            if len(group.measure):
+                node.children[child] = group
+
+    def _reached(self, group: Group, width: int, counts: bool) -> Iterator[tuple[Nodes, Floats, Floats]]:
+        """A group's nodes, but for those that no rollout reaches, a lot at a time."""
+        size = max(1, LOT // width)
+        for lo in range(0, len(group.measure), size):
+            nodes: Nodes = slice(lo, min(lo + size, len(group.measure)))
+            if counts and not group.measure[nodes].all():
+                nodes = lo + np.flatnonzero(group.measure[nodes])
+            measure = group.measure[nodes]
+            if len(measure):
+                yield nodes, measure, group.returns[nodes]
+
+    def _join(self, node: Block, child: int, hanging: list[Piece]) -> Group:
+        """The next depth's nodes in one state, and the links to where they hang."""
+        lo = 0
+        paths: list[Ints] = []
+        for state, nodes, k, measure, _ in hanging:
+            hi = lo + len(measure)
+            branches = self.branches(state)
+            node.links.append(Link(child, lo, hi, state, nodes, branches.pair[k]))
+            way = node.frontier[state].path
+            if way is not None:
+                paths.append(extended(way[nodes], branches.first + k))
+            lo = hi
+        measure, returns, weight = self._depths[node.depth].take(3, lo)
+        np.concatenate([piece[3] for piece in hanging], out=measure)
+        np.concatenate([piece[4] for piece in hanging], out=returns)
+        weight[:] = 0.0
+        return Group(measure, returns, weight, np.concatenate(paths) if paths else None)
+
+
+def extended(path: Ints, outcome: int) -> Ints:
+    """Returns paths `[n, m]` with one more outcome each `[n, m + 1]`."""
+    return np.column_stack([path, np.full(len(path), outcome, dtype=np.int64)])
+
+
+def _without_zeros(piece: Piece) -> Piece:
+    """A piece without the nodes that no rollout reaches."""
+    state, nodes, k, measure, returns = piece
+    kept = np.flatnonzero(measure)
+    nodes = nodes.start + kept if isinstance(nodes, slice) else nodes[kept]
+    return state, nodes, k, measure[kept], returns[kept]
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """What comes back up the tree.
+
+    Attributes:
+      weights: Σ measure · R over the trajectories through each (state, action), once for each visit `[S, A]`.
+      value: Σ measure · R over all trajectories.
+      measure: Σ measure over all trajectories.
+    """
+
+    weights: Floats
+    value: float
+    measure: float
+
+
+class Gatherer:
+    """Sums weights on their way up, compensated (Neumaier), so that the number of terms does not matter."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        size = tree.mdp.num_states * tree.mdp.num_actions
+        self.value = size
+        self.measure = size + 1
+        self._sum = [0.0] * (size + 2)
+        self._lost = [0.0] * (size + 2)
+
+    def add(self, where: int, amount: float) -> None:
+        """Adds to a pair's weight, or to `self.value` or `self.measure`."""
+        old = self._sum[where]
+        new = old + amount
+        part = new - old
+        self._lost[where] += (old - (new - part)) + (amount - part)
+        self._sum[where] = new
+
+    def take(self, node: Block, leaves: Leaves | None) -> None:
+        """Takes in what `Tree.walk` yields."""
+        if leaves is not None:
+            self._leaf(node.frontier[leaves.state], leaves)
+            return
+        for link in node.links:
+            weight = node.children[link.child].weight[link.lo : link.hi]
+            node.frontier[link.parent].weight[link.nodes] += weight
+            self.add(link.pair, float(weight.sum()))
+        node.links.clear()
+        node.children.clear()
+        if node.depth == 0:
+            for group in node.frontier.values():
+                self.add(self.value, float(group.weight.sum()))
+
+    def _leaf(self, group: Group, leaf: Leaves) -> None:
+        self.add(self.measure, float(leaf.measure.sum()))
+        weight = np.multiply(leaf.measure, leaf.returns, out=leaf.returns)
+        group.weight[leaf.nodes] += weight.sum(axis=0)
+        branches = self.tree.branches(leaf.state)
+        if len(leaf.branch) == len(branches.prob):
+            through = np.add.reduceat(weight.sum(axis=1), branches.cuts).tolist()
+            for pair, amount in zip(branches.pairs, through, strict=True):
+                self.add(pair, amount)
+        else:
+            for k, amount in zip(leaf.branch.tolist(), weight.sum(axis=1).tolist(), strict=True):
+                self.add(branches.pair[k], amount)
+
+    def progress(self) -> float:
+        """Returns the measure of the trajectories so far."""
+        return self._sum[self.measure]
+
+    def result(self) -> Gathered:
+        """Returns the sums."""
+        total = np.array(self._sum) + np.array(self._lost)
+        shape = (self.tree.mdp.num_states, self.tree.mdp.num_actions)
+        return Gathered(total[:-2].reshape(shape), float(total[self.value]), float(total[self.measure]))

@@ -1,0 +1,380 @@
+"""Results → views: the words, tables and keys in which each command answers."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from pgcheck.batch import Batch
+from pgcheck.convergence import Row, Slope
+from pgcheck.exact import Discrepancy, ExactGradient
+from pgcheck.mdp import MDP, Floats, Ints
+from pgcheck.policy import Policy
+from pgcheck.readings import Readings
+from pgcheck.report import Column, Grid, Record, View
+from pgcheck.sampling import SampledGradient
+from pgcheck.trajectories import Trajectory
+
+BAR = 12  # characters of the longest bar
+
+
+def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[Trajectory]) -> View:
+    """∇J by state and action, and how far it can be trusted."""
+    record: Record = {
+        **model_record(mdp),
+        "value": exact.value,
+        "parameters": [list(names) for names in exact.parameters],
+        "gradient": exact.gradient.tolist(),
+        "method": exact.method,
+        "trajectories": exact.trajectories,
+        "probability": exact.probability,
+        "agreement": exact.agreement,
+    }
+    prob = _prob_of_parameters(policy)
+    names = _parameter_names(mdp)
+    rows: list[Record] = [
+        {names[0]: o, names[1]: a, "pi": float(p), "gradient": float(g)}
+        for (o, a), p, g in zip(exact.parameters, prob, exact.gradient, strict=True)
+    ]
+    grid = Grid(
+        (Column(names[0], right=False), Column(names[1], right=False), Column("pi"), Column("gradient of J")),
+        [(o, a, f"{p:.6g}", f"{g:.8g}") for (o, a), p, g in zip(exact.parameters, prob, exact.gradient, strict=True)],
+    )
+    if exact.method == "enumeration":
+        how = (
+            f"enumerated {grouped(exact.trajectories)} trajectories of total probability {exact.probability:.12g}; "
+            f"backward induction agrees within {exact.agreement:.1e}"
+        )
+    else:
+        how = "by backward induction, without a trajectory"
+    blocks: list[str | Grid] = [headline(mdp, exact.trajectories), "", grid, "", f"J = {exact.value:.10g}", how]
+    if likely:
+        shares = [_share(mdp, policy, exact, trajectory) for trajectory in likely]
+        listed = [
+            {**_trajectory(mdp, t), "share": share} for t, share in zip(likely, shares, strict=True)
+        ]  # the share of ∇J: (P R Ψ) · ∇J / ‖∇J‖²
+        record["most_likely"] = rows = listed
+        grid = Grid(
+            (Column("trajectory", right=False), Column("P"), Column("R"), Column("share of gradient")),
+            [
+                (_spelled(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", _percent(share))
+                for t, share in zip(likely, shares, strict=True)
+            ],
+        )
+        blocks += ["", grid]
+    return View(record, rows, blocks)
+
+
+def sample_view(
+    mdp: MDP, exact: ExactGradient, sampled: SampledGradient, seed: int,
+    likely: Sequence[Trajectory], readings: Readings | None,
+) -> View:  # fmt: skip
+    """The estimate beside the exact gradient; with the trajectories, both readings of the mean."""
+    off = exact.discrepancy(sampled.estimate)
+    record: Record = {
+        **model_record(mdp),
+        "n": sampled.n,
+        "seed": seed,
+        "estimator": "reinforce",
+        "value": exact.value,
+        "mean_return": sampled.value,
+        "parameters": [list(names) for names in exact.parameters],
+        "estimate": sampled.estimate.tolist(),
+        "gradient": exact.gradient.tolist(),
+        **_discrepancy(off),
+    }
+    names = _parameter_names(mdp)
+    three = list(zip(exact.parameters, sampled.estimate.tolist(), exact.gradient.tolist(), strict=True))
+    rows: list[Record] = [
+        {names[0]: o, names[1]: a, "estimate": e, "gradient": g, "error": e - g} for (o, a), e, g in three
+    ]
+    grid = Grid(
+        (Column(names[0], right=False), Column(names[1], right=False), Column("estimate"), Column("exact"),
+         Column("error")),
+        [(o, a, f"{e:.6g}", f"{g:.6g}", f"{e - g:.1e}") for (o, a), e, g in three],
+    )  # fmt: skip
+    blocks: list[str | Grid] = [
+        f"{headline(mdp, exact.trajectories)}; N = {spaced(sampled.n)}; seed {seed}",
+        "",
+        grid,
+        "",
+        f"mean return {sampled.value:.6g}, J = {exact.value:.6g}",
+        _error_sentence(off),
+    ]
+    if readings is not None:
+        wrong = exact.discrepancy(readings.unweighted)
+        listed: list[Record] = [
+            {**_trajectory(mdp, t), "count": int(c), "frequency": int(c) / sampled.n}
+            for t, c in zip(likely, readings.counts, strict=True)
+        ]
+        record["most_likely"] = rows = listed
+        record["unweighted"] = {
+            "distinct": readings.distinct,
+            "estimate": readings.unweighted.tolist(),
+            **_discrepancy(wrong),
+        }
+        grid = Grid(
+            (Column("trajectory", right=False), Column("P"), Column("n/N"), Column("R")),
+            [
+                (_spelled(mdp, t), f"{t.probability:.6g}", f"{c / sampled.n:.6g}", f"{t.value:.6g}")
+                for t, c in zip(likely, readings.counts, strict=True)
+            ],
+        )
+        blocks += ["", grid, *_two_readings(off, wrong, readings.distinct)]
+    return View(record, rows, blocks)
+
+
+def converge_columns(largest: int) -> tuple[Column, ...]:
+    """The columns of `converge`, of fixed width, for rows that come one by one."""
+    return (
+        Column("N", width=max(9, len(spaced(largest)))),
+        Column("||error||", width=9),
+        Column("relative", width=10),
+        Column("cosine", width=9),
+        Column("log error", right=False, width=BAR),
+    )
+
+
+def converge_cells(row: Row, first: Row, last: int) -> tuple[str, ...]:
+    """A row of `converge`; its bar is scaled to what the Monte Carlo rate foretells from the first row."""
+    decades = 0.5 * math.log10(max(last / first.n, 10))
+    length = 0.0
+    if row.error > 0 and first.error > 0:
+        length = 1 + (BAR - 1) * (1 - math.log10(first.error / row.error) / decades)
+    bar = "#" * round(min(max(length, 0), BAR))
+    cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
+    return spaced(row.n), f"{row.error:.2e}", _percent(row.relative_error), cosine, bar
+
+
+def row_record(row: Row) -> Record:
+    """The keys of a row of `converge`."""
+    return {"n": row.n, "error": row.error, "relative_error": row.relative_error, "cosine": row.cosine}
+
+
+def converge_record(
+    mdp: MDP, exact: ExactGradient, rows: Sequence[Row], fit: Slope, seed: int, replicates: int
+) -> Record:
+    """The JSON object of `converge`."""
+    return {
+        **model_record(mdp),
+        "seed": seed,
+        "estimator": "reinforce",
+        "replicates": replicates,
+        "value": exact.value,
+        "parameters": [list(names) for names in exact.parameters],
+        "gradient": exact.gradient.tolist(),
+        "rows": [row_record(row) for row in rows],
+        "slope": fit.slope,
+        "slope_std_err": fit.std_err,
+    }
+
+
+def converge_sentence(rows: Sequence[Row], fit: Slope) -> str:
+    """What the table shows, in words."""
+    if rows and all(row.error == 0 for row in rows):
+        return "the error is 0 at every N: here every rollout gives the exact gradient"
+    if fit.slope is None:
+        return "one N draws no line; give several, as in --n 10..1e6"
+    rate = f"error falls as N^{fit.slope:.2f}" if fit.slope < 0 else f"error does not fall: N^{fit.slope:+.2f}"
+    if fit.std_err is None:
+        return f"{rate}; two N give no uncertainty, the Monte Carlo rate is N^-0.50"
+    rate += f" (+- {fit.std_err:.2f})"
+    if abs(fit.slope + 0.5) <= max(3 * fit.std_err, 0.005):
+        return f"{rate}: the Monte Carlo rate"
+    return f"{rate}; the Monte Carlo rate is N^-0.50: --replicates 16 gives a steadier line"
+
+
+def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: bool) -> View:
+    """The model as understood."""
+    probs = policy.probs()
+    aliased = len(mdp.observations) < mdp.num_states or mdp.observations != mdp.states
+    rows: list[Record] = []
+    for s, a in zip(*np.nonzero(mdp.available), strict=True):
+        seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
+        theta = float(policy.theta[policy.index[s, a]])
+        rows.append(
+            {"state": mdp.states[s], **seen, "action": mdp.actions[a], "theta": theta, "pi": float(probs[s, a])}
+        )
+    start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
+    terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
+    record: Record = {
+        **model_record(mdp),
+        "states": list(mdp.states),
+        "actions": list(mdp.actions),
+        "num_states": mdp.num_states,
+        "num_actions": mdp.num_actions,
+        "num_outcomes": len(mdp.prob),
+        "num_parameters": len(policy.theta),
+        "start": start,
+        "terminal": terminal,
+        "policy": rows,
+        "trajectories": [{"horizon": h, "trajectories": n} for h, n in counts],
+    }
+    words = [name for name in ("state", "observation", "action") if not rows or name in rows[0]]
+    policy_grid = Grid(
+        (*(Column(name, right=False) for name in words), Column("theta"), Column("pi")),
+        [(*(row[name] for name in words), f"{row['theta']:.6g}", f"{row['pi']:.6g}") for row in rows],
+    )
+    counts_grid = Grid((Column("horizon"), Column("trajectories")), [(grouped(h), _sized(n)) for h, n in counts])
+    blocks: list[str | Grid] = [
+        f"{headline(mdp, None)}; {_many(len(mdp.prob), 'outcome')}, {_many(len(policy.theta), 'parameter')}",
+        f"start: {', '.join(f'{name} {p:.6g}' for name, p in start.items())}",
+        f"terminal: {', '.join(terminal) or 'none'}",
+        "",
+        policy_grid,
+        "",
+        counts_grid,
+    ]
+    if cut:
+        blocks.append("the numbers beyond that take too long to count")
+    return View(record, rows, blocks)
+
+
+def models_view(models: Iterable[tuple[str, str, MDP]]) -> View:
+    """What is bundled: each model's name, what its file says first, and its sizes."""
+    rows: list[Record] = [
+        {
+            "name": name, "description": text, "states": mdp.num_states, "actions": mdp.num_actions,
+            "horizon": mdp.horizon, "gamma": mdp.gamma,
+        }
+        for name, text, mdp in models
+    ]  # fmt: skip
+    columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("", right=False))
+    grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
+    return View({"models": rows}, rows, [grid])
+
+
+def trajectory_rows(weight: str, batches: Iterable[tuple[Batch, Floats | Ints]]) -> Iterator[Record]:
+    """Trajectories one by one, with their probability or count."""
+    for batch, weights in batches:
+        for episode, state, value in zip(batch, batch.starts.tolist(), weights.tolist(), strict=True):
+            yield {
+                weight: value,
+                "states": [state, *episode.next_states.tolist()],
+                "actions": episode.actions.tolist(),
+                "rewards": episode.rewards.tolist(),
+                "terminated": episode.terminated,
+            }
+
+
+def trajectory_table(mdp: MDP) -> tuple[tuple[Column, ...], Callable[[Record], tuple[str, ...]]]:
+    """The columns of `trajectories`, and what stands in them."""
+
+    def cells(row: Record) -> tuple[str, ...]:
+        weight = f"{row['probability']:.6g}" if "probability" in row else f"{row['count']}"
+        steps = [f"{mdp.states[s]} {mdp.actions[a]}" for s, a in zip(row["states"], row["actions"], strict=False)]
+        value = math.fsum(mdp.gamma**t * r for t, r in enumerate(row["rewards"]))
+        return weight, f"{value:.6g}", " > ".join([*steps, mdp.states[row["states"][-1]]])
+
+    return (Column("P or count", width=16), Column("R", width=12), Column("trajectory", right=False)), cells
+
+
+def headline(mdp: MDP, trajectories: int | None) -> str:
+    """One line that says which model this is."""
+    sizes = f"{_many(mdp.num_states, 'state')}, {_many(mdp.num_actions, 'action')}, horizon {grouped(mdp.horizon)}"
+    count = "" if trajectories is None else f"; {about(trajectories)}"
+    return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
+
+
+def grouped(n: int | None) -> str:
+    """A whole number with its thousands apart."""
+    return "" if n is None else f"{n:,}"
+
+
+def spaced(n: int) -> str:
+    """A number of rollouts with its thousands apart."""
+    return f"{n:,}".replace(",", " ")
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def about(n: int) -> str:
+    """A number of trajectories; beyond 15 digits, its size."""
+    return f"{_sized(n)} trajector{'y' if n == 1 else 'ies'}"
+
+
+def _sized(n: int) -> str:
+    digits = str(n)
+    return f"{n:,}" if len(digits) <= 15 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
+
+
+def _percent(x: float | None) -> str:
+    if x is None:
+        return ""
+    return f"{100 * x:.2f} %" if abs(x) >= 1e-3 or x == 0 else f"{100 * x:.1e} %"
+
+
+def model_record(mdp: MDP) -> Record:
+    """The keys with which every JSON object about a model begins."""
+    return {"model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma}
+
+
+def _discrepancy(off: Discrepancy) -> Record:
+    return {"error": off.error, "relative_error": off.relative_error, "cosine": off.cosine}
+
+
+def _parameter_names(mdp: MDP) -> tuple[str, str]:
+    return ("state" if mdp.observations == mdp.states else "observation"), "action"
+
+
+def _prob_of_parameters(policy: Policy) -> Floats:
+    """π of each parameter's action where its observation is seen `[d]`."""
+    prob = np.zeros(len(policy.theta))
+    offered = policy.index >= 0
+    prob[policy.index[offered]] = policy.probs()[offered]
+    return prob
+
+
+def _trajectory(mdp: MDP, trajectory: Trajectory) -> Record:
+    first, outcomes = trajectory.path[0], trajectory.path[1:]
+    return {
+        "probability": trajectory.probability,
+        "return": trajectory.value,
+        "states": [int(first), *mdp.next_state[outcomes].tolist()],
+        "actions": mdp.action[outcomes].tolist(),
+        "rewards": mdp.reward[outcomes].tolist(),
+        "terminated": bool(mdp.ends[outcomes[-1]] if len(outcomes) else mdp.terminal[first]),
+    }
+
+
+def _spelled(mdp: MDP, trajectory: Trajectory) -> str:
+    """A trajectory in names: s0 a0 > s1 a1 > s2."""
+    outcomes = trajectory.path[1:]
+    steps = [f"{mdp.states[mdp.state[k]]} {mdp.actions[mdp.action[k]]}" for k in outcomes[:12]]
+    if len(outcomes) > 12:
+        steps.append(f"... {len(outcomes) - 12} more")
+    end = mdp.next_state[outcomes[-1]] if len(outcomes) else trajectory.path[0]
+    return " > ".join([*steps, mdp.states[end]])
+
+
+def _share(mdp: MDP, policy: Policy, exact: ExactGradient, trajectory: Trajectory) -> float | None:
+    """What a trajectory adds to ∇J, along ∇J: P R Ψ · ∇J / ‖∇J‖²; over all trajectories these sum to 1."""
+    if exact.norm == 0:
+        return None
+    outcomes = trajectory.path[1:]
+    visits = np.zeros((mdp.num_states, mdp.num_actions))
+    np.add.at(visits, (mdp.state[outcomes], mdp.action[outcomes]), trajectory.probability * trajectory.value)
+    unit = exact.gradient / exact.norm
+    return float(policy.pullback(visits) @ unit / exact.norm)
+
+
+def _error_sentence(off: Discrepancy) -> str:
+    if off.relative_error is None:
+        return f"||error|| = {off.error:.3e}; the gradient is 0, so there is no relative error"
+    cosine = "" if off.cosine is None else f", cosine {off.cosine:.6f}"
+    return f"||error|| = {off.error:.3e}, {_percent(off.relative_error)} of ||gradient||{cosine}"
+
+
+def _two_readings(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
+    return [
+        "",
+        "P(tau) is in the frequencies: n(tau)/N, how often tau was drawn, stands in for it.",
+        f"  each rollout alike (n/N as weights):      error {_size(off)}  -> 0 as N grows",
+        f"  each of {distinct:,} distinct trajectories alike:  error {_size(wrong)}  the wrong reading",
+    ]
+
+
+def _size(off: Discrepancy) -> str:
+    return f"{off.error:.2e}" + ("" if off.relative_error is None else f" ({_percent(off.relative_error)})")
