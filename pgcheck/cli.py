@@ -91,7 +91,7 @@ def exact(
     quiet: Quiet = False,
 ) -> None:
     """The exact gradient, by enumerating every trajectory and by backward induction."""
-    from pgcheck import arguments, views
+    from pgcheck import arguments, views, wording
     from pgcheck.exact import exact_gradient
     from pgcheck.output import note
     from pgcheck.report import progress_bar
@@ -104,7 +104,7 @@ def exact(
         with progress_bar("enumerating", quiet=quiet) as bar:
             result = exact_gradient(mdp, policy, method=_method(method), max_trajectories=limit, progress=bar)
         if method is None and result.method != "enumeration" and not quiet:
-            count = "too many" if result.trajectories is None else views.about(result.trajectories)
+            count = "too many" if result.trajectories is None else wording.about(result.trajectories)
             note(f"note: {count}, over {limit:,}: by backward induction instead of enumeration")
         printer.view(views.exact_view(mdp, policy, result, most_likely(mdp, policy, k) if k else []))
 
@@ -162,7 +162,7 @@ def converge(
     quiet: Quiet = False,
 ) -> None:
     """The error of the estimate against the number of rollouts N."""
-    from pgcheck import arguments, views
+    from pgcheck import arguments, views, wording
     from pgcheck.convergence import error_rows, fit_slope
     from pgcheck.exact import exact_gradient
     from pgcheck.report import Grid, progress_bar
@@ -177,7 +177,7 @@ def converge(
         columns = views.converge_columns(numbers[-1])
         rows = []
         if form == Format.table:
-            printer.text(f"{views.headline(mdp, truth.trajectories)}; seed {number}\n")
+            printer.text(f"{wording.headline(mdp, truth.trajectories)}; seed {number}\n")
             printer.grid(Grid(columns, []))
         with progress_bar("N", quiet=quiet) as bar:
             for row in error_rows(mdp, policy, truth, numbers, repeats, rng, progress=bar):
@@ -190,7 +190,7 @@ def converge(
                     printer.row(views.row_record(row))
         fit = fit_slope(rows)
         if form == Format.table:
-            printer.text(views.converge_sentence(rows, fit))
+            printer.text(wording.converge_sentence(rows, fit))
         elif form == Format.json:
             printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats))
 
@@ -215,12 +215,15 @@ def trajectories(
     number, rng = _seed(seed)
     with _printer(output, form) as printer:
         mdp, policy = _load(model, horizon, gamma)
-        if count is None:
-            rows = views.trajectory_rows("probability", enumerate_trajectories(mdp, policy))
-        else:
-            rows = views.trajectory_rows("count", sample_trajectories(mdp, policy, count, streams(rng)(count, 0)))
+        weight = "probability" if count is None else "count"
+        batches = (
+            enumerate_trajectories(mdp, policy)
+            if count is None
+            else sample_trajectories(mdp, policy, count, streams(rng)(count, 0))
+        )
         head = {**views.model_record(mdp), **({} if count is None else {"n": count, "seed": number})}
-        printer.stream(head, "trajectories", rows, *views.trajectory_table(mdp))
+        rows = views.trajectory_rows(weight, batches)
+        printer.stream(head, "trajectories", rows, *views.trajectory_table(mdp, weight))
 
 
 @app.command()

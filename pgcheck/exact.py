@@ -9,9 +9,10 @@ import numpy as np
 
 from pgcheck.counting import count_trajectories, horizon_that_fits, spelled
 from pgcheck.errors import TooLargeError
+from pgcheck.gather import Gatherer
 from pgcheck.mdp import MDP, Floats
 from pgcheck.policy import Policy
-from pgcheck.tree import Gatherer, Tree, split_probability
+from pgcheck.tree import Tree, split_probability
 
 Method = Literal["enumeration", "backward-induction"]
 Progress = Callable[[float], None]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.errors import TooLargeError, UsageError
+from pgcheck.gather import Gatherer
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
-from pgcheck.tree import Block, Branches, Gatherer, Group, Leaves, Tree
+from pgcheck.tree import Block, Branches, Group, Leaves, Tree
 
 MAX_N = 10**15  # counts stay exact in float64
 FEW = 16  # a node that fewer rollouts reach is rolled out one by one

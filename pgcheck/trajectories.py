@@ -127,7 +127,7 @@ def most_likely(mdp: MDP, policy: Policy, k: int) -> list[Trajectory]:
             on = log_prob + float(step[outcome])
             best_on = 0.0 if ends else float(onward[horizon - depth - 1, target])
             heapq.heappush(heap, (-(on + best_on), next(order), on, target, depth + 1, ends, (way, outcome)))
-    return found
+    return sorted(found, key=lambda trajectory: -trajectory.probability)  # logarithms can tie where products do not
 
 
 _Way = tuple["_Way | None", int]  # the outcomes so far, the last one outermost

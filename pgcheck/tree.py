@@ -1,4 +1,4 @@
-"""The tree of trajectories: a measure is split down it, level by level, and weights are gathered back.
+"""The tree of trajectories: a measure is split down it, level by level.
 
 The measure is probability for the exact gradient and a number of rollouts for the sampled one; all else is
 the same. The nodes of one depth are kept as one group of arrays a state, so that expanding a state through
@@ -265,10 +265,9 @@ class Tree:
         self._depths[node.depth].used = 0
         for child, hanging in pieces.items():
             if node.rng is not None:
-                hanging = [_without_zeros(piece) for piece in hanging]
-            group = self._join(node, child, hanging)
-            if len(group.measure):
-                node.children[child] = group
+                hanging = [piece for piece in map(_without_zeros, hanging) if len(piece[3])]
+            if hanging:
+                node.children[child] = self._join(node, child, hanging)
 
     def _reached(self, group: Group, width: int, counts: bool) -> Iterator[tuple[Nodes, Floats, Floats]]:
         """A group's nodes, but for those that no rollout reaches, a lot at a time."""
@@ -311,76 +310,3 @@ def _without_zeros(piece: Piece) -> Piece:
     kept = np.flatnonzero(measure)
     nodes = nodes.start + kept if isinstance(nodes, slice) else nodes[kept]
     return state, nodes, k, measure[kept], returns[kept]
-
-
-@dataclass(frozen=True, eq=False)
-class Gathered:
-    """What comes back up the tree.
-
-    Attributes:
-      weights: Σ measure · R over the trajectories through each (state, action), once for each visit `[S, A]`.
-      value: Σ measure · R over all trajectories.
-      measure: Σ measure over all trajectories.
-    """
-
-    weights: Floats
-    value: float
-    measure: float
-
-
-class Gatherer:
-    """Sums weights on their way up, compensated (Neumaier), so that the number of terms does not matter."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        size = tree.mdp.num_states * tree.mdp.num_actions
-        self.value = size
-        self.measure = size + 1
-        self._sum = [0.0] * (size + 2)
-        self._lost = [0.0] * (size + 2)
-
-    def add(self, where: int, amount: float) -> None:
-        """Adds to a pair's weight, or to `self.value` or `self.measure`."""
-        old = self._sum[where]
-        new = old + amount
-        part = new - old
-        self._lost[where] += (old - (new - part)) + (amount - part)
-        self._sum[where] = new
-
-    def take(self, node: Block, leaves: Leaves | None) -> None:
-        """Takes in what `Tree.walk` yields."""
-        if leaves is not None:
-            self._leaf(node.frontier[leaves.state], leaves)
-            return
-        for link in node.links:
-            weight = node.children[link.child].weight[link.lo : link.hi]
-            node.frontier[link.parent].weight[link.nodes] += weight
-            self.add(link.pair, float(weight.sum()))
-        node.links.clear()
-        node.children.clear()
-        if node.depth == 0:
-            for group in node.frontier.values():
-                self.add(self.value, float(group.weight.sum()))
-
-    def _leaf(self, group: Group, leaf: Leaves) -> None:
-        self.add(self.measure, float(leaf.measure.sum()))
-        weight = np.multiply(leaf.measure, leaf.returns, out=leaf.returns)
-        group.weight[leaf.nodes] += weight.sum(axis=0)
-        branches = self.tree.branches(leaf.state)
-        if len(leaf.branch) == len(branches.prob):
-            through = np.add.reduceat(weight.sum(axis=1), branches.cuts).tolist()
-            for pair, amount in zip(branches.pairs, through, strict=True):
-                self.add(pair, amount)
-        else:
-            for k, amount in zip(leaf.branch.tolist(), weight.sum(axis=1).tolist(), strict=True):
-                self.add(branches.pair[k], amount)
-
-    def progress(self) -> float:
-        """Returns the measure of the trajectories so far."""
-        return self._sum[self.measure]
-
-    def result(self) -> Gathered:
-        """Returns the sums."""
-        total = np.array(self._sum) + np.array(self._lost)
-        shape = (self.tree.mdp.num_states, self.tree.mdp.num_actions)
-        return Gathered(total[:-2].reshape(shape), float(total[self.value]), float(total[self.measure]))

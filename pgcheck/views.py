@@ -14,6 +14,18 @@ from pgcheck.readings import Readings
 from pgcheck.report import Column, Grid, Record, View
 from pgcheck.sampling import SampledGradient
 from pgcheck.trajectories import Trajectory
+from pgcheck.wording import (
+    about,
+    error_sentence,
+    grouped,
+    headline,
+    in_names,
+    many,
+    percent,
+    sized,
+    spaced,
+    two_readings_told,
+)
 
 BAR = 12  # characters of the longest bar
 
@@ -42,7 +54,7 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
     )
     if exact.method == "enumeration":
         how = (
-            f"enumerated {grouped(exact.trajectories)} trajectories of total probability {exact.probability:.12g}; "
+            f"all {about(exact.trajectories or 0)} enumerated, total probability {exact.probability:.12g}\n"
             f"backward induction agrees within {exact.agreement:.1e}"
         )
     else:
@@ -55,9 +67,9 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
         ]  # the share of ∇J: (P R Ψ) · ∇J / ‖∇J‖²
         record["most_likely"] = rows = listed
         grid = Grid(
-            (Column("trajectory", right=False), Column("P"), Column("R"), Column("share of gradient")),
+            (Column("trajectory", right=False), Column("P"), Column("R"), Column("share")),
             [
-                (_spelled(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", _percent(share))
+                (in_names(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", percent(share))
                 for t, share in zip(likely, shares, strict=True)
             ],
         )
@@ -94,12 +106,12 @@ def sample_view(
         [(o, a, f"{e:.6g}", f"{g:.6g}", f"{e - g:.1e}") for (o, a), e, g in three],
     )  # fmt: skip
     blocks: list[str | Grid] = [
-        f"{headline(mdp, exact.trajectories)}; N = {spaced(sampled.n)}; seed {seed}",
+        f"{headline(mdp, exact.trajectories)}; seed {seed}",
         "",
         grid,
         "",
-        f"mean return {sampled.value:.6g}, J = {exact.value:.6g}",
-        _error_sentence(off),
+        f"N = {spaced(sampled.n)}: mean return {sampled.value:.6g}, J = {exact.value:.6g}",
+        error_sentence(off),
     ]
     if readings is not None:
         wrong = exact.discrepancy(readings.unweighted)
@@ -116,11 +128,11 @@ def sample_view(
         grid = Grid(
             (Column("trajectory", right=False), Column("P"), Column("n/N"), Column("R")),
             [
-                (_spelled(mdp, t), f"{t.probability:.6g}", f"{c / sampled.n:.6g}", f"{t.value:.6g}")
+                (in_names(mdp, t), f"{t.probability:.6g}", f"{c / sampled.n:.6g}", f"{t.value:.6g}")
                 for t, c in zip(likely, readings.counts, strict=True)
             ],
         )
-        blocks += ["", grid, *_two_readings(off, wrong, readings.distinct)]
+        blocks += ["", grid, *two_readings_told(off, wrong, readings.distinct)]
     return View(record, rows, blocks)
 
 
@@ -143,7 +155,7 @@ def converge_cells(row: Row, first: Row, last: int) -> tuple[str, ...]:
         length = 1 + (BAR - 1) * (1 - math.log10(first.error / row.error) / decades)
     bar = "#" * round(min(max(length, 0), BAR))
     cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
-    return spaced(row.n), f"{row.error:.2e}", _percent(row.relative_error), cosine, bar
+    return spaced(row.n), f"{row.error:.2e}", percent(row.relative_error), cosine, bar
 
 
 def row_record(row: Row) -> Record:
@@ -167,21 +179,6 @@ def converge_record(
         "slope": fit.slope,
         "slope_std_err": fit.std_err,
     }
-
-
-def converge_sentence(rows: Sequence[Row], fit: Slope) -> str:
-    """What the table shows, in words."""
-    if rows and all(row.error == 0 for row in rows):
-        return "the error is 0 at every N: here every rollout gives the exact gradient"
-    if fit.slope is None:
-        return "one N draws no line; give several, as in --n 10..1e6"
-    rate = f"error falls as N^{fit.slope:.2f}" if fit.slope < 0 else f"error does not fall: N^{fit.slope:+.2f}"
-    if fit.std_err is None:
-        return f"{rate}; two N give no uncertainty, the Monte Carlo rate is N^-0.50"
-    rate += f" (+- {fit.std_err:.2f})"
-    if abs(fit.slope + 0.5) <= max(3 * fit.std_err, 0.005):
-        return f"{rate}: the Monte Carlo rate"
-    return f"{rate}; the Monte Carlo rate is N^-0.50: --replicates 16 gives a steadier line"
 
 
 def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: bool) -> View:
@@ -215,9 +212,9 @@ def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: 
         (*(Column(name, right=False) for name in words), Column("theta"), Column("pi")),
         [(*(row[name] for name in words), f"{row['theta']:.6g}", f"{row['pi']:.6g}") for row in rows],
     )
-    counts_grid = Grid((Column("horizon"), Column("trajectories")), [(grouped(h), _sized(n)) for h, n in counts])
+    counts_grid = Grid((Column("horizon"), Column("trajectories")), [(grouped(h), sized(n)) for h, n in counts])
     blocks: list[str | Grid] = [
-        f"{headline(mdp, None)}; {_many(len(mdp.prob), 'outcome')}, {_many(len(policy.theta), 'parameter')}",
+        f"{headline(mdp, None)}; {many(len(mdp.prob), 'outcome')}, {many(len(policy.theta), 'parameter')}",
         f"start: {', '.join(f'{name} {p:.6g}' for name, p in start.items())}",
         f"terminal: {', '.join(terminal) or 'none'}",
         "",
@@ -239,7 +236,7 @@ def models_view(models: Iterable[tuple[str, str, MDP]]) -> View:
         }
         for name, text, mdp in models
     ]  # fmt: skip
-    columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("", right=False))
+    columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("what", right=False))
     grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
     return View({"models": rows}, rows, [grid])
 
@@ -257,53 +254,15 @@ def trajectory_rows(weight: str, batches: Iterable[tuple[Batch, Floats | Ints]])
             }
 
 
-def trajectory_table(mdp: MDP) -> tuple[tuple[Column, ...], Callable[[Record], tuple[str, ...]]]:
+def trajectory_table(mdp: MDP, weight: str) -> tuple[tuple[Column, ...], Callable[[Record], tuple[str, ...]]]:
     """The columns of `trajectories`, and what stands in them."""
 
     def cells(row: Record) -> tuple[str, ...]:
-        weight = f"{row['probability']:.6g}" if "probability" in row else f"{row['count']}"
         steps = [f"{mdp.states[s]} {mdp.actions[a]}" for s, a in zip(row["states"], row["actions"], strict=False)]
         value = math.fsum(mdp.gamma**t * r for t, r in enumerate(row["rewards"]))
-        return weight, f"{value:.6g}", " > ".join([*steps, mdp.states[row["states"][-1]]])
+        return f"{row[weight]:.6g}", f"{value:.6g}", " > ".join([*steps, mdp.states[row["states"][-1]]])
 
-    return (Column("P or count", width=16), Column("R", width=12), Column("trajectory", right=False)), cells
-
-
-def headline(mdp: MDP, trajectories: int | None) -> str:
-    """One line that says which model this is."""
-    sizes = f"{_many(mdp.num_states, 'state')}, {_many(mdp.num_actions, 'action')}, horizon {grouped(mdp.horizon)}"
-    count = "" if trajectories is None else f"; {about(trajectories)}"
-    return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
-
-
-def grouped(n: int | None) -> str:
-    """A whole number with its thousands apart."""
-    return "" if n is None else f"{n:,}"
-
-
-def spaced(n: int) -> str:
-    """A number of rollouts with its thousands apart."""
-    return f"{n:,}".replace(",", " ")
-
-
-def _many(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def about(n: int) -> str:
-    """A number of trajectories; beyond 15 digits, its size."""
-    return f"{_sized(n)} trajector{'y' if n == 1 else 'ies'}"
-
-
-def _sized(n: int) -> str:
-    digits = str(n)
-    return f"{n:,}" if len(digits) <= 15 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
-
-
-def _percent(x: float | None) -> str:
-    if x is None:
-        return ""
-    return f"{100 * x:.2f} %" if abs(x) >= 1e-3 or x == 0 else f"{100 * x:.1e} %"
+    return (Column(weight, width=16), Column("R", width=12), Column("trajectory", right=False)), cells
 
 
 def model_record(mdp: MDP) -> Record:
@@ -339,16 +298,6 @@ def _trajectory(mdp: MDP, trajectory: Trajectory) -> Record:
     }
 
 
-def _spelled(mdp: MDP, trajectory: Trajectory) -> str:
-    """A trajectory in names: s0 a0 > s1 a1 > s2."""
-    outcomes = trajectory.path[1:]
-    steps = [f"{mdp.states[mdp.state[k]]} {mdp.actions[mdp.action[k]]}" for k in outcomes[:12]]
-    if len(outcomes) > 12:
-        steps.append(f"... {len(outcomes) - 12} more")
-    end = mdp.next_state[outcomes[-1]] if len(outcomes) else trajectory.path[0]
-    return " > ".join([*steps, mdp.states[end]])
-
-
 def _share(mdp: MDP, policy: Policy, exact: ExactGradient, trajectory: Trajectory) -> float | None:
     """What a trajectory adds to ∇J, along ∇J: P R Ψ · ∇J / ‖∇J‖²; over all trajectories these sum to 1."""
     if exact.norm == 0:
@@ -358,23 +307,3 @@ def _share(mdp: MDP, policy: Policy, exact: ExactGradient, trajectory: Trajector
     np.add.at(visits, (mdp.state[outcomes], mdp.action[outcomes]), trajectory.probability * trajectory.value)
     unit = exact.gradient / exact.norm
     return float(policy.pullback(visits) @ unit / exact.norm)
-
-
-def _error_sentence(off: Discrepancy) -> str:
-    if off.relative_error is None:
-        return f"||error|| = {off.error:.3e}; the gradient is 0, so there is no relative error"
-    cosine = "" if off.cosine is None else f", cosine {off.cosine:.6f}"
-    return f"||error|| = {off.error:.3e}, {_percent(off.relative_error)} of ||gradient||{cosine}"
-
-
-def _two_readings(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
-    return [
-        "",
-        "P(tau) is in the frequencies: n(tau)/N, how often tau was drawn, stands in for it.",
-        f"  each rollout alike (n/N as weights):      error {_size(off)}  -> 0 as N grows",
-        f"  each of {distinct:,} distinct trajectories alike:  error {_size(wrong)}  the wrong reading",
-    ]
-
-
-def _size(off: Discrepancy) -> str:
-    return f"{off.error:.2e}" + ("" if off.relative_error is None else f" ({_percent(off.relative_error)})")

@@ -1,0 +1,6 @@
+"""`python -m pgcheck` is `pgcheck`."""
+
+from pgcheck.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Results in words, numbers as people read them, and the names of things."""
+
+from collections.abc import Sequence
+
+from pgcheck.convergence import Row, Slope
+from pgcheck.exact import Discrepancy
+from pgcheck.mdp import MDP
+from pgcheck.trajectories import Trajectory
+
+# Two-sided 99 % points of Student's t by degrees of freedom: with a few rows the scatter itself is uncertain.
+STUDENT_99 = {1: 63.7, 2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 7: 3.50, 8: 3.36}
+
+
+def headline(mdp: MDP, trajectories: int | None) -> str:
+    """One line that says which model this is."""
+    sizes = f"{many(mdp.num_states, 'state')}, {many(mdp.num_actions, 'action')}, horizon {grouped(mdp.horizon)}"
+    count = "" if trajectories is None else f"; {about(trajectories)}"
+    return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
+
+
+def grouped(n: int | None) -> str:
+    """A whole number with its thousands apart."""
+    return "" if n is None else f"{n:,}"
+
+
+def spaced(n: int) -> str:
+    """A number of rollouts with its thousands apart."""
+    return f"{n:,}".replace(",", " ")
+
+
+def many(n: int, noun: str) -> str:
+    """A number of things."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def about(n: int) -> str:
+    """A number of trajectories."""
+    return f"{sized(n)} trajector{'y' if n == 1 else 'ies'}"
+
+
+def sized(n: int) -> str:
+    """A whole number; beyond 15 digits, its size."""
+    digits = str(n)
+    return f"{n:,}" if len(digits) <= 15 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
+
+
+def percent(x: float | None) -> str:
+    """A share in percent; nothing for None."""
+    if x is None:
+        return ""
+    return f"{100 * x:.2f} %" if abs(x) >= 1e-3 or x == 0 else f"{100 * x:.1e} %"
+
+
+def in_names(mdp: MDP, trajectory: Trajectory) -> str:
+    """A trajectory in names: s0 a0 > s1 a1 > s2."""
+    outcomes = trajectory.path[1:]
+    steps = [f"{mdp.states[mdp.state[k]]} {mdp.actions[mdp.action[k]]}" for k in outcomes[:12]]
+    if len(outcomes) > 12:
+        steps.append(f"... {len(outcomes) - 12} more")
+    end = mdp.next_state[outcomes[-1]] if len(outcomes) else trajectory.path[0]
+    return " > ".join([*steps, mdp.states[end]])
+
+
+def converge_sentence(rows: Sequence[Row], fit: Slope) -> str:
+    """What the table shows, in words."""
+    if rows and all(row.error == 0 for row in rows):
+        return "the error is 0 at every N: here every rollout gives the exact gradient"
+    if fit.slope is None:
+        return "one N draws no line; give several, as in --n 10..1e6"
+    rate = f"error falls as N^{fit.slope:.2f}" if fit.slope < 0 else f"error does not fall: N^{fit.slope:+.2f}"
+    if fit.std_err is None:
+        return f"{rate}; two N give no uncertainty (Monte Carlo: N^-0.50)"
+    rate += f" (+- {fit.std_err:.2f})"
+    off = abs(fit.slope + 0.5)
+    if off <= max(2 * fit.std_err, 0.005):
+        return f"{rate}: the Monte Carlo rate"
+    if off <= STUDENT_99.get(len(rows) - 2, 3.2) * fit.std_err:
+        return f"{rate}: the Monte Carlo rate N^-0.50 is within the scatter"
+    return f"{rate}, away from the Monte Carlo rate N^-0.50; --replicates 16 is steadier"
+
+
+def error_sentence(off: Discrepancy) -> str:
+    """How far the estimate is from the gradient."""
+    if off.relative_error is None:
+        return f"||error|| = {off.error:.3e}; the gradient is 0, so there is no relative error"
+    cosine = "" if off.cosine is None else f", cosine {off.cosine:.6f}"
+    return f"||error|| = {off.error:.3e}, {percent(off.relative_error)} of ||gradient||{cosine}"
+
+
+def two_readings_told(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
+    """Which reading of "the mean over the sampled trajectories" is the gradient."""
+    right = "each rollout counted alike, so tau n(tau)/N"
+    other = f"each of {distinct:,} distinct trajectories alike"
+    width = max(len(right), len(other))
+    return [
+        "",
+        "P(tau) is in the frequencies: n(tau)/N, how often tau was drawn, stands in for it.",
+        f"  {right:{width}}  error {_size(off)}, to 0 as N grows",
+        f"  {other:{width}}  error {_size(wrong)}, the wrong reading",
+    ]
+
+
+def _size(off: Discrepancy) -> str:
+    return f"{off.error:.2e}" + ("" if off.relative_error is None else f" ({percent(off.relative_error)})")

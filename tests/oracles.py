@@ -1,0 +1,135 @@
+"""Second sources for every number: plain loops that share no code with the package."""
+
+import cmath
+import decimal
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgcheck import MDP, Policy
+
+Floats = NDArray[np.float64]
+Outcome = tuple[int, int, float, float, bool]  # action, next state, probability, reward, whether it ends
+
+
+def outcomes(mdp: MDP) -> list[list[Outcome]]:
+    """The outcomes of each state, as a list of plain tuples."""
+    table: list[list[Outcome]] = [[] for _ in range(mdp.num_states)]
+    for s, a, t, p, r, d in zip(mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done, strict=True):
+        table[s].append((int(a), int(t), float(p), float(r), bool(d) or bool(mdp.terminal[t])))
+    return table
+
+
+def softmax(policy: Policy, theta: list[complex]) -> dict[tuple[int, int], complex]:
+    """π(a|s) from possibly complex preferences."""
+    probs: dict[tuple[int, int], complex] = {}
+    for s, row in enumerate(policy.index.tolist()):
+        offered = [a for a, i in enumerate(row) if i >= 0]
+        greatest = max((theta[row[a]].real for a in offered), default=0.0)
+        odds = {a: cmath.exp(theta[row[a]] - greatest) for a in offered}
+        for a in offered:
+            probs[s, a] = odds[a] / sum(odds.values())
+    return probs
+
+
+def value(mdp: MDP, policy: Policy, theta: list[complex]) -> complex:
+    """J(θ) by backward induction in plain Python."""
+    probs, table = softmax(policy, theta), outcomes(mdp)
+    v: list[complex] = [0.0] * mdp.num_states
+    for _ in range(mdp.horizon):
+        v = [
+            sum(probs[s, a] * p * (r + (0.0 if ends else mdp.gamma * v[t])) for a, t, p, r, ends in row)
+            for s, row in enumerate(table)
+        ]
+    return sum(complex(p) * x for p, x in zip(mdp.start.tolist(), v, strict=True))
+
+
+def complex_step(mdp: MDP, policy: Policy) -> Floats:
+    """∇J as Im J(θ + i h e_k) / h: no score function, no trajectory, no difference that cancels."""
+    h = 1e-30
+    gradient = []
+    for k in range(len(policy.theta)):
+        theta = [complex(x) for x in policy.theta]
+        theta[k] += 1j * h
+        gradient.append(value(mdp, policy, theta).imag / h)
+    return np.array(gradient)
+
+
+def trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[float, float, list[tuple[int, int]], tuple[int, ...]]]:
+    """Every trajectory by plain recursion: P(τ), R(τ), its (state, action) pairs, and its states."""
+    probs, table = softmax(policy, [complex(x) for x in policy.theta]), outcomes(mdp)
+
+    def go(
+        s: int, t: int, prob: float, ret: float, pairs: list[tuple[int, int]], states: tuple[int, ...], over: bool
+    ) -> Iterator[tuple[float, float, list[tuple[int, int]], tuple[int, ...]]]:
+        if over or t == mdp.horizon:
+            yield prob, ret, pairs, states
+            return
+        for a, nxt, p, r, ends in table[s]:
+            onward = prob * probs[s, a].real * p, ret + mdp.gamma**t * r
+            yield from go(nxt, t + 1, *onward, [*pairs, (s, a)], (*states, nxt), ends)
+
+    for s in range(mdp.num_states):
+        if mdp.start[s] > 0:
+            yield from go(s, 0, float(mdp.start[s]), 0.0, [], (s,), bool(mdp.terminal[s]))
+
+
+def score(policy: Policy, s: int, a: int) -> Floats:
+    """∇log π(a|s) `[d]` from its definition."""
+    probs = softmax(policy, [complex(x) for x in policy.theta])
+    gradient = np.zeros(len(policy.theta))
+    for b, i in enumerate(policy.index[s].tolist()):
+        if i >= 0:
+            gradient[i] += (1.0 if a == b else 0.0) - probs[s, b].real
+    return gradient
+
+
+def recursion(mdp: MDP, policy: Policy) -> tuple[float, Floats, int, float]:
+    """J, ∇J, the number of trajectories and their mass, summed one trajectory at a time."""
+    total, gradient, count, mass = 0.0, np.zeros(len(policy.theta)), 0, 0.0
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.index.shape))}
+    for prob, ret, pairs, _ in trajectories(mdp, policy):
+        count, mass, total = count + 1, mass + prob, total + prob * ret
+        gradient += prob * ret * sum((scores[pair] for pair in pairs), np.zeros_like(gradient))
+    return total, gradient, count, mass
+
+
+def in_decimals(mdp: MDP, policy: Policy) -> Floats:
+    """∇J trajectory by trajectory in decimal arithmetic, for probabilities that floats cannot tell from 0 or 1."""
+    with decimal.localcontext(prec=400):
+        exact = decimal.Decimal
+        pi: dict[tuple[int, int], decimal.Decimal] = {}
+        for s, row in enumerate(policy.index.tolist()):
+            odds = {a: exact(float(policy.theta[i])).exp() for a, i in enumerate(row) if i >= 0}
+            pi |= {(s, a): x / sum(odds.values()) for a, x in odds.items()}
+        table, gamma = outcomes(mdp), exact(mdp.gamma)
+        gradient = [exact(0)] * len(policy.theta)
+
+        def go(s: int, t: int, prob: decimal.Decimal, ret: decimal.Decimal, pairs: list[tuple[int, int]]) -> None:
+            if s < 0 or t == mdp.horizon:
+                for u, a in pairs:
+                    for b, i in enumerate(policy.index[u].tolist()):
+                        if i >= 0:
+                            gradient[i] += prob * ret * ((a == b) - pi[u, b])
+                return
+            for a, nxt, p, r, ends in table[s]:
+                onward = prob * pi[s, a] * exact(p), ret + (gamma**t if t else 1) * exact(r)
+                go(-1 if ends else nxt, t + 1, *onward, [*pairs, (s, a)])
+
+        for s, p in enumerate(mdp.start.tolist()):
+            if p > 0 and not mdp.terminal[s]:
+                go(s, 0, exact(p), exact(0), [])
+        return np.array([float(x) for x in gradient])
+
+
+def covariance_trace(mdp: MDP, policy: Policy) -> float:
+    """tr Cov of one rollout's R Σ ∇log π, by the same recursion."""
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.index.shape))}
+    mean, square = np.zeros(len(policy.theta)), 0.0
+    for prob, ret, pairs, _ in trajectories(mdp, policy):
+        g = ret * sum((scores[pair] for pair in pairs), np.zeros_like(mean))
+        mean += prob * g
+        square += prob * float(g @ g)
+    return square - float(mean @ mean)

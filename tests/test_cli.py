@@ -1,0 +1,249 @@
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import pgcheck
+from tests.conftest import Run
+
+NAMES = [["left", "stay"], ["left", "move"], ["right", "stay"], ["right", "move"]]
+
+
+def test_exact_has_the_keys_of_the_contract(run: Run) -> None:
+    done = run("exact", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = json.loads(done.stdout)
+    expected = pgcheck.exact_gradient(*pgcheck.load("two_state"))
+    assert answer["schema"] == "pgcheck/1"
+    assert answer["parameters"] == NAMES
+    assert answer["gradient"] == expected.gradient.tolist()  # to the last digit
+    assert answer["value"] == expected.value
+    assert (answer["method"], answer["trajectories"], answer["probability"]) == (
+        "enumeration",
+        23,
+        expected.probability,
+    )
+    assert answer["agreement"] < 1e-15
+
+
+def test_backward_induction_says_that_it_ran_alone(run: Run) -> None:
+    answer = json.loads(run("exact", "--method", "backward-induction", "--format", "json").stdout)
+    assert (answer["method"], answer["probability"], answer["agreement"]) == ("backward-induction", None, None)
+    assert answer["trajectories"] == 23
+
+
+def test_beyond_the_limit_there_is_a_note_on_stderr(run: Run) -> None:
+    done = run("exact", "frozen_lake", "--format", "json")
+    assert done.returncode == 0
+    assert done.stderr.startswith("note: 3.8e96 trajectories, over 100,000,000")
+    answer = json.loads(done.stdout)
+    assert answer["trajectories"] > 10**96
+    assert answer["method"] == "backward-induction"
+    assert run("exact", "frozen_lake", "--quiet").stderr == ""
+
+
+def test_enumeration_beyond_the_limit_is_refused_with_the_exact_count(run: Run) -> None:
+    done = run("exact", "short_corridor", "--horizon", "20000", "--method", "enumeration")
+    assert (done.returncode, done.stdout) == (2, "")
+    count = done.stderr.split()[1]
+    assert len(count.replace(",", "")) > 5000
+    assert "Lower the horizon from 20000 to 30 (71,541,612 trajectories)" in done.stderr
+    assert "--method backward-induction" in done.stderr
+
+
+def test_exact_shows_the_most_likely_trajectories(run: Run) -> None:
+    answer = json.loads(run("exact", "--trajectories", "50", "--format", "json").stdout)
+    shown = answer["most_likely"]
+    assert len(shown) == 23
+    assert math.fsum(t["probability"] for t in shown) == pytest.approx(1)
+    assert math.fsum(t["share"] for t in shown) == pytest.approx(1)
+    assert math.fsum(t["probability"] * t["return"] for t in shown) == pytest.approx(answer["value"])
+    assert [t["probability"] for t in shown] == sorted((t["probability"] for t in shown), reverse=True)
+    assert len(json.loads(run("exact", "--trajectories", "--format", "json").stdout)["most_likely"]) == 10
+    assert len(json.loads(run("exact", "--format", "json", "--trajectories", "bandit").stdout)["most_likely"]) == 5
+
+
+def test_sample_has_the_keys_of_the_contract(run: Run) -> None:
+    answer = json.loads(run("sample", "--n", "1e3", "--seed", "7", "--format", "json").stdout)
+    assert (answer["n"], answer["seed"], answer["estimator"]) == (1000, 7, "reinforce")
+    assert answer["parameters"] == NAMES
+    off = np.array(answer["estimate"]) - np.array(answer["gradient"])
+    assert answer["error"] == pytest.approx(np.linalg.norm(off))
+    assert answer["relative_error"] == pytest.approx(np.linalg.norm(off) / np.linalg.norm(answer["gradient"]))
+    assert 0.9 < answer["cosine"] <= 1
+
+
+def test_sample_shows_both_readings_of_the_mean(run: Run) -> None:
+    plain = json.loads(run("sample", "--n", "1e6", "--format", "json").stdout)
+    answer = json.loads(run("sample", "--n", "1e6", "--trajectories", "30", "--format", "json").stdout)
+    assert answer["estimate"] == pytest.approx(plain["estimate"], rel=1e-12)
+    shown = answer["most_likely"]
+    assert sum(t["count"] for t in shown) == 10**6
+    for t in shown:
+        assert t["frequency"] == t["count"] / 1e6
+        assert abs(t["frequency"] - t["probability"]) < 5 * math.sqrt(t["probability"] / 1e6)
+    assert answer["unweighted"]["distinct"] == 23
+    assert answer["unweighted"]["error"] > 100 * answer["error"]
+    words = run("sample", "--trajectories").stdout
+    assert "n(tau)/N, how often tau was drawn, stands in for it" in words
+    assert "the wrong reading" in words
+
+
+def test_converge_has_the_keys_of_the_contract(run: Run) -> None:
+    answer = json.loads(run("converge", "--n", "10..1e4", "--replicates", "8", "--format", "json").stdout)
+    assert (answer["seed"], answer["estimator"], answer["parameters"]) == (0, "reinforce", NAMES)
+    assert [row["n"] for row in answer["rows"]] == [10, 100, 1000, 10_000]
+    assert all(set(row) == {"n", "error", "relative_error", "cosine"} for row in answer["rows"])
+    assert answer["slope"] == pytest.approx(-0.5, abs=0.15)
+
+
+def test_a_row_of_converge_is_what_sample_gives(run: Run) -> None:
+    rows = [json.loads(line) for line in run("converge", "--format", "jsonl", "--seed", "3").stdout.splitlines()]
+    assert [row["n"] for row in rows] == [10, 100, 1000, 10**4, 10**5, 10**6]
+    for row in rows[:3]:
+        answer = json.loads(run("sample", "--n", str(row["n"]), "--seed", "3", "--format", "json").stdout)
+        assert {key: answer[key] for key in row} == row
+
+
+def test_the_seed_is_always_told(run: Run) -> None:
+    assert "seed 0" in run("sample").stdout
+    assert "seed 5" in run("converge", "--seed", "5", "--n", "10").stdout
+
+
+def test_trajectories_are_one_a_line(run: Run) -> None:
+    lines = [json.loads(line) for line in run("trajectories").stdout.splitlines()]
+    assert len(lines) == 23
+    assert math.fsum(t["probability"] for t in lines) == pytest.approx(1)
+    mdp, _ = pgcheck.load("two_state")
+    for t in lines:
+        assert len(t["states"]) == len(t["actions"]) + 1 == len(t["rewards"]) + 1
+        assert t["terminated"] == (t["states"][-1] == 2)
+    value = math.fsum(t["probability"] * sum(mdp.gamma**i * r for i, r in enumerate(t["rewards"])) for t in lines)
+    assert value == pytest.approx(pgcheck.exact_gradient(*pgcheck.load("two_state")).value)
+
+
+def test_sampled_trajectories_carry_counts(run: Run) -> None:
+    lines = [json.loads(line) for line in run("trajectories", "--n", "1000").stdout.splitlines()]
+    assert sum(t["count"] for t in lines) == 1000
+    assert "probability" not in lines[0]
+    assert len({json.dumps({k: v for k, v in t.items() if k != "count"}) for t in lines}) == len(lines)
+
+
+@pytest.mark.parametrize("command", ["exact", "sample", "converge", "trajectories", "models", "show"])
+def test_every_table_exists_in_every_form(run: Run, command: str) -> None:
+    answers = {form: run(command, "--format", form) for form in ("table", "json", "jsonl", "csv")}
+    assert {done.returncode for done in answers.values()} == {0}
+    assert {done.stderr for done in answers.values()} == {""}
+    assert json.loads(answers["json"].stdout)["schema"] == "pgcheck/1"
+    lines = [json.loads(line) for line in answers["jsonl"].stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(answers["csv"].stdout)))
+    assert len(rows) == len(lines) > 0
+    assert list(rows[0]) == list(lines[0])
+    for line, row in zip(lines, rows, strict=True):
+        for key, value in line.items():
+            if isinstance(value, float):
+                assert float(row[key]) == value
+            elif isinstance(value, list):
+                assert json.loads(row[key]) == value
+
+
+def test_show_tells_the_model_as_understood(run: Run) -> None:
+    answer = json.loads(run("show", "frozen_lake", "--format", "json").stdout)
+    assert (answer["num_states"], answer["num_actions"], answer["num_parameters"]) == (16, 4, 44)
+    assert answer["start"] == {"r0c0S": 1.0}
+    by_horizon = {row["horizon"]: row["trajectories"] for row in answer["trajectories"]}
+    assert by_horizon[8] == 82_581_088
+    assert by_horizon[100] > 10**96
+    text = run("show").stdout
+    assert "start: left 0.5, right 0.5" in text
+    assert "terminal: goal" in text
+
+
+def test_models_lists_what_is_bundled_default_first(run: Run) -> None:
+    rows = json.loads(run("models", "--format", "json").stdout)["models"]
+    assert rows[0]["name"] == "two_state"
+    assert len(rows) >= 9
+    assert all(row["description"] for row in rows)
+
+
+def test_a_model_comes_from_a_path_or_standard_input(run: Run, tmp_path: Path) -> None:
+    text = (Path(pgcheck.__file__).parent.parent / "mdps" / "bandit.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text)
+    by_name = json.loads(run("exact", "bandit", "--format", "json").stdout)
+    assert json.loads(run("exact", "mine.yaml", "--format", "json").stdout) == by_name
+    assert json.loads(run("exact", "-", "--format", "json", stdin=text).stdout) == by_name
+
+
+def test_horizon_and_gamma_replace_those_of_the_file(run: Run) -> None:
+    answer = json.loads(run("exact", "--horizon", "2", "--gamma", "1/2", "--format", "json").stdout)
+    expected = pgcheck.exact_gradient(*pgcheck.load("two_state", horizon=2, gamma=0.5))
+    assert (answer["horizon"], answer["gamma"], answer["trajectories"]) == (2, 0.5, 11)
+    assert_allclose(answer["gradient"], expected.gradient, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["exact", "two_stat"], "did you mean the bundled model two_state?"),
+        (["exact", "no/such/file.yaml"], "no such file or bundled model"),
+        (["exact", "."], "a directory"),
+        (["exact", "--horizon", "0"], "--horizon '0': expected 1 to"),
+        (["exact", "--gamma", "2"], "--gamma '2': expected a number from 0 to 1"),
+        (["exact", "--gamma", "-0.5"], "--gamma '-0.5'"),
+        (["exact", "--method", "guess"], "guess"),
+        (["exact", "--max-trajectories", "0"], "--max-trajectories"),
+        (["exact", "--trajectories", "0"], "--trajectories '0'"),
+        (["sample", "--n", "many"], "--n 'many': expected a whole number"),
+        (["sample", "--n", "0"], "--n '0': expected 1 to"),
+        (["sample", "--n", "1e16"], "--n '1e16'"),
+        (["sample", "--seed", "-1"], "--seed"),
+        (["sample", "--seed", "1e17"], "--seed"),
+        (["sample", "--format", "xml"], "xml"),
+        (["converge", "--n", "100..10"], "ends before it begins"),
+        (["converge", "--replicates", "0"], "--replicates"),
+        (["exact", "two_state", "bandit"], "bandit"),
+        (["nothing"], "nothing"),
+        (["sample", "--nn", "3"], "--nn"),
+    ],
+)
+def test_a_faulty_command_line_exits_2_and_says_why(run: Run, words: list[str], message: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_faulty_model_exits_2_with_its_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_text(
+        "horizon: 1\nstates: [a]\nactions: [go]\nstart: a\ntransitions:\n  a: {go: [{to: a, p: 0.95}]}\n"
+    )
+    done = run("exact", "m.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("m.yaml:6:11: error: transitions.a.go: probabilities sum to 0.95, not 1; add the")
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").stdout == f"pgcheck {pgcheck.__version__}\n"
+    for words in (["--help"], ["exact", "--help"], ["-h"]):
+        done = run(*words)
+        assert done.returncode == 0
+        assert done.stdout.startswith("Usage: pgcheck")
+
+
+def test_a_bug_exits_70_and_debug_shows_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pgcheck.exact\ndef broken(*a, **k): raise ZeroDivisionError('inside')\n"
+        "pgcheck.exact.exact_gradient = broken\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    done = run("exact", env=env)
+    assert (done.returncode, done.stdout) == (70, "")
+    assert "please report it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "ZeroDivisionError: inside" in run("exact", "--debug", env=env).stderr

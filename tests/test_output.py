@@ -1,0 +1,220 @@
+"""Pipes, files, terminals and signals, with real ones."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Run, pgcheck_command
+
+COMMAND = " ".join(pgcheck_command())
+ENV = {k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")}
+both_ways = pytest.mark.parametrize("unbuffered", [False, True], ids=["buffered", "unbuffered"])
+
+
+def shell(script: str, *, unbuffered: bool = False, **env: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = ENV | ({"PYTHONUNBUFFERED": "1"} if unbuffered else {}) | env
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, env=environment, cwd=ROOT, timeout=60, check=False
+    )
+
+
+@both_ways
+def test_a_reader_that_goes_away_is_no_error(unbuffered: bool) -> None:
+    done = shell(f"{COMMAND} trajectories frozen_lake | head -1; echo ${{PIPESTATUS[0]}}", unbuffered=unbuffered)
+    line, status = done.stdout.decode().splitlines()
+    assert json.loads(line)["terminated"] in (True, False)
+    assert (status, done.stderr) == ("141", b"")
+
+
+@both_ways
+@pytest.mark.parametrize("command", ["exact", "converge", "sample --format json", "--help", "--version"])
+def test_a_full_disk_exits_74(command: str, unbuffered: bool) -> None:
+    done = shell(f"{COMMAND} {command} > /dev/full; echo $?", unbuffered=unbuffered)
+    assert done.stdout == b"74\n"
+    assert done.stderr.startswith(b"error: standard output: cannot be written: No space left on device")
+    assert done.stderr.count(b"\n") == 1
+
+
+@both_ways
+def test_a_closed_stdout_exits_74(unbuffered: bool) -> None:
+    done = shell(f"{COMMAND} exact >&-; echo $?", unbuffered=unbuffered)
+    assert done.stdout == b"74\n"
+    assert b"standard output is closed" in done.stderr
+
+
+def test_a_closed_stderr_does_no_harm() -> None:
+    assert shell(f"{COMMAND} exact frozen_lake 2>&- | head -1").stdout.startswith(b"frozen-lake")
+
+
+def test_a_piped_table_is_never_cropped(run: Run) -> None:
+    for words in (["exact", "--trajectories"], ["sample", "--trajectories", "--n", "1e15"], ["converge"], ["show"]):
+        for env in ({"COLUMNS": "20"}, {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "20"}, {"LINES": "2"}):
+            text = run(*words, env=env).stdout
+            assert "…" not in text
+            assert "left stay > left move > right stay > right" in text or words[-1] != "--trajectories"
+
+
+def test_a_long_name_is_printed_whole(run: Run, tmp_path: Path) -> None:
+    name = "x" * 500
+    (tmp_path / "m.yaml").write_text(
+        f"{{horizon: 1, states: [{name}], actions: [a, b], start: {name},"
+        f" transitions: {{{name}: {{a: {{to: {name}, reward: 1}}, b: {name}}}}}}}"
+    )
+    assert name in run("exact", "m.yaml").stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_encoding_of_the_terminal_will_do(run: Run, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "m.yaml").write_text(
+        "{horizon: 1, states: [日本, '[red]', ':smile:'], actions: [é, b], start: 日本,"
+        " transitions: {日本: {é: {to: 日本, reward: 1}, b: 日本}, '[red]': {b: 日本}, ':smile:': {b: 日本}}}",
+        encoding="utf-8",
+    )
+    environment = ENV | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [*pgcheck_command(), "exact", "m.yaml"], capture_output=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode(encoding)
+    assert "[red]" in text
+    assert ":smile:" in text
+    assert ("日本" in text) == (encoding == "utf-8")
+    assert json.loads(
+        subprocess.run(
+            [*pgcheck_command(), "exact", "m.yaml", "--format", "json"],
+            capture_output=True, cwd=tmp_path, env=environment, check=False,
+        ).stdout
+    )["parameters"][0] == ["日本", "é"]  # fmt: skip
+
+
+def test_no_colour_in_a_pipe_unless_forced(run: Run) -> None:
+    assert "\x1b" not in run("exact").stdout
+    assert "\x1b" in run("exact", env={"FORCE_COLOR": "1"}).stdout
+    assert "\x1b" not in run("exact", env={"FORCE_COLOR": "0"}).stdout
+    assert "\x1b" not in run("exact", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
+    assert "\x1b" not in run("exact", "--format", "json", env={"FORCE_COLOR": "1"}).stdout
+
+
+def test_a_file_is_written_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    assert run("exact", "nothing", "-o", str(file)).returncode == 2
+    assert run("exact", "--method", "enumeration", "--max-trajectories", "3", "-o", str(file)).returncode == 2
+    assert file.read_text() == "old"
+    done = run("exact", "--format", "json", "-o", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert json.loads(file.read_text())["trajectories"] == 23
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_output_goes_through_links_and_to_devices(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    run("exact", "-o", "link.txt")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert "two-state" in (tmp_path / "real.txt").read_text()
+    assert run("exact", "-o", "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
+    for target in ("/dev/full", "no/such/folder/x", "."):
+        done = run("exact", "-o", target)
+        assert done.returncode == 74
+        assert done.stderr.startswith(f"error: {target}: cannot be written: ")
+
+
+def on_terminal(words: list[str], columns: int, **env: str) -> str:
+    """What a person sees on a terminal of some width."""
+    main, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [*pgcheck_command(), *words], stdout=other, stderr=other, stdin=other,
+        env=ENV | {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"} | env, cwd=ROOT,
+    )  # fmt: skip
+    os.close(other)
+    seen = b""
+    while True:
+        try:
+            some = os.read(main, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not some:
+            break
+        seen += some
+    process.wait(timeout=60)
+    os.close(main)
+    return seen.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize(
+    "words", [["exact"], ["sample"], ["converge", "--n", "10,1e12"], ["exact", "--trajectories", "3"]]
+)
+def test_no_digit_is_lost_on_a_terminal(columns: int, words: list[str]) -> None:
+    piped = subprocess.run(
+        [*pgcheck_command(), *words], capture_output=True, text=True, env=ENV, cwd=ROOT, check=True
+    )
+    numbers = [word for word in piped.stdout.split() if any(c.isdigit() for c in word) and "%" not in word]
+    text = on_terminal(words, columns, NO_COLOR="1")
+    assert "…" not in text
+    assert "\x1b[1m" not in text
+    for number in numbers:
+        assert number in text
+
+
+def test_on_a_terminal_of_80_columns_no_line_is_longer() -> None:
+    for words in (["exact"], ["sample"], ["converge", "--n", "10,1e15"], ["show"], ["models"]):
+        text = on_terminal(words, 80, NO_COLOR="1")
+        assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["converge", "frozen_lake", "--n", "10,100,1e10", "--format", "jsonl"],
+        ["exact", "frozen_lake", "--horizon", "11", "--max-trajectories", "1e12"],
+    ],
+)
+def test_an_interruption_ends_at_once_with_its_status(words: list[str], number: signal.Signals, status: int) -> None:
+    process = subprocess.Popen(
+        [*pgcheck_command(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=ROOT
+    )
+    time.sleep(2.5)
+    assert process.poll() is None
+    process.send_signal(number)
+    since = time.monotonic()
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - since < 1.0
+    assert process.returncode == status
+    assert err.startswith(b"pgcheck: interrupted")
+    for line in out.splitlines():
+        assert json.loads(line)["n"] in (10, 100)
+    assert out == b"" or out.endswith(b"\n")
+
+
+def test_rows_are_streamed_as_they_are_done() -> None:
+    process = subprocess.Popen(
+        [*pgcheck_command(), "converge", "frozen_lake", "--n", "10,1e10", "--format", "jsonl"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENV, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert json.loads(first)["n"] == 10
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
+def test_the_module_runs_like_the_command() -> None:
+    assert subprocess.run([sys.executable, "-m", "pgcheck", "--version"], capture_output=True, check=True).stdout
