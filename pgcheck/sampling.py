@@ -1,21 +1,20 @@
 """N rollouts: counts are split down the tree while they are large, then rollouts are drawn one by one."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.errors import TooLargeError, UsageError
+from pgcheck.errors import UsageError
 from pgcheck.gather import Gatherer
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
+from pgcheck.rollouts import MAX_STEPS, AliasTables, Phase
 from pgcheck.tree import Block, Branches, Group, Leaves, Tree
 
 MAX_N = 10**15  # counts stay exact in float64
-FEW = 16  # a node that fewer rollouts reach is rolled out one by one
-CHUNK = 2**14  # rollouts that are rolled out together; their arrays fit in a processor's cache
-MAX_STEPS = 2**27  # steps that a chunk may remember: 1 GB
+FEW = 256  # a node that fewer rollouts reach is rolled out one by one
+CHUNK = 2**15  # rollouts that are rolled out together; their arrays fit in a processor's cache
 
 Progress = Callable[[float], None]
 
@@ -176,6 +175,18 @@ class Sampler:
             group.measure[nodes] = 0
             lo += len(nodes)
 
+    def _taken(self, phases: list[Phase]) -> Ints:
+        """The outcomes that each rollout took, -1 beyond its end `[n, steps]`."""
+        assert self._alias is not None
+        taken = np.full((len(phases[0].rollouts), sum(len(p.slots) for p in phases)), -1, dtype=np.int64)
+        t = 0
+        for phase in phases:
+            for slot in phase.slots:
+                taken[phase.rollouts, t] = self._alias.outcome[slot]
+                t += 1
+        taken[taken == len(self.tree.mdp.prob)] = -1
+        return taken
+
     def _roll(
         self,
         rng: np.random.Generator,
@@ -189,115 +200,16 @@ class Sampler:
         assert self._alias is not None
         mdp, alias = self.tree.mdp, self._alias
         owner = np.repeat(np.arange(len(counts)), counts)
-        total, rollouts, taken = alias.roll(rng, states[owner], returns[owner], depth)
-        through = np.bincount(
-            np.concatenate(taken), weights=total[np.concatenate(rollouts)], minlength=len(mdp.prob) + 1
-        )[:-1]
+        total, phases = alias.roll(rng, states[owner], returns[owner], depth)
+        by_slot = np.zeros(len(alias.outcome))
+        for phase in phases:
+            weight = np.broadcast_to(total[phase.rollouts], (len(phase.slots), len(phase.rollouts)))
+            by_slot += np.bincount(np.concatenate(phase.slots), weights=weight.ravel(), minlength=len(by_slot))
+        through = np.bincount(alias.outcome, weights=by_slot)[:-1]
         visited = np.flatnonzero(through)
         pairs = mdp.state[visited] * mdp.num_actions + mdp.action[visited]
-        for pair, weight in zip(pairs.tolist(), through[visited].tolist(), strict=True):
-            self.gatherer.add(pair, weight)
+        for pair, amount in zip(pairs.tolist(), through[visited].tolist(), strict=True):
+            self.gatherer.add(pair, amount)
         if path is not None:
-            steps = np.full((len(owner), len(taken)), -1, dtype=np.int64)
-            for t, (who, outcome) in enumerate(zip(rollouts, taken, strict=True)):
-                steps[who, t] = outcome
-            steps[steps == len(mdp.prob)] = -1
-            self.rolled.append((np.concatenate([path[owner], steps], axis=1), total))
+            self.rolled.append((np.concatenate([path[owner], self._taken(phases)], axis=1), total))
         return np.add.reduceat(total, np.r_[0, np.cumsum(counts)[:-1]])
-
-
-class AliasTables:
-    """Draws an outcome of a state, π(a|s) P(outcome|s, a), from one uniform number (Walker's alias method).
-
-    A state with k outcomes has k slots. u·k falls in a slot; its fraction decides between the slot's own
-    outcome and its alias. Slot j's two answers stand at 2j (alias) and 2j + 1 (own).
-    A last state, one slot that leads to itself and is worth 0, takes in the rollouts that have ended; its
-    outcome is number K.
-    See Walker (1977), https://doi.org/10.1145/355744.355749
-    """
-
-    def __init__(self, tree: Tree) -> None:
-        mdp = tree.mdp
-        ended = len(mdp.prob)
-        own = np.arange(ended + 1)
-        alias = own.copy()
-        cut = np.ones(ended + 1)
-        joint = tree.probs[mdp.state, mdp.action] * mdp.prob
-        offset = mdp.offset.tolist()
-        for lo, hi in itertools.pairwise(offset):
-            if hi - lo > 1:
-                cut[lo:hi], alias[lo:hi] = _alias_table(joint[lo:hi], lo)
-        width = np.r_[np.diff(mdp.offset), 1]
-        self.mdp = mdp
-        self.width = width.astype(np.float64)
-        self.offset = mdp.offset
-        self.cut = own - np.repeat(mdp.offset, width) + cut
-        self.outcome = np.stack([alias, own], axis=1).ravel()
-        self.next_state = np.r_[np.where(mdp.ends, mdp.num_states, mdp.next_state), mdp.num_states]
-        self.reward = np.r_[mdp.reward, 0.0]
-
-    def roll(
-        self, rng: np.random.Generator, state: Ints, returns: Floats, depth: int
-    ) -> tuple[Floats, list[Ints], list[Ints]]:
-        """Returns each rollout's return `[n]`, and for each step which rollouts took it and their outcomes.
-
-        Args:
-          rng: one uniform number a rollout and step.
-          state: where each rollout is `[n]`.
-          returns: what it has so far `[n]`.
-          depth: the number of steps it has taken.
-
-        Raises:
-          TooLargeError: the steps take more than 1 GB to remember.
-        """
-        total = returns.copy()
-        here = np.arange(len(state))
-        sofar = returns
-        rollouts: list[Ints] = []
-        taken: list[Ints] = []
-        steps = 0
-        for t in range(depth, self.mdp.horizon):
-            u = rng.random(len(state))
-            u *= np.take(self.width, state, mode="clip")
-            slot = u.astype(np.int64)
-            slot += np.take(self.offset, state, mode="clip")
-            own = u < np.take(self.cut, slot, mode="clip")
-            slot *= 2
-            slot += own
-            outcome = np.take(self.outcome, slot, mode="clip")
-            sofar = sofar + self.mdp.gamma**t * np.take(self.reward, outcome, mode="clip")
-            state = np.take(self.next_state, outcome, mode="clip")
-            rollouts.append(here)
-            taken.append(outcome)
-            steps += len(state)
-            if steps > MAX_STEPS:
-                raise TooLargeError(
-                    f"{len(total):,} rollouts take {t + 1:,} steps without an end in sight, over 1 GB to "
-                    f"remember.\n  Lower the horizon from {self.mdp.horizon:,}."
-                )
-            going = state != self.mdp.num_states
-            if np.count_nonzero(going) < 0.75 * len(going):  # carrying a few along is cheaper than sorting out
-                total[here] = sofar
-                here, state, sofar = here[going], state[going], sofar[going]
-                if not len(here):
-                    break
-        total[here] = sofar
-        return total, rollouts, taken
-
-
-def _alias_table(prob: Floats, lo: int) -> tuple[Floats, Ints]:
-    """How much of each slot is its own outcome, and whose the rest is (Vose 1991)."""
-    k = len(prob)
-    share = (prob * (k / prob.sum())).tolist()
-    alias = list(range(lo, lo + k))
-    small = [j for j in range(k) if share[j] < 1.0]
-    large = [j for j in range(k) if share[j] >= 1.0]
-    while small and large:
-        j, donor = small.pop(), large[-1]
-        alias[j] = lo + donor
-        share[donor] -= 1.0 - share[j]
-        if share[donor] < 1.0:
-            small.append(large.pop())
-    for j in small + large:  # what is left is 1 but for rounding
-        share[j] = 1.0
-    return np.array(share), np.array(alias)

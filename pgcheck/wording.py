@@ -89,8 +89,8 @@ def error_sentence(off: Discrepancy) -> str:
 
 def two_readings_told(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
-    right = "each rollout counted alike, so tau n(tau)/N"
-    other = f"each of {distinct:,} distinct trajectories alike"
+    right = "each rollout counts alike, tau weighs n(tau)/N:"
+    other = f"each of {distinct:,} distinct trajectories counts alike:"
     width = max(len(right), len(other))
     return [
         "",

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pgcheck"
 LAYERS = (
     ("errors",),
     ("mdp", "policy", "arguments", "output"),
-    ("nodes", "reader", "bundled", "transitions", "modelfile", "tree", "gather", "batch", "counting"),
+    ("nodes", "reader", "bundled", "transitions", "modelfile", "tree", "gather", "batch", "counting", "rollouts"),
     ("exact", "sampling"),
     ("trajectories", "readings", "convergence"),
     ("report", "wording", "views"),

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, UsageError, exact_gradient, sample_gradient, sample_trajectories
-from pgcheck.sampling import AliasTables, Sampler, streams
+from pgcheck.rollouts import AliasTables
+from pgcheck.sampling import Sampler, streams
 from pgcheck.tree import Tree
 from tests import oracles
 from tests.problems import random_problem

@@ -1,0 +1,211 @@
+"""Speed and memory, as ratios measured in one run.
+
+    python benchmarks/run.py            all of it, about two minutes
+    python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, startup
+
+Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import pgcheck
+from pgcheck import MDP, Policy
+from pgcheck.exact import enumerate_gradient
+from pgcheck.rollouts import AliasTables, Phase
+from pgcheck.sampling import Sampler
+
+REPEATS = 5
+
+
+def median_time(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Seconds, the median of several runs after one that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        since = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - since)
+    return statistics.median(times)
+
+
+def plain_recursion(mdp: MDP, policy: Policy) -> tuple[int, list[list[float]]]:
+    """The gradient the way one writes it first: every trajectory in turn, in plain Python."""
+    probs = policy.probs().tolist()
+    outcomes: list[list[tuple[int, int, float, float, bool]]] = [[] for _ in mdp.states]
+    for s, a, t, p, r, e in zip(mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.ends, strict=True):
+        outcomes[s].append((int(a), int(t), float(p), float(r), bool(e)))
+    actions = [sorted({a for a, *_ in row}) for row in outcomes]
+    gradient = [[0.0] * mdp.num_actions for _ in mdp.states]
+    count = 0
+
+    def go(s: int, t: int, prob: float, ret: float, path: list[tuple[int, int]]) -> None:
+        nonlocal count
+        for a, following, p, r, ends in outcomes[s]:
+            onward, reward = prob * probs[s][a] * p, ret + mdp.gamma**t * r
+            path.append((s, a))
+            if ends or t + 1 == mdp.horizon:
+                count += 1
+                for u, b in path:
+                    for c in actions[u]:
+                        gradient[u][c] += onward * reward * ((b == c) - probs[u][c])
+            else:
+                go(following, t + 1, onward, reward, path)
+            path.pop()
+
+    for s, p in enumerate(mdp.start.tolist()):
+        if p:
+            go(s, 0, p, 0.0, [])
+    return count, gradient
+
+
+def enumeration() -> None:
+    """Enumeration against the plain recursion, a trajectory."""
+    small, large = (pgcheck.load("frozen_lake", horizon=h) for h in (5, 8))
+    ours, theirs, counts = [], [], {5: 99_481, 8: 82_581_088}
+    for _ in range(REPEATS):
+        since = time.perf_counter()
+        enumerate_gradient(*large)
+        ours.append((time.perf_counter() - since) / counts[8])
+        since = time.perf_counter()
+        count, gradient = plain_recursion(*small)
+        theirs.append((time.perf_counter() - since) / counts[5])
+        assert count == counts[5]
+    expected = pgcheck.exact_gradient(*small).gradient
+    assert np.allclose([g for s, row in enumerate(gradient) if small[0].available[s].any() for g in row], expected)
+    a, b = statistics.median(ours), statistics.median(theirs)
+    print(f"enumeration, frozen_lake: {a * 1e9:.2f} ns a trajectory over {counts[8]:,} (horizon 8)")
+    print(f"plain recursion:          {b * 1e9:.0f} ns a trajectory over {counts[5]:,} (horizon 5)")
+    print(f"  ratio {b / a:.0f}, wanted at least 1000")
+
+
+def memory() -> None:
+    """Peak memory of enumeration at 1e6 and at 1e8 trajectories, each in a process of its own."""
+    peaks = []
+    for horizon in (6, 8):
+        code = (
+            "import resource, pgcheck; from pgcheck.exact import enumerate_gradient;"
+            f"enumerate_gradient(*pgcheck.load('frozen_lake', horizon={horizon}));"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        runs = [
+            int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+            for _ in range(3)
+        ]
+        peaks.append(statistics.median(runs) / 1024)
+    print(f"peak memory: {peaks[0]:.1f} MB at 940,903 trajectories, {peaks[1]:.1f} MB at 82,581,088")
+    print(f"  ratio {peaks[1] / peaks[0]:.2f}, wanted at most 1.20")
+
+
+def plain_rollouts(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> int:
+    """Rollouts in a plain Python loop; returns the number of steps."""
+    probs = policy.probs()
+    rows = [
+        [(int(mdp.next_state[k]), bool(mdp.ends[k])) for k in range(mdp.offset[s], mdp.offset[s + 1])]
+        for s in range(mdp.num_states)
+    ]
+    joint = probs[mdp.state, mdp.action] * mdp.prob
+    cumulative = [np.cumsum(joint[mdp.offset[s] : mdp.offset[s + 1]]).tolist() for s in range(mdp.num_states)]
+    steps = 0
+    start = int(np.argmax(mdp.start))
+    for _ in range(n):
+        s = start
+        for _ in range(mdp.horizon):
+            u, k = rng.random(), 0
+            while k < len(cumulative[s]) - 1 and u > cumulative[s][k]:
+                k += 1
+            steps += 1
+            s, ends = rows[s][k]
+            if ends:
+                break
+    return steps
+
+
+def one_by_one_steps(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> int:
+    """How many steps the rollouts took that were drawn one by one: those of the tree above them do not count."""
+    steps = 0
+    roll = AliasTables.roll
+
+    def counted(self: AliasTables, *arguments: Any) -> tuple[Any, list[Phase]]:
+        nonlocal steps
+        total, phases = roll(self, *arguments)
+        steps += sum(len(phase.slots) * len(phase.rollouts) for phase in phases)
+        return total, phases
+
+    AliasTables.roll = counted  # type: ignore[assignment]
+    for _ in Sampler(mdp, policy, n, rng).walk():
+        pass
+    AliasTables.roll = roll  # type: ignore[method-assign]
+    return steps
+
+
+def sampling() -> None:
+    """One-by-one rollouts, a step, against one `Generator.random` draw of an array of the same length."""
+    for model, horizon, n in (("river_swim", 200, 50_000), ("frozen_lake", 100, 3_000_000)):
+        mdp, policy = pgcheck.load(model, horizon=horizon)
+        ratios, ours, draws = [], [], []
+        for repeat in range(REPEATS + 1):
+            sampler = Sampler(mdp, policy, n, np.random.default_rng(repeat))
+            since = time.perf_counter()
+            for _ in sampler.walk():
+                pass
+            elapsed = time.perf_counter() - since
+            steps = one_by_one_steps(mdp, policy, n, np.random.default_rng(repeat))
+            ours.append(elapsed / steps)
+            rng, size = np.random.default_rng(repeat), 2**14
+            since = time.perf_counter()
+            for _ in range(steps // size):
+                rng.random(size)
+            draws.append((time.perf_counter() - since) / (steps // size * size))
+            ratios.append(ours[-1] / draws[-1])
+        since = time.perf_counter()
+        loop = plain_rollouts(mdp, policy, 2000, np.random.default_rng(0))
+        python = (time.perf_counter() - since) / loop
+        a, b, c = (statistics.median(x[1:]) for x in (ours, draws, ratios))
+        print(
+            f"rollouts, {model} (horizon {horizon}): {a * 1e9:.1f} ns a step, Generator.random {b * 1e9:.2f} ns, "
+            f"plain Python {python * 1e9:.0f} ns"
+        )
+        print(f"  ratio {c:.1f}, wanted at most 10; plain Python takes {python / a:.0f} times as long")
+
+
+def counts() -> None:
+    """1e12 rollouts against 1e6."""
+    mdp, policy = pgcheck.load("two_state")
+
+    def draw(n: int) -> Callable[[], object]:
+        return lambda: pgcheck.sample_gradient(mdp, policy, n, np.random.default_rng(0))
+
+    few, many = median_time(draw(10**6), 31), median_time(draw(10**12), 31)
+    print(f"two_state: 1e6 rollouts {few * 1e3:.2f} ms, 1e12 rollouts {many * 1e3:.2f} ms")
+    print(f"  ratio {many / few:.2f}, wanted at most 3")
+
+
+def startup() -> None:
+    """`pgcheck --version` against a Typer application with one option."""
+    typer_app = (
+        "import typer\na = typer.Typer()\n@a.command()\ndef f(version: bool = False): print(1)\na(['--version'])"
+    )
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(21):
+        for times, words in ((ours, ["-m", "pgcheck", "--version"]), (theirs, ["-c", typer_app])):
+            since = time.perf_counter()
+            subprocess.run([sys.executable, *words], capture_output=True, check=True)
+            times.append(time.perf_counter() - since)
+    a, b = statistics.median(ours) * 1e3, statistics.median(theirs) * 1e3
+    print(f"start-up: pgcheck --version {a:.0f} ms, a Typer application with one option {b:.0f} ms")
+    print(f"  difference {a - b:.0f} ms, wanted at most 20")
+
+
+PARTS = {part.__name__: part for part in (enumeration, memory, sampling, counts, startup)}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
