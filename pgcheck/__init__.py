@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pgcheck.convergence import converge as converge
     from pgcheck.errors import ModelError as ModelError
     from pgcheck.errors import PgcheckError as PgcheckError
+    from pgcheck.errors import PrecisionError as PrecisionError
     from pgcheck.errors import TooLargeError as TooLargeError
     from pgcheck.errors import UsageError as UsageError
     from pgcheck.exact import Discrepancy as Discrepancy
@@ -46,7 +47,7 @@ __version__ = "0.1.0"
 _HOME = {
     "batch": ("Batch", "Episode"),
     "convergence": ("Convergence", "Row", "converge"),
-    "errors": ("ModelError", "PgcheckError", "TooLargeError", "UsageError"),
+    "errors": ("ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
     "exact": ("Discrepancy", "ExactGradient", "exact_gradient"),
     "mdp": ("MDP",),
     "modelfile": ("Model", "load", "load_model", "loads"),

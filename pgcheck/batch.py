@@ -141,7 +141,7 @@ class Batch:
         if len(mdp.observations) < mdp.num_states or not mdp.available[acting].all():
             return vector.copy()
         table = np.zeros((*vector.shape[:-1], mdp.num_states, mdp.num_actions))
-        table[..., acting, :] = vector.reshape(*vector.shape[:-1], -1, mdp.num_actions)
+        table[..., acting, :] = vector.reshape(*vector.shape[:-1], int(acting.sum()), mdp.num_actions)
         return table
 
 

@@ -179,10 +179,11 @@ def converge(
         if form == Format.table:
             printer.text(f"{wording.headline(mdp, truth.trajectories)}; seed {number}\n")
             printer.grid(Grid(columns, []))
-        with progress_bar("N", quiet=quiet) as bar:
+        with progress_bar(f"N = {wording.spaced(numbers[0])}", quiet=quiet) as bar:
             for row in error_rows(mdp, policy, truth, numbers, repeats, rng, progress=bar):
                 bar.stop()
                 rows.append(row)
+                bar.what = f"N = {wording.spaced(numbers[min(len(rows), len(numbers) - 1)])}"
                 if form == Format.table:
                     cells = views.converge_cells(row, rows[0], numbers[-1])
                     printer.grid(Grid(columns, [cells]), header=False)
@@ -283,7 +284,7 @@ def run(arguments: list[str]) -> int:
             sys.stdout.flush()  # what help and --version print
         return status
     except _Interrupted as interruption:
-        _say("pgcheck: interrupted")
+        _say(": ".join(["pgcheck: interrupted", *getattr(interruption, "__notes__", [])]))
         status = interruption.status
     except ReaderGoneError as error:
         status = error.exit_status

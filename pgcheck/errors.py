@@ -21,6 +21,10 @@ class TooLargeError(PgcheckError):
     """The answer would take more trajectories, memory or time than allowed."""
 
 
+class PrecisionError(PgcheckError):
+    """Rounding would leave no digit that can be trusted."""
+
+
 class OutputError(PgcheckError):
     """A result could not be written."""
 

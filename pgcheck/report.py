@@ -193,6 +193,9 @@ def progress_bar(what: str, *, quiet: bool) -> "Iterator[ProgressBar]":
     bar = ProgressBar(what, shown)
     try:
         yield bar
+    except BaseException as error:
+        error.add_note(f"{bar.what}: {100 * bar.fraction:.3g} % done")  # told if it was an interruption
+        raise
     finally:
         bar.stop()
 

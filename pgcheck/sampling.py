@@ -131,8 +131,9 @@ class Sampler:
         counts = self._rng.multinomial(self._n, mdp.start / mdp.start.sum())
         self.at_once = np.where(mdp.terminal, counts, 0).astype(np.float64)
         self.gatherer.add(self.gatherer.measure, float(self.at_once.sum()))
-        root = self.tree.root(np.where(mdp.terminal, 0, counts), paths=self._paths)
-        for block, leaves in self.tree.walk(root, split_counts, rng=self._rng, settle=self._settle):
+        root = self.tree.root(np.where(mdp.terminal, 0, counts))
+        tree = self.tree
+        for block, leaves in tree.walk(root, split_counts, rng=self._rng, settle=self._settle, trails=self._paths):
             yield block, leaves
             self.gatherer.take(block, leaves)
 
@@ -152,8 +153,9 @@ class Sampler:
         counts = np.concatenate([group.measure[nodes] for _, group, nodes in light]).astype(np.int64)
         states = np.repeat([state for state, _, _ in light], [len(nodes) for _, _, nodes in light])
         returns = np.concatenate([group.returns[nodes] for _, group, nodes in light])
-        paths = [group.path[nodes] for _, group, nodes in light if group.path is not None]
-        path = np.concatenate(paths) if paths else None
+        path = None
+        if block.trail is not None:
+            path = block.trail.paths(np.concatenate([group.number + nodes for _, group, nodes in light]))
         weights = np.empty(len(counts))
         # Chunks are of whole nodes, so that a trajectory is never split between two of them.
         ends = np.cumsum(counts)

@@ -14,7 +14,7 @@ from pgcheck.exact import MAX_VALUES
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
 from pgcheck.sampling import Sampler
-from pgcheck.tree import Group, Leaves, Tree, split_probability
+from pgcheck.tree import Block, Leaves, Tree, numbers, split_probability
 
 BATCH = 4096  # trajectories in a batch, about
 
@@ -62,12 +62,11 @@ def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
     """Yields all trajectories as paths, with probabilities and returns, some at a time."""
     yield from _at_once(mdp, mdp.start)
     tree = Tree(mdp, policy.probs())
-    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start), paths=True)
-    for block, leaves in tree.walk(root, split_probability, block=max(1, 2**20 // (1 + mdp.horizon))):
+    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start))
+    room = int(np.clip(2**20 // mdp.horizon, 1, 2**14))
+    for block, leaves in tree.walk(root, split_probability, trails=True, block=room):
         if leaves is not None:
-            yield from _ended(tree, block.frontier[leaves.state], leaves)
-        else:
-            block.children.clear()
+            yield from _ended(tree, block, leaves)
 
 
 def sampled_paths(sampler: Sampler) -> Iterator[Paths]:
@@ -75,7 +74,7 @@ def sampled_paths(sampler: Sampler) -> Iterator[Paths]:
     mdp = sampler.tree.mdp
     for block, leaves in sampler.walk():
         if leaves is not None:
-            yield from _ended(sampler.tree, block.frontier[leaves.state], leaves)
+            yield from _ended(sampler.tree, block, leaves)
         for paths, returns in sampler.rolled:
             distinct, first, count = np.unique(paths, axis=0, return_index=True, return_counts=True)
             yield distinct, count.astype(np.float64), returns[first]
@@ -152,10 +151,10 @@ def _at_once(mdp: MDP, measure: Floats) -> Iterator[Paths]:
         yield states[:, None], measure[states], np.zeros(len(states))
 
 
-def _ended(tree: Tree, group: Group, leaves: Leaves) -> Iterator[Paths]:
+def _ended(tree: Tree, block: Block, leaves: Leaves) -> Iterator[Paths]:
     """Leaves as paths."""
-    assert group.path is not None
-    path = group.path[leaves.nodes]
+    assert block.trail is not None
+    path = block.trail.paths(block.frontier[leaves.state].number + numbers(leaves.nodes))
     first = tree.branches(leaves.state).first
     for row, k in enumerate(leaves.branch.tolist()):
         kept = np.flatnonzero(leaves.measure[row])
@@ -164,13 +163,15 @@ def _ended(tree: Tree, group: Group, leaves: Leaves) -> Iterator[Paths]:
 
 
 def _batched(some: Iterator[Paths]) -> Iterator[Paths]:
-    """Joins small lots into batches, padded to one length; cuts none."""
+    """Joins small lots into batches, padded to one length; cuts none. The first come soon: somebody may wait."""
     waiting: list[Paths] = []
+    size = 1
     for lot in some:
         waiting.append(lot)
-        if sum(len(paths) for paths, _, _ in waiting) >= BATCH:
+        if sum(len(paths) for paths, _, _ in waiting) >= size:
             yield _padded(waiting)
             waiting = []
+            size = min(2 * size, BATCH)
     if waiting:
         yield _padded(waiting)
 

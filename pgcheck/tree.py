@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pgcheck.errors import TooLargeError
 from pgcheck.mdp import MDP, Floats, Ints
 
 BLOCK = 2**16  # nodes that are held at once in each depth, about
+NODES = 2**24  # nodes that are held at once in all depths: 400 MB
+MAX_DEPTH = 100_000
 LOT = 2**16  # leaves that are worked out together; their arrays then fit in a processor's cache
 
 
@@ -47,22 +50,46 @@ class Group:
       measure: probability that a trajectory reaches the node, or how many rollouts do `[n]`.
       returns: Σ γ^t r_t on the way to it `[n]`.
       weight: Σ measure · R over the trajectories below it, known once they are all done `[n]`.
-      path: the first state, then the outcomes on the way `[n, 1 + depth]`; None unless asked for.
+      number: of its first node in the block's trail; the rest follow.
     """
 
     measure: Floats
     returns: Floats
     weight: Floats
-    path: Ints | None
+    number: int
 
     def part(self, lo: int, hi: int) -> "Group":
         """A view of some of the nodes; what is added to its weights is added to these."""
-        path = None if self.path is None else self.path[lo:hi]
-        return Group(self.measure[lo:hi], self.returns[lo:hi], self.weight[lo:hi], path)
+        return Group(self.measure[lo:hi], self.returns[lo:hi], self.weight[lo:hi], self.number + lo)
 
 
 Frontier = dict[int, Group]
 Nodes = Ints | slice
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trail:
+    """How the nodes of one depth were reached, where somebody wants to know.
+
+    Attributes:
+      above: the trail of the depth above; None at the root.
+      parent: each node's number there `[n]`.
+      outcome: through which of the MDP's outcomes; at the root, the first state `[n]`.
+    """
+
+    above: "Trail | None"
+    parent: Ints
+    outcome: Ints
+
+    def paths(self, nodes: Ints) -> Ints:
+        """Returns the first state and the outcomes on the way to some nodes `[m, 1 + depth]`."""
+        way: list[Ints] = []
+        trail: Trail | None = self
+        while trail is not None:
+            way.append(trail.outcome[nodes])
+            nodes = trail.parent[nodes]
+            trail = trail.above
+        return np.stack(way[::-1], axis=1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -104,6 +131,8 @@ class Block:
     depth: int
     frontier: Frontier
     rng: np.random.Generator | None
+    trail: Trail | None
+    trail_below: Trail | None = None
     children: Frontier = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
 
@@ -160,12 +189,12 @@ class Tree:
             )  # fmt: skip
         return known
 
-    def root(self, measure: Floats, *, paths: bool) -> Frontier:
+    def root(self, measure: Floats) -> Frontier:
         """Returns the nodes of depth 0: the states in which `measure` `[S]` is positive."""
         frontier: Frontier = {}
-        for state in np.flatnonzero(measure).tolist():
-            path = np.full((1, 1), state, dtype=np.int64) if paths else None
-            frontier[state] = Group(np.array([measure[state]], dtype=np.float64), np.zeros(1), np.zeros(1), path)
+        for number, state in enumerate(np.flatnonzero(measure).tolist()):
+            here = np.array([measure[state]], dtype=np.float64)
+            frontier[state] = Group(here, np.zeros(1), np.zeros(1), number)
         return frontier
 
     def walk(
@@ -175,7 +204,8 @@ class Tree:
         *,
         rng: np.random.Generator | None = None,
         settle: Settle | None = None,
-        block: int = BLOCK,
+        trails: bool = False,
+        block: int | None = None,
     ) -> Iterator[tuple[Block, Leaves | None]]:
         """Yields a block with each lot of trajectories that end in it, and with None once all below it is done.
 
@@ -187,9 +217,17 @@ class Tree:
             part, so the draws do not depend on the order in which parts are worked on.
           settle: called with a block before it is expanded; may finish nodes by other means and set their
             measure to 0.
-          block: how many nodes may be held at once in each depth, about.
+          trails: whether the blocks say how their nodes were reached.
+          block: how many nodes may be held at once in each depth, about; None for what the horizon allows.
+
+        Raises:
+          TooLargeError: a trajectory of more than 100,000 steps.
         """
-        stack: list[tuple[Block, bool]] = [(Block(0, root, rng), False)]
+        if block is None:
+            block = int(np.clip(NODES // self.mdp.horizon, 256, BLOCK))
+        states = np.array(list(root), dtype=np.int64)
+        trail = Trail(None, np.zeros(len(states), dtype=np.int64), states) if trails else None
+        stack: list[tuple[Block, bool]] = [(Block(0, root, rng, trail), False)]
         while stack:
             node, done = stack.pop()
             if done:
@@ -205,7 +243,12 @@ class Tree:
                 yield node, leaves
             stack.append((node, True))
             if node.children:
-                stack.append((Block(node.depth + 1, node.children, node.rng), False))
+                if node.depth == MAX_DEPTH:
+                    raise TooLargeError(
+                        f"trajectories of more than {MAX_DEPTH:,} steps; the tree of them takes too much memory.\n"
+                        f"  Lower the horizon from {self.mdp.horizon:,}."
+                    )
+                stack.append((Block(node.depth + 1, node.children, node.rng, node.trail_below), False))
 
     def _cut(self, node: Block, block: int) -> list[Block]:
         """The block in parts that have at most about `block` children to store, or itself."""
@@ -231,7 +274,7 @@ class Tree:
         if len(parts) == 1:
             return [node]
         streams = [None] * len(parts) if node.rng is None else node.rng.spawn(len(parts))
-        return [Block(node.depth, part, rng) for part, rng in zip(parts, streams, strict=True)]
+        return [Block(node.depth, part, rng, node.trail) for part, rng in zip(parts, streams, strict=True)]
 
     def _expand(self, node: Block, split: Split) -> Iterator[Leaves]:
         """Splits every node of the block among its branches: into leaves, and the next depth's nodes."""
@@ -263,11 +306,17 @@ class Tree:
         while len(self._depths) <= node.depth:
             self._depths.append(Scratch())
         self._depths[node.depth].used = 0
+        number = 0
+        hung: list[Piece] = []
         for child, hanging in pieces.items():
             if node.rng is not None:
                 hanging = [piece for piece in map(_without_zeros, hanging) if len(piece[3])]
             if hanging:
-                node.children[child] = self._join(node, child, hanging)
+                node.children[child] = self._join(node, child, hanging, number)
+                number += len(node.children[child].measure)
+                hung += hanging
+        if node.trail is not None and hung:
+            node.trail_below = self._trail(node, hung)
 
     def _reached(self, group: Group, width: int, counts: bool) -> Iterator[tuple[Nodes, Floats, Floats]]:
         """A group's nodes, but for those that no rollout reaches, a lot at a time."""
@@ -280,33 +329,35 @@ class Tree:
             if len(measure):
                 yield nodes, measure, group.returns[nodes]
 
-    def _join(self, node: Block, child: int, hanging: list[Piece]) -> Group:
+    def _join(self, node: Block, child: int, hanging: list[Piece], number: int) -> Group:
         """The next depth's nodes in one state, and the links to where they hang."""
         lo = 0
-        paths: list[Ints] = []
         for state, nodes, k, measure, _ in hanging:
             hi = lo + len(measure)
-            branches = self.branches(state)
-            node.links.append(Link(child, lo, hi, state, nodes, branches.pair[k]))
-            way = node.frontier[state].path
-            if way is not None:
-                paths.append(extended(way[nodes], branches.first + k))
+            node.links.append(Link(child, lo, hi, state, nodes, self.branches(state).pair[k]))
             lo = hi
         measure, returns, weight = self._depths[node.depth].take(3, lo)
         np.concatenate([piece[3] for piece in hanging], out=measure)
         np.concatenate([piece[4] for piece in hanging], out=returns)
         weight[:] = 0.0
-        return Group(measure, returns, weight, np.concatenate(paths) if paths else None)
+        return Group(measure, returns, weight, number)
+
+    def _trail(self, node: Block, hung: list[Piece]) -> Trail:
+        """The trail of the next depth."""
+        parent, outcome = [], []
+        for state, nodes, k, measure, _ in hung:
+            parent.append(node.frontier[state].number + numbers(nodes))
+            outcome.append(np.full(len(measure), self.branches(state).first + k, dtype=np.int64))
+        return Trail(node.trail, np.concatenate(parent), np.concatenate(outcome))
 
 
-def extended(path: Ints, outcome: int) -> Ints:
-    """Returns paths `[n, m]` with one more outcome each `[n, m + 1]`."""
-    return np.column_stack([path, np.full(len(path), outcome, dtype=np.int64)])
+def numbers(nodes: Nodes) -> Ints:
+    """Returns nodes as their numbers."""
+    return np.arange(nodes.start, nodes.stop) if isinstance(nodes, slice) else nodes
 
 
 def _without_zeros(piece: Piece) -> Piece:
     """A piece without the nodes that no rollout reaches."""
     state, nodes, k, measure, returns = piece
     kept = np.flatnonzero(measure)
-    nodes = nodes.start + kept if isinstance(nodes, slice) else nodes[kept]
-    return state, nodes, k, measure[kept], returns[kept]
+    return state, numbers(nodes)[kept], k, measure[kept], returns[kept]

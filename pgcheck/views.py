@@ -41,6 +41,7 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
         "trajectories": exact.trajectories,
         "probability": exact.probability,
         "agreement": exact.agreement,
+        "rounding": exact.rounding,
     }
     prob = _prob_of_parameters(policy)
     names = _parameter_names(mdp)
@@ -55,10 +56,10 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
     if exact.method == "enumeration":
         how = (
             f"all {about(exact.trajectories or 0)} enumerated, total probability {exact.probability:.12g}\n"
-            f"backward induction agrees within {exact.agreement:.1e}"
+            f"backward induction agrees within {exact.agreement:.1e}; rounding at most {exact.rounding:.1e}"
         )
     else:
-        how = "by backward induction, without a trajectory"
+        how = f"by backward induction, without a trajectory; rounding at most {exact.rounding:.1e}"
     blocks: list[str | Grid] = [headline(mdp, exact.trajectories), "", grid, "", f"J = {exact.value:.10g}", how]
     if likely:
         shares = [_share(mdp, policy, exact, trajectory) for trajectory in likely]

@@ -105,6 +105,12 @@ def in_decimals(mdp: MDP, policy: Policy) -> Floats:
             odds = {a: exact(float(policy.theta[i])).exp() for a, i in enumerate(row) if i >= 0}
             pi |= {(s, a): x / sum(odds.values()) for a, x in odds.items()}
         table, gamma = outcomes(mdp), exact(mdp.gamma)
+        # Rows of floats sum to 1 but for rounding; here each sums to 1 to the last digit.
+        whole: dict[tuple[int, int], decimal.Decimal] = {}
+        for s, outcome in enumerate(table):
+            for a, _, p, _, _ in outcome:
+                whole[s, a] = whole.get((s, a), exact(0)) + exact(p)
+        starts = [exact(p) for p in mdp.start.tolist()]
         gradient = [exact(0)] * len(policy.theta)
 
         def go(s: int, t: int, prob: decimal.Decimal, ret: decimal.Decimal, pairs: list[tuple[int, int]]) -> None:
@@ -115,12 +121,12 @@ def in_decimals(mdp: MDP, policy: Policy) -> Floats:
                             gradient[i] += prob * ret * ((a == b) - pi[u, b])
                 return
             for a, nxt, p, r, ends in table[s]:
-                onward = prob * pi[s, a] * exact(p), ret + (gamma**t if t else 1) * exact(r)
+                onward = prob * pi[s, a] * exact(p) / whole[s, a], ret + (gamma**t if t else 1) * exact(r)
                 go(-1 if ends else nxt, t + 1, *onward, [*pairs, (s, a)])
 
-        for s, p in enumerate(mdp.start.tolist()):
-            if p > 0 and not mdp.terminal[s]:
-                go(s, 0, exact(p), exact(0), [])
+        for s, start in enumerate(starts):
+            if start > 0 and not mdp.terminal[s]:
+                go(s, 0, start / sum(starts), exact(0), [])
         return np.array([float(x) for x in gradient])
 
 

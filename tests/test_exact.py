@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Policy, TooLargeError, exact_gradient
-from pgcheck.exact import backward_induction, enumerate_gradient
+from pgcheck import MDP, Policy, PrecisionError, TooLargeError, bundled, exact_gradient
+from pgcheck.exact import Induction, Method, backward_induction, enumerate_gradient
 from pgcheck.tree import Tree
 from tests import oracles
 from tests.problems import random_problem
@@ -138,8 +141,16 @@ def test_beyond_the_limit_backward_induction_takes_over(two_state: tuple[MDP, Po
 
 
 def test_a_horizon_beyond_reason_is_refused_with_one_that_fits() -> None:
-    with pytest.raises(TooLargeError, match="Lower the horizon to"):
-        exact_gradient(*pgcheck.load("two_state", horizon=10**12))
+    with pytest.raises(TooLargeError, match=r"too long for backward induction\.\n  Lower the horizon to"):
+        exact_gradient(*pgcheck.load("river_swim", horizon=10**12))
+
+
+@pytest.mark.parametrize("model", ["two_state", "frozen_lake", "bandit", "short_corridor", "value_polytope"])
+def test_a_long_horizon_costs_nothing_once_values_are_steady(model: str) -> None:
+    forever = exact_gradient(*pgcheck.load(model, horizon=10**12), method="backward-induction")
+    long = exact_gradient(*pgcheck.load(model, horizon=20_000), method="backward-induction")
+    assert forever.value == pytest.approx(long.value, rel=1e-12)
+    assert_allclose(forever.gradient, long.gradient, rtol=1e-10, atol=1e-15)
 
 
 def test_discrepancy_of_the_gradient_itself_is_0(two_state: tuple[MDP, Policy]) -> None:
@@ -175,10 +186,58 @@ def _rewards(mdp: MDP, pairs: list[tuple[int, int]], states: tuple[int, ...]) ->
     ]
 
 
-def test_the_two_methods_do_not_call_each_other(
+def test_methods_that_disagree_are_not_believed(
     monkeypatch: pytest.MonkeyPatch, two_state: tuple[MDP, Policy]
 ) -> None:
     exact = exact_gradient(*two_state)
-    monkeypatch.setattr("pgcheck.exact.backward_induction", lambda *_: (0.0, np.zeros(4)))
-    assert exact_gradient(*two_state).agreement == np.abs(exact.gradient).max()
-    assert backward_induction(*two_state)[0] == pytest.approx(exact.value)
+    wrong = Induction(exact.value, exact.gradient * (1 + 1e-8), 0.0)
+    monkeypatch.setattr("pgcheck.exact.backward_induction", lambda *_, **__: wrong)
+    with pytest.raises(PrecisionError, match=r"rounding may reach 4\.8e-09"):
+        exact_gradient(*two_state)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seeds, st.sampled_from([0.0, 1e3, 1e6]), st.sampled_from([1.0, 10.0]))
+def test_the_bound_on_rounding_holds_and_is_not_absurd(seed: int, offset: float, spread: float) -> None:
+    mdp, policy = random_problem(seed, spread=spread)
+    shifted = replace(mdp, reward=mdp.reward + offset / 3)
+    expected = oracles.in_decimals(shifted, policy)
+    largest = float(np.abs(shifted.reward).max()) * mdp.horizon
+    found = backward_induction(shifted, policy)
+    enumerated = enumerate_gradient(shifted, policy)[1]
+    bound = found.rounding + float(np.linalg.norm(enumerated - found.gradient))
+    assert np.linalg.norm(found.gradient - expected) <= found.rounding + 1e-300
+    assert np.linalg.norm(enumerated - expected) <= bound + 1e-300
+    assert found.rounding <= 1e-12 * largest
+
+
+@pytest.mark.parametrize("far", [1e15, 1e12])
+def test_digits_that_mean_nothing_are_not_printed(far: float) -> None:
+    text = (
+        "{{horizon: 2, states: [s, t], actions: [a, b], start: s, transitions: {{s: {{a: {{to: t, reward: {0}}},"
+        " b: {{to: t, reward: {1}}}}}, t: {{a: s, b: {{to: s, reward: 0.5}}}}}}}}"
+    )
+    drowned = pgcheck.loads(text.format(f"{far:.0f}", f"{far + 1:.0f}"))
+    methods: tuple[Method, ...] = ("enumeration", "backward-induction")
+    for method in methods:
+        with pytest.raises(PrecisionError, match=r"its digits mean nothing\.\n  Rewards go up to"):
+            exact_gradient(drowned.mdp, drowned.policy, method=method)
+    plain = pgcheck.loads(text.format("0", "1"))  # the same gradient, with its digits
+    assert exact_gradient(plain.mdp, plain.policy).norm == pytest.approx(0.25 * math.sqrt(2 + 0.5), rel=1e-12)
+
+
+def test_a_gradient_that_is_0_is_not_taken_for_a_drowned_one() -> None:
+    model = pgcheck.loads(
+        "{horizon: 9, gamma: 0.9, states: 3, actions: 3, start: 0, transitions: {0: {0: {to: 1, reward: 1/3}, "
+        "1: {to: 1, reward: 1/3}, 2: [{to: 1, p: 0.3, reward: 1/3}, {to: 2, p: 0.7, reward: 1/3}]},"
+        " 1: {0: {to: 0, reward: 0.1}}, 2: {0: {to: 0, reward: 0.1}}}}"
+    )
+    exact = exact_gradient(model.mdp, model.policy)
+    assert exact.norm < 1e-15
+    assert exact.rounding < 1e-13
+
+
+@pytest.mark.parametrize("name", bundled.names())
+def test_every_bundled_model_keeps_nine_digits(name: str) -> None:
+    exact = exact_gradient(*pgcheck.load(name), method="backward-induction")
+    assert exact.rounding < 1e-10 * exact.norm
