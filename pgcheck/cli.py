@@ -263,6 +263,15 @@ def show(
         printer.view(views.show_view(mdp, policy, counts, cut))
 
 
+@app.command()
+def schema(output: Into = None, quiet: Quiet = False) -> None:
+    """The JSON Schema (draft-07) of the model file, for editors."""
+    from pgcheck.schema import model_schema
+
+    with _printer(output, Format.json) as printer:
+        printer.object(model_schema())
+
+
 def main() -> None:
     """Runs the command line and exits with its status."""
     sys.exit(run(sys.argv[1:]))

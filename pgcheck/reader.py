@@ -4,14 +4,22 @@ import difflib
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from pgcheck.nodes import Mapping, Node, Problems, Scalar, Sequence, is_visible, parse, visible
+from pgcheck.nodes import Mapping, Node, Problems, Scalar, Sequence, hidden, parse, visible
 
 MAX_NAMES = 1_000_000
+MAX_NAME = 1000  # characters; YAML itself allows a key no more than 1024
+MAX_DIGITS = 10_000  # characters of a number
 
-_REAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-_FRACTION = re.compile(r"([-+]?\d{1,400})/(\d{1,400})", re.ASCII)
+REAL = r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+FRACTION = r"[-+]?[0-9]{1,400}/[0-9]{1,400}"
+TRUTHS = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+
+_REAL, _FRACTION = re.compile(REAL), re.compile(FRACTION)
+_MAX_REMEMBERED = 100_000
+
+Where = tuple[str | int, ...]  # the way to a value: keys, and places in lists
 
 
 class Reader:
@@ -21,12 +29,17 @@ class Reader:
         self.file = file
         self.problems = Problems(file, text)
         self.root = parse(text, file)
-        self.numbers: dict[str, float] = {}
+        self._numbers: dict[str, float] = {}
 
-    def fail(self, node: Node, where: str, what: str) -> None:
-        self.problems.add(node.line, node.column, f"{visible(where)}: {what}" if where else what)
+    def fail(self, node: Node, where: Where, what: str) -> None:
+        """Notes an error at a node."""
+        if self.problems.full or not where:
+            self.problems.add(node.line, node.column, what)
+            return
+        steps = (f"[{step}]" if isinstance(step, int) else f".{cropped(step)}" for step in where)
+        self.problems.add(node.line, node.column, f"{''.join(steps)[1:]}: {what}")
 
-    def entries(self, node: Node, where: str, what: str) -> dict[str, tuple[Scalar, Node]]:
+    def entries(self, node: Node, where: Where, what: str) -> dict[str, tuple[Scalar, Node]]:
         """The keys and values of a mapping; `what` says what is expected of it."""
         if not isinstance(node, Mapping):
             self.fail(node, where, f"found {kind_of(node)}; expected {what}")
@@ -44,77 +57,86 @@ class Reader:
                 entries[key.text] = key, value
         return entries
 
-    def known(self, entries: Iterable[tuple[Scalar, Node]], names: Iterable[str], where: str) -> None:
+    def known(self, entries: Iterable[tuple[Scalar, Node]], names: Collection[str], where: Where) -> None:
         """Notes the keys that are none of `names`."""
-        names = tuple(names)
         for key, _ in entries:
             if key.text not in names:
-                self.fail(key, where, f"unknown key {quoted(key.text)}{meant(key.text, names)}")
+                comma = where and key.text.isdecimal()  # {p: 0,8} has a key 8
+                hint = "; write 0.5, not 0,5" if comma else self.meant(key.text, names)
+                self.fail(key, where, f"unknown key {quoted(key.text)}{hint}")
 
-    def name(self, node: Node, where: str, what: str) -> str | None:
+    def name(self, node: Node, where: Where, what: str) -> str | None:
         """A name that is being given."""
-        if not isinstance(node, Scalar):
+        if not isinstance(node, Scalar) or not node.text:
             self.fail(node, where, f"found {kind_of(node)}; expected {what}")
-        elif not node.text:
-            self.fail(node, where, f"found nothing; expected {what}")
-        elif not all(map(is_visible, node.text)):
-            self.fail(node, where, f"{quoted(node.text)} holds a control character; expected {what}")
+        elif len(node.text) > MAX_NAME:
+            self.fail(node, where, f"a name of {len(node.text):,} characters; expected at most {MAX_NAME:,}")
+        elif char := hidden(node.text):
+            self.fail(node, where, f"{quoted(node.text)} holds the hidden character U+{ord(char):04X}; remove it")
         else:
             return node.text
         return None
 
-    def index(self, node: Node, where: str, names: dict[str, int], what: str) -> int | None:
+    def index(self, node: Node, where: Where, names: dict[str, int], what: str) -> int | None:
         """The number of a name that must be one of `names`."""
         if isinstance(node, Scalar):
             known = names.get(node.text)
             if known is not None:
                 return known
             if node.text:
-                self.fail(node, where, f"unknown {what} {quoted(node.text)}{meant(node.text, names)}")
+                self.fail(node, where, f"unknown {what} {quoted(node.text)}{self.meant(node.text, names)}")
                 return None
         self.fail(node, where, f"found {kind_of(node)}; expected the name of {_a(what)}")
         return None
 
-    def real(self, node: Node, where: str, lo: float, hi: float, what: str) -> float | None:
-        """A number from lo to hi; `what` says what is expected."""
-        value = self.numbers.get(node.text) if isinstance(node, Scalar) else None
+    def real(
+        self, node: Node, where: Where, lo: float, hi: float, what: str, like: str = "0.5, 1e-3 or 1/3"
+    ) -> float | None:
+        """A number from lo to hi; `what` says what is expected, `like` gives examples."""
+        if not isinstance(node, Scalar):
+            self.fail(node, where, f"found {kind_of(node)}; expected {what}")
+            return None
+        value = self._numbers.get(node.text)
         if value is None:
-            value = number(node.text) if isinstance(node, Scalar) else None
+            value = number(node.text)
             if value is None:
-                hint = _number_hint(node.text) if isinstance(node, Scalar) else ""
-                self.fail(node, where, f"found {kind_of(node)}; expected {what}{hint}")
+                self.fail(node, where, f"found {kind_of(node)}; expected {what}{_number_hint(node.text, like)}")
                 return None
-            assert isinstance(node, Scalar)
-            self.numbers[node.text] = value
+            if len(self._numbers) < _MAX_REMEMBERED:
+                self._numbers[node.text] = value
         if not lo <= value <= hi:
-            assert isinstance(node, Scalar)
             self.fail(node, where, f"{quoted(node.text)} is out of range; expected {what}")
             return None
         return value
 
-    def whole(self, node: Node, where: str, hi: int, what: str) -> int | None:
+    def whole(self, node: Node, where: Where, hi: int, what: str, like: str) -> int | None:
         """A whole number from 1 to hi."""
-        value = self.real(node, where, 1, hi, what)
+        value = self.real(node, where, 1, hi, what, like)
         if value is not None and value != int(value):
-            assert isinstance(node, Scalar)
-            self.fail(node, where, f"{quoted(node.text)} is not whole; expected {what}")
+            self.fail(node, where, f"{kind_of(node)} is not whole; expected {what}")
             return None
         return None if value is None else int(value)
 
-    def truth(self, node: Node, where: str) -> bool | None:
-        if isinstance(node, Scalar) and not node.quoted and node.text.lower() in ("true", "false"):
-            return node.text.lower() == "true"
-        self.fail(node, where, f"found {kind_of(node)}; expected true or false")
+    def truth(self, node: Node, where: Where) -> bool | None:
+        if isinstance(node, Scalar) and node.text in TRUTHS:
+            if not node.quoted:
+                return TRUTHS[node.text]
+            self.fail(node, where, f"found {kind_of(node)} in quotes; expected true or false, without")
+        else:
+            self.fail(node, where, f"found {kind_of(node)}; expected true or false")
         return None
 
-    def names(self, node: Node, where: str, what: str) -> dict[str, int]:
-        """Names from a list, or 0..n-1 from a number n."""
+    def names(self, node: Node, where: Where, what: str) -> dict[str, int]:
+        """Names from a list, or 0..n-1 from a number n; none if there is a fault."""
         expected = f"a list of names, or their number (1 to {MAX_NAMES:,})"
         if isinstance(node, Scalar):
-            n = self.whole(node, where, MAX_NAMES, expected)
+            n = self.whole(node, where, MAX_NAMES, expected, "[a, b] or 2")
             return {str(i): i for i in range(n or 0)}
-        if not isinstance(node, Sequence) or not 1 <= len(node.items) <= MAX_NAMES:
+        if not isinstance(node, Sequence) or not node.items:
             self.fail(node, where, f"found {kind_of(node)}; expected {expected}")
+            return {}
+        if len(node.items) > MAX_NAMES:
+            self.fail(node, where, f"{len(node.items):,} names; expected at most {MAX_NAMES:,}")
             return {}
         names: dict[str, int] = {}
         for item in node.items:
@@ -123,80 +145,100 @@ class Reader:
                 self.fail(item, where, f"{what} {quoted(name)} stands twice; keep one")
             elif name is not None:
                 names[name] = len(names)
-        return names
+        return names if len(names) == len(node.items) else {}
 
-    def listed(self, node: Node, where: str, names: dict[str, int], what: str) -> list[int]:
+    def listed(self, node: Node, where: Where, names: dict[str, int], what: str, like: str) -> list[int]:
         """A list of names that must be known, each once."""
         if not isinstance(node, Sequence):
-            self.fail(node, where, f"found {kind_of(node)}; expected a list of {what}s, like [{next(iter(names))}]")
+            like = node.text if isinstance(node, Scalar) and node.text in names else like
+            self.fail(node, where, f"found {kind_of(node)}; expected a list of {what}s, like [{cropped(like)}]")
             return []
-        listed: list[int] = []
-        seen: set[int] = set()
+        listed: dict[int, None] = {}
         for item in node.items:
             index = self.index(item, where, names, what)
-            if index in seen:
+            if index in listed:
                 self.fail(item, where, f"{what} {kind_of(item)} stands twice; keep one")
             elif index is not None:
-                seen.add(index)
-                listed.append(index)
-        return listed
+                listed[index] = None
+        return list(listed)
+
+    def meant(self, text: str, names: Collection[str]) -> str:
+        """The end of a message about an unknown name: the nearest known one, or some of them."""
+        if self.problems.full:
+            return ""  # the search takes time, and nobody will read it
+        if text.partition(":")[0] in names:
+            return "; a colon needs a space after it"
+        if len(names) > 12 and "0" in names and str(len(names) - 1) in names:
+            return f"; expected 0 to {len(names) - 1}"
+        some = [name[:60] for name in itertools.islice(names, 250)]
+        near = difflib.get_close_matches(text[:60], some, 1, 0.6)
+        if near:
+            return f"; did you mean {quoted(near[0])}?"
+        return f"; expected {'one of ' if len(some) > 1 else ''}{enumerated(names)}"
 
 
 def number(text: str) -> float | None:
     """Returns the number that `3`, `-.5`, `1e-3` or `1/3` stands for; None for any other text.
 
-    Also None where a number is too large for a float, or is not 0 but would become 0.
+    Also None where a number is too long, too large for a float, or is not 0 but would become 0.
     """
-    fraction = _FRACTION.fullmatch(text)
-    if fraction:
-        numerator, denominator = int(fraction[1]), int(fraction[2])
+    if len(text) > MAX_DIGITS:
+        return None
+    if "/" in text and _FRACTION.fullmatch(text):
+        numerator, denominator = map(int, text.split("/"))
         try:
             value = numerator / denominator
         except (ZeroDivisionError, OverflowError):
             return None
-        return None if numerator and not value else value
+        return None if numerator and not value else value + 0.0
     if not _REAL.fullmatch(text):
         return None
     value = float(text)
     vanished = value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])
-    return None if vanished or math.isinf(value) else value
+    return None if vanished or math.isinf(value) else value + 0.0  # -0 is 0
+
+
+def cropped(text: str) -> str:
+    """Returns a user's text for a message, cropped."""
+    return visible(text if len(text) <= 60 else text[:57] + "...")
 
 
 def quoted(text: str) -> str:
-    """Returns a user's text for a message, cropped."""
-    return "'" + visible(text if len(text) <= 60 else text[:57] + "...") + "'"
+    """Returns a user's text for a message, cropped and in quotes."""
+    return f"'{cropped(text)}'"
+
+
+def enumerated(names: Collection[str]) -> str:
+    """Returns the first names of many, for a message."""
+    return ", ".join(map(cropped, itertools.islice(names, 12))) + (", ..." if len(names) > 12 else "")
 
 
 def kind_of(node: Node) -> str:
     """Returns what a node is, for a message."""
     if isinstance(node, Scalar):
         return quoted(node.text) if node.text or node.quoted else "nothing"
-    many = len(node.items) if isinstance(node, Sequence) else len(node.entries)
     kind = "list" if isinstance(node, Sequence) else "mapping"
-    return f"{'a' if many else 'an empty'} {kind}"
+    return f"{'a' if node.items else 'an empty'} {kind}"
 
 
-def meant(text: str, names: Iterable[str]) -> str:
-    """Returns the end of a message about an unknown name: the nearest known one, or some of them."""
-    some = list(itertools.islice(names, 2000))
-    near = difflib.get_close_matches(text, some, 1, 0.6)
-    if near:
-        return f"; did you mean {quoted(near[0])}?"
-    return f"; expected one of {', '.join(map(visible, some[:12]))}{', ...' if len(some) > 12 else ''}"
-
-
-def _number_hint(text: str) -> str:
+def _number_hint(text: str, like: str) -> str:
     """What a text that is no number may have been meant for."""
-    plain = text.replace("_", "")
+    if len(text) > MAX_DIGITS:
+        return f", of at most {MAX_DIGITS:,} characters"
+    plain = text.replace("_", "").replace("\N{MINUS SIGN}", "-")
     if plain != text and number(plain) is not None:
-        return f", without underscores: {plain}"
+        return f", written {cropped(plain)}"
     if text.lower().lstrip("+-.") in ("nan", "inf", "infinity"):
         return ", finite"
+    if _FRACTION.fullmatch(text) and not int(text.partition("/")[2]):
+        return ", not divided by 0"
     if _REAL.fullmatch(text) or _FRACTION.fullmatch(text):
         return ", one that a 64-bit float can hold"
     if text.endswith("%") and number(text[:-1]) is not None:
         return f", like {text[:-1]}/100"
-    return ", like 3, 0.5, 1e-3 or 1/3"
+    if re.fullmatch("0x[0-9a-fA-F]{1,12}", text):
+        return f", written {int(text, 16)}"
+    return f", like {like}"
 
 
 def _a(noun: str) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from pgcheck.output import Output
 
 SCHEMA = "pgcheck/1"
 WIDEST = 1_000_000
+MAX_ROWS = 2_000  # of a table for people
 
 Record = dict[str, Any]
 
@@ -38,10 +40,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table for people."""
+    """A table for people; rows beyond the first 2,000 are left to the other forms."""
 
     columns: tuple[Column, ...]
-    rows: Sequence[tuple[str, ...]]
+    rows: Iterable[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,13 @@ class View:
     """One result in every form that it can be printed in.
 
     Attributes:
-      record: the JSON object.
-      rows: the lines of JSON lines and CSV, all with the same keys.
+      record: makes the JSON object.
+      rows: the lines of JSON lines and CSV, all with the same keys; to be gone through once.
       blocks: paragraphs and tables for people.
     """
 
-    record: Record
-    rows: Sequence[Record]
+    record: Callable[[], Record]
+    rows: Iterable[Record]
     blocks: Sequence[str | Grid]
 
 
@@ -65,35 +67,43 @@ class Printer:
     def __init__(self, output: Output, form: str) -> None:
         self.output = output
         self.form = form
-        self._csv_header: list[str] | None = None
+        self._has_header = False
 
     def view(self, view: View) -> None:
         """Prints a whole result."""
         if self.form == "json":
-            self.record(view.record)
+            self.record(view.record())
         elif self.form == "table":
             for block in view.blocks:
                 self.text(block) if isinstance(block, str) else self.grid(block)
         else:
-            for row in view.rows:
-                self.row(row)
+            rows = iter(view.rows)
+            while some := list(itertools.islice(rows, 1000)):
+                self.output.write("".join(map(self._line, some)))
 
     def record(self, record: Record) -> None:
-        """Prints one JSON object."""
-        self.output.write(_json({"schema": SCHEMA, **record}, indent=2) + "\n")
+        """Prints a result as one JSON object, with the name of its form."""
+        self.object({"schema": SCHEMA, **record})
+
+    def object(self, record: Record) -> None:
+        """Prints one JSON object as it is."""
+        self.output.write(_json(record, indent=2) + "\n")
 
     def row(self, row: Record) -> None:
-        """Prints one line of JSON lines or CSV."""
+        """Prints one line of JSON lines or CSV, at once."""
+        self.output.write(self._line(row))
+
+    def _line(self, row: Record) -> str:
+        """A line of JSON lines or CSV; before the first line of CSV, its header."""
         if self.form == "jsonl":
-            self.output.write(_json(row) + "\n")
-            return
+            return _json(row) + "\n"
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        if self._csv_header is None:
-            self._csv_header = list(row)
-            writer.writerow(self._csv_header)
+        if not self._has_header:
+            self._has_header = True
+            writer.writerow(row)
         writer.writerow([_cell(value) for value in row.values()])
-        self.output.write(text.getvalue())
+        return text.getvalue()
 
     def stream(
         self,
@@ -125,10 +135,17 @@ class Printer:
 
     def grid(self, grid: Grid, *, header: bool = True) -> None:
         """Prints a table; no digit of it is ever cut."""
+        rows = list(itertools.islice(grid.rows, MAX_ROWS + 1))
+        grid = Grid(grid.columns, rows[:MAX_ROWS])
+        self._grid(grid, rows[:MAX_ROWS], header)
+        if len(rows) > MAX_ROWS:
+            self.text(f"... the first {MAX_ROWS:,} rows; --format csv or jsonl prints all")
+
+    def _grid(self, grid: Grid, rows: Sequence[tuple[str, ...]], header: bool) -> None:
         table = self._table(grid, header)
         console = self._console()
         needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-        if self.output.is_terminal and needed > console.width and _narrow(grid, console.width):
+        if self.output.is_terminal and needed > console.width and _narrow(grid.columns, rows, console.width):
             self._blocks(grid)
             return
         if not self.output.is_terminal:
@@ -236,11 +253,11 @@ class ProgressBar:
             self._bar = None
 
 
-def _narrow(grid: Grid, width: int) -> bool:
+def _narrow(columns: Sequence[Column], rows: Sequence[tuple[str, ...]], width: int) -> bool:
     """Whether the numbers alone do not fit; words can be folded."""
-    fixed = [max([len(c.title), *(len(r[i]) for r in grid.rows)]) for i, c in enumerate(grid.columns) if c.right]
-    words = sum(1 for column in grid.columns if not column.right)
-    return sum(fixed) + 12 * words + 3 * len(grid.columns) + 2 > width
+    fixed = [max([len(c.title), *(len(r[i]) for r in rows)]) for i, c in enumerate(columns) if c.right]
+    words = sum(1 for column in columns if not column.right)
+    return sum(fixed) + 12 * words + 3 * len(columns) + 2 > width
 
 
 def _terminal_width() -> int:

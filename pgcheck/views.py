@@ -32,26 +32,34 @@ BAR = 12  # characters of the longest bar
 
 def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[Trajectory]) -> View:
     """∇J by state and action, and how far it can be trusted."""
-    record: Record = {
-        **model_record(mdp),
-        "value": exact.value,
-        "parameters": [list(names) for names in exact.parameters],
-        "gradient": exact.gradient.tolist(),
-        "method": exact.method,
-        "trajectories": exact.trajectories,
-        "probability": exact.probability,
-        "agreement": exact.agreement,
-        "rounding": exact.rounding,
-    }
-    prob = _prob_of_parameters(policy)
     names = _parameter_names(mdp)
-    rows: list[Record] = [
-        {names[0]: o, names[1]: a, "pi": float(p), "gradient": float(g)}
-        for (o, a), p, g in zip(exact.parameters, prob, exact.gradient, strict=True)
+    prob = _prob_of_parameters(policy)
+
+    def each() -> Iterator[tuple[str, str, float, float]]:
+        for (o, a), p, g in zip(exact.parameters, prob, exact.gradient, strict=True):
+            yield o, a, float(p), float(g)
+
+    listed = [
+        {**_trajectory(mdp, trajectory), "share": _share(mdp, policy, exact, trajectory)} for trajectory in likely
     ]
+
+    def record() -> Record:
+        return {
+            **model_record(mdp),
+            "value": exact.value,
+            "parameters": [list(names) for names in exact.parameters],
+            "gradient": exact.gradient.tolist(),
+            "method": exact.method,
+            "trajectories": exact.trajectories,
+            "probability": exact.probability,
+            "agreement": exact.agreement,
+            "rounding": exact.rounding,
+            **({"most_likely": listed} if likely else {}),
+        }
+
     grid = Grid(
         (Column(names[0], right=False), Column(names[1], right=False), Column("pi"), Column("gradient of J")),
-        [(o, a, f"{p:.6g}", f"{g:.8g}") for (o, a), p, g in zip(exact.parameters, prob, exact.gradient, strict=True)],
+        ((o, a, f"{p:.6g}", f"{g:.8g}") for o, a, p, g in each()),
     )
     if exact.method == "enumeration":
         how = (
@@ -61,17 +69,14 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
     else:
         how = f"by backward induction, without a trajectory; rounding at most {exact.rounding:.1e}"
     blocks: list[str | Grid] = [headline(mdp, exact.trajectories), "", grid, "", f"J = {exact.value:.10g}", how]
+    rows: Iterable[Record] = ({names[0]: o, names[1]: a, "pi": p, "gradient": g} for o, a, p, g in each())
     if likely:
-        shares = [_share(mdp, policy, exact, trajectory) for trajectory in likely]
-        listed = [
-            {**_trajectory(mdp, t), "share": share} for t, share in zip(likely, shares, strict=True)
-        ]  # the share of ∇J: (P R Ψ) · ∇J / ‖∇J‖²
-        record["most_likely"] = rows = listed
+        rows = listed
         grid = Grid(
             (Column("trajectory", right=False), Column("P"), Column("R"), Column("share")),
             [
-                (in_names(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", percent(share))
-                for t, share in zip(likely, shares, strict=True)
+                (in_names(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", percent(row["share"]))
+                for t, row in zip(likely, listed, strict=True)
             ],
         )
         blocks += ["", grid]
@@ -84,27 +89,50 @@ def sample_view(
 ) -> View:  # fmt: skip
     """The estimate beside the exact gradient; with the trajectories, both readings of the mean."""
     off = exact.discrepancy(sampled.estimate)
-    record: Record = {
-        **model_record(mdp),
-        "n": sampled.n,
-        "seed": seed,
-        "estimator": "reinforce",
-        "value": exact.value,
-        "mean_return": sampled.value,
-        "parameters": [list(names) for names in exact.parameters],
-        "estimate": sampled.estimate.tolist(),
-        "gradient": exact.gradient.tolist(),
-        **_discrepancy(off),
-    }
+    wrong = None if readings is None else exact.discrepancy(readings.unweighted)
+    listed: list[Record] = []
+    if readings is not None:
+        listed = [
+            {**_trajectory(mdp, t), "count": int(c), "frequency": int(c) / sampled.n}
+            for t, c in zip(likely, readings.counts, strict=True)
+        ]
+
+    def record() -> Record:
+        answer: Record = {
+            **model_record(mdp),
+            "n": sampled.n,
+            "seed": seed,
+            "estimator": "reinforce",
+            "value": exact.value,
+            "mean_return": sampled.value,
+            "parameters": [list(names) for names in exact.parameters],
+            "estimate": sampled.estimate.tolist(),
+            "gradient": exact.gradient.tolist(),
+            **_discrepancy(off),
+        }
+        if readings is not None and wrong is not None:
+            answer["most_likely"] = listed
+            answer["unweighted"] = {
+                "distinct": readings.distinct,
+                "estimate": readings.unweighted.tolist(),
+                **_discrepancy(wrong),
+            }
+        return answer
+
+    def each() -> Iterator[tuple[str, str, float, float]]:
+        for (o, a), e, g in zip(exact.parameters, sampled.estimate, exact.gradient, strict=True):
+            yield o, a, float(e), float(g)
+
     names = _parameter_names(mdp)
-    three = list(zip(exact.parameters, sampled.estimate.tolist(), exact.gradient.tolist(), strict=True))
-    rows: list[Record] = [
-        {names[0]: o, names[1]: a, "estimate": e, "gradient": g, "error": e - g} for (o, a), e, g in three
-    ]
+    rows: Iterable[Record] = (
+        {names[0]: o, names[1]: a, "estimate": e, "gradient": g, "error": e - g} for o, a, e, g in each()
+    )
     grid = Grid(
-        (Column(names[0], right=False), Column(names[1], right=False), Column("estimate"), Column("exact"),
-         Column("error")),
-        [(o, a, f"{e:.6g}", f"{g:.6g}", f"{e - g:.1e}") for (o, a), e, g in three],
+        (
+            Column(names[0], right=False), Column(names[1], right=False), Column("estimate"), Column("exact"),
+            Column("error"),
+        ),
+        ((o, a, f"{e:.6g}", f"{g:.6g}", f"{e - g:.1e}") for o, a, e, g in each()),
     )  # fmt: skip
     blocks: list[str | Grid] = [
         f"{headline(mdp, exact.trajectories)}; seed {seed}",
@@ -114,18 +142,8 @@ def sample_view(
         f"N = {spaced(sampled.n)}: mean return {sampled.value:.6g}, J = {exact.value:.6g}",
         error_sentence(off),
     ]
-    if readings is not None:
-        wrong = exact.discrepancy(readings.unweighted)
-        listed: list[Record] = [
-            {**_trajectory(mdp, t), "count": int(c), "frequency": int(c) / sampled.n}
-            for t, c in zip(likely, readings.counts, strict=True)
-        ]
-        record["most_likely"] = rows = listed
-        record["unweighted"] = {
-            "distinct": readings.distinct,
-            "estimate": readings.unweighted.tolist(),
-            **_discrepancy(wrong),
-        }
+    if readings is not None and wrong is not None:
+        rows = listed
         grid = Grid(
             (Column("trajectory", right=False), Column("P"), Column("n/N"), Column("R")),
             [
@@ -186,32 +204,35 @@ def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: 
     """The model as understood."""
     probs = policy.probs()
     aliased = len(mdp.observations) < mdp.num_states or mdp.observations != mdp.states
-    rows: list[Record] = []
-    for s, a in zip(*np.nonzero(mdp.available), strict=True):
-        seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
-        theta = float(policy.theta[policy.index[s, a]])
-        rows.append(
-            {"state": mdp.states[s], **seen, "action": mdp.actions[a], "theta": theta, "pi": float(probs[s, a])}
-        )
+
+    def rows() -> Iterator[Record]:
+        for s, a in zip(*np.nonzero(mdp.available), strict=True):
+            seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
+            numbers = {"theta": float(policy.theta[policy.index[s, a]]), "pi": float(probs[s, a])}
+            yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
+
     start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
     terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
-    record: Record = {
-        **model_record(mdp),
-        "states": list(mdp.states),
-        "actions": list(mdp.actions),
-        "num_states": mdp.num_states,
-        "num_actions": mdp.num_actions,
-        "num_outcomes": len(mdp.prob),
-        "num_parameters": len(policy.theta),
-        "start": start,
-        "terminal": terminal,
-        "policy": rows,
-        "trajectories": [{"horizon": h, "trajectories": n} for h, n in counts],
-    }
-    words = [name for name in ("state", "observation", "action") if not rows or name in rows[0]]
+
+    def record() -> Record:
+        return {
+            **model_record(mdp),
+            "states": list(mdp.states),
+            "actions": list(mdp.actions),
+            "num_states": mdp.num_states,
+            "num_actions": mdp.num_actions,
+            "num_outcomes": len(mdp.prob),
+            "num_parameters": len(policy.theta),
+            "start": start,
+            "terminal": terminal,
+            "policy": list(rows()),
+            "trajectories": [{"horizon": h, "trajectories": n} for h, n in counts],
+        }
+
+    words = ["state", *(["observation"] if aliased else []), "action"]
     policy_grid = Grid(
         (*(Column(name, right=False) for name in words), Column("theta"), Column("pi")),
-        [(*(row[name] for name in words), f"{row['theta']:.6g}", f"{row['pi']:.6g}") for row in rows],
+        ((*(row[name] for name in words), f"{row['theta']:.6g}", f"{row['pi']:.6g}") for row in rows()),
     )
     counts_grid = Grid((Column("horizon"), Column("trajectories")), [(grouped(h), sized(n)) for h, n in counts])
     blocks: list[str | Grid] = [
@@ -225,7 +246,7 @@ def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: 
     ]
     if cut:
         blocks.append("the numbers beyond that take too long to count")
-    return View(record, rows, blocks)
+    return View(record, rows(), blocks)
 
 
 def models_view(models: Iterable[tuple[str, str, MDP]]) -> View:
@@ -239,7 +260,7 @@ def models_view(models: Iterable[tuple[str, str, MDP]]) -> View:
     ]  # fmt: skip
     columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("what", right=False))
     grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
-    return View({"models": rows}, rows, [grid])
+    return View(lambda: {"models": rows}, rows, [grid])
 
 
 def trajectory_rows(weight: str, batches: Iterable[tuple[Batch, Floats | Ints]]) -> Iterator[Record]:

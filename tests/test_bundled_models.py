@@ -1,5 +1,6 @@
 """Each bundled model against the known answer in its header, from a formula that is written out here."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose
 import pgcheck
 from pgcheck import ExactGradient, bundled, exact_gradient
 from pgcheck.counting import count_trajectories
+from pgcheck.schema import model_schema
 from tests import oracles
 
 
@@ -129,3 +131,11 @@ def test_models_load_by_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "bandit").mkdir()  # a folder of that name does not stand in the way
     assert pgcheck.load("bandit")[0].name == "bandit"
     assert pgcheck.load("two-state")[0].name == "two-state"
+
+
+def test_editors_find_the_schema_beside_the_models() -> None:
+    folder = bundled.directory()
+    assert json.loads((folder / "model.schema.json").read_text()) == model_schema()
+    for name in bundled.names():
+        text = (folder / f"{name}.yaml").read_text()
+        assert "\n# yaml-language-server: $schema=model.schema.json\n" in text

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import pgcheck
+from pgcheck.schema import model_schema
 from tests.conftest import Run
 
 NAMES = [["left", "stay"], ["left", "move"], ["right", "stay"], ["right", "move"]]
@@ -226,6 +227,14 @@ def test_a_faulty_model_exits_2_with_its_place(run: Run, tmp_path: Path) -> None
     done = run("exact", "m.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("m.yaml:6:11: error: transitions.a.go: probabilities sum to 0.95, not 1; add the")
+
+
+def test_schema_prints_the_json_schema_of_the_model_file(run: Run, tmp_path: Path) -> None:
+    done = run("schema")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == model_schema()
+    run("schema", "-o", "s.json")
+    assert (tmp_path / "s.json").read_text() == done.stdout
 
 
 def test_version_and_help(run: Run) -> None:
