@@ -154,9 +154,9 @@ def _trusted(mdp: MDP, exact: ExactGradient) -> ExactGradient:
     if exact.rounding <= TRUSTED * max(exact.norm, gap):
         return exact
     raise PrecisionError(
-        f"{mdp.name}: rounding may reach {exact.rounding:.1e}, and the gradient is {exact.norm:.1e} in size: not nine "
-        f"of its digits can be trusted.\n  Lower the horizon from {mdp.horizon:,}, or take from the rewards (up to "
-        f"{float(np.abs(rewards).max()):.3g}, {gap:.1e} apart) what does not depend on the actions."
+        f"{mdp.name}: rounding may reach {exact.rounding:.1e}, and the gradient is {exact.norm:.1e} in size: "
+        f"not nine of its digits can be trusted.\n  Lower the horizon from {mdp.horizon:,}, or take from the rewards "
+        f"(up to {float(np.abs(rewards).max()):.3g}, {gap:.1e} apart) what does not depend on the actions."
     )
 
 

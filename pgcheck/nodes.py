@@ -89,10 +89,10 @@ class Problems:
 
     def add(self, line: int, column: int, what: str) -> None:
         """Notes an error at a place; line and column count from 1."""
-        if self.full:
+        self._found.append((line, column, what))
+        if len(self._found) > MAX_PROBLEMS:  # those that stand first in the file are kept
+            self._found.remove(max(self._found, key=lambda error: error[:2]))
             self._more += 1
-        else:
-            self._found.append((line, column, what))
 
     def add_at(self, position: int, what: str) -> None:
         """Notes an error at a position in the text."""
