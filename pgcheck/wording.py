@@ -89,14 +89,14 @@ def error_sentence(off: Discrepancy) -> str:
 
 def two_readings_told(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
-    right = "each rollout counts alike, tau weighs n(tau)/N:"
-    other = f"each of {distinct:,} distinct trajectories counts alike:"
+    right = "rollouts alike, so tau weighs n(tau)/N:"
+    other = f"{distinct:,} distinct trajectories alike:"
     width = max(len(right), len(other))
     return [
         "",
-        "P(tau) is in the frequencies: n(tau)/N, how often tau was drawn, stands in for it.",
-        f"  {right:{width}}  error {_size(off)}, to 0 as N grows",
-        f"  {other:{width}}  error {_size(wrong)}, the wrong reading",
+        "P(tau) is in n(tau)/N: how often tau was drawn stands in for its probability.",
+        f"  {right:{width}}  error {_size(off)}",
+        f"  {other:{width}}  error {_size(wrong)}, a misreading",
     ]
 
 

@@ -91,8 +91,8 @@ def test_sample_shows_both_readings_of_the_mean(run: Run) -> None:
     assert answer["unweighted"]["distinct"] == 23
     assert answer["unweighted"]["error"] > 100 * answer["error"]
     words = run("sample", "--trajectories").stdout
-    assert "n(tau)/N, how often tau was drawn, stands in for it" in words
-    assert "the wrong reading" in words
+    assert "how often tau was drawn stands in for its probability" in words
+    assert "a misreading" in words
 
 
 def test_converge_has_the_keys_of_the_contract(run: Run) -> None:

@@ -174,7 +174,10 @@ def test_no_digit_is_lost_on_a_terminal(columns: int, words: list[str]) -> None:
 
 
 def test_on_a_terminal_of_80_columns_no_line_is_longer() -> None:
-    for words in (["exact"], ["sample"], ["converge", "--n", "10,1e15"], ["show"], ["models"]):
+    for words in (
+        ["exact", "--trajectories", "3"], ["sample", "--trajectories", "3"], ["sample", "--n", "1e15"],
+        ["converge", "--n", "10,1e15"], ["show"], ["models"],
+    ):  # fmt: skip
         text = on_terminal(words, 80, NO_COLOR="1")
         assert max(len(line) for line in text.splitlines()) <= 80
 
