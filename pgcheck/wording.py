@@ -89,8 +89,8 @@ def error_sentence(off: Discrepancy) -> str:
 
 def two_readings_told(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
-    right = "rollouts alike, so tau weighs n(tau)/N:"
-    other = f"{distinct:,} distinct trajectories alike:"
+    right = "rollouts alike: tau weighs n(tau)/N"
+    other = f"{distinct:,} distinct trajectories alike"
     width = max(len(right), len(other))
     return [
         "",
