@@ -188,6 +188,7 @@ def test_on_a_terminal_of_80_columns_no_line_is_longer() -> None:
     [
         ["converge", "frozen_lake", "--n", "10,100,1e10", "--format", "jsonl"],
         ["exact", "frozen_lake", "--horizon", "11", "--max-trajectories", "1e12"],
+        ["sample", "frozen_lake", "--n", "1e10"],
     ],
 )
 def test_an_interruption_ends_at_once_with_its_status(words: list[str], number: signal.Signals, status: int) -> None:
@@ -201,7 +202,7 @@ def test_an_interruption_ends_at_once_with_its_status(words: list[str], number: 
     out, err = process.communicate(timeout=10)
     assert time.monotonic() - since < 1.0
     assert process.returncode == status
-    assert re.fullmatch(rb"pgcheck: interrupted: (N = 10 000 000 000|enumerating): [\d.e-]+ % done\n", err)
+    assert re.fullmatch(rb"pgcheck: interrupted: (N = 10 000 000 000|enumerating|sampling): [\d.e-]+ % done\n", err)
     for line in out.splitlines():
         assert json.loads(line)["n"] in (10, 100)
     assert out == b"" or out.endswith(b"\n")
