@@ -195,7 +195,8 @@ def backward_induction(mdp: MDP, policy: Policy, *, progress: Progress | None = 
       progress: called with the fraction done, 0 to 1, from time to time.
 
     Raises:
-      TooLargeError: horizon x states is beyond 1 GB, or horizon x outcomes beyond some minutes.
+      TooLargeError: values do not become steady within 5,000 steps, and horizon x states is beyond 1 GB or
+        horizon x outcomes beyond some minutes.
     """
     horizon, num_states = mdp.horizon, mdp.num_states
     probs = policy.probs()

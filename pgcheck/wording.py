@@ -18,9 +18,9 @@ def headline(mdp: MDP, trajectories: int | None) -> str:
     return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
 
 
-def grouped(n: int | None) -> str:
+def grouped(n: int) -> str:
     """A whole number with its thousands apart."""
-    return "" if n is None else f"{n:,}"
+    return f"{n:,}"
 
 
 def spaced(n: int) -> str:
