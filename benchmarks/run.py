@@ -1,7 +1,8 @@
 """Speed and memory, as ratios measured in one run.
 
-    python benchmarks/run.py            all of it, about two minutes
-    python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, startup
+    python benchmarks/run.py            all of it, about three minutes
+    python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, covariance, estimators,
+                                        startup
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 
 import pgcheck
-from pgcheck import MDP, Policy
+from pgcheck import MDP, Estimator, Policy
+from pgcheck.estimators import ESTIMATORS
 from pgcheck.exact import enumerate_gradient
 from pgcheck.rollouts import AliasTables, Phase
 from pgcheck.sampling import Sampler
@@ -187,6 +189,58 @@ def counts() -> None:
     print(f"  ratio {many / few:.2f}, wanted at most 3")
 
 
+def dense_model(states: int, actions: int, horizon: int, outcomes: int) -> tuple[MDP, Policy]:
+    """A random MDP in which every action leads to so many of the states."""
+    rng = np.random.default_rng(0)
+    pairs = states * actions
+    k = pairs * outcomes
+    names = tuple(map(str, range(states)))
+    state = np.repeat(np.arange(states), actions * outcomes)
+    action = np.tile(np.repeat(np.arange(actions), outcomes), states)
+    target = np.concatenate([rng.choice(states, outcomes, replace=False) for _ in range(pairs)])
+    mdp = MDP(
+        f"{states} states", names, names[:actions], horizon, 0.99, np.full(states, 1 / states),
+        np.zeros(states, dtype=np.bool_), names, np.arange(states), state, action, target,
+        rng.dirichlet(np.ones(outcomes), pairs).ravel(), rng.normal(size=k), np.zeros(k, dtype=np.bool_),
+    )  # fmt: skip
+    return mdp, Policy.softmax(mdp)
+
+
+def covariance() -> None:
+    """The exact covariance of two estimators, time and peak memory, each in a process of its own."""
+    for states, actions, horizon, outcomes, seconds, gigabytes in ((100, 4, 100, 100, 5, 1), (500, 6, 50, 1, 30, 2)):
+        for name in ("reward-to-go", "reinforce"):
+            code = (
+                "import resource, time, numpy as np; from benchmarks.run import dense_model; import pgcheck;"
+                f"m = dense_model({states}, {actions}, {horizon}, {outcomes}); t = time.perf_counter();"
+                f"f = pgcheck.predict(*m, pgcheck.estimator('{name}'), np.random.default_rng(0))(None);"
+                "print(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, f.evidence)"
+            )
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+            took, peak, evidence = done.stdout.split()
+            print(
+                f"covariance of {name}, {states} states, {actions} actions, horizon {horizon}: {float(took):.2f} s "
+                f"and {float(peak):.2f} GB by {evidence}, wanted {seconds} s and {gigabytes} GB"
+            )
+
+
+def estimators() -> None:
+    """A step of rollouts with each built-in estimator, against one with plain `reinforce`."""
+    for name, horizon, n in (("river_swim", 200, 50_000), ("frozen_lake", 100, 1_000_000)):
+        model = pgcheck.load_model(name, horizon=horizon)
+        for some in ESTIMATORS[1:]:
+
+            def draw(estimator: Estimator | str, seed: int, model: pgcheck.Model = model, n: int = n) -> float:
+                rng = np.random.default_rng(seed)
+                since = time.perf_counter()
+                pgcheck.sample_gradient(model.mdp, model.policy, n, rng, estimator=estimator, behavior=model.behavior)
+                return time.perf_counter() - since
+
+            draw(some, 0)
+            ratio = statistics.median(draw(some, seed) / draw("reinforce", seed) for seed in range(REPEATS))
+            print(f"{some.name}, {name} (horizon {horizon}): {ratio:.2f} times a step of reinforce, wanted at most 3")
+
+
 def startup() -> None:
     """`pgcheck --version` against a Typer application with one option."""
     typer_app = (
@@ -204,7 +258,7 @@ def startup() -> None:
     print(f"  difference {a - b:.0f} ms, wanted at most 20")
 
 
-PARTS = {part.__name__: part for part in (enumeration, memory, sampling, counts, startup)}
+PARTS = {part.__name__: part for part in (enumeration, memory, sampling, counts, covariance, estimators, startup)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from pgcheck.errors import PrecisionError as PrecisionError
     from pgcheck.errors import TooLargeError as TooLargeError
     from pgcheck.errors import UsageError as UsageError
+    from pgcheck.estimate import Estimate as Estimate
+    from pgcheck.estimate import Estimator as Estimator
+    from pgcheck.estimation import SampledGradient as SampledGradient
+    from pgcheck.estimation import sample_gradient as sample_gradient
+    from pgcheck.estimators import estimator as estimator
     from pgcheck.exact import Discrepancy as Discrepancy
     from pgcheck.exact import ExactGradient as ExactGradient
     from pgcheck.exact import exact_gradient as exact_gradient
@@ -35,8 +40,8 @@ if TYPE_CHECKING:
     from pgcheck.modelfile import load_model as load_model
     from pgcheck.modelfile import loads as loads
     from pgcheck.policy import Policy as Policy
-    from pgcheck.sampling import SampledGradient as SampledGradient
-    from pgcheck.sampling import sample_gradient as sample_gradient
+    from pgcheck.prediction import Moments as Moments
+    from pgcheck.prediction import predict as predict
     from pgcheck.trajectories import Trajectory as Trajectory
     from pgcheck.trajectories import enumerate_trajectories as enumerate_trajectories
     from pgcheck.trajectories import most_likely as most_likely
@@ -48,11 +53,14 @@ _HOME = {
     "batch": ("Batch", "Episode"),
     "convergence": ("Convergence", "Row", "converge"),
     "errors": ("ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
+    "estimate": ("Estimate", "Estimator"),
+    "estimation": ("SampledGradient", "sample_gradient"),
+    "estimators": ("estimator",),
     "exact": ("Discrepancy", "ExactGradient", "exact_gradient"),
     "mdp": ("MDP",),
     "modelfile": ("Model", "load", "load_model", "loads"),
     "policy": ("Policy",),
-    "sampling": ("SampledGradient", "sample_gradient"),
+    "prediction": ("Moments", "predict"),
     "trajectories": ("Trajectory", "enumerate_trajectories", "most_likely", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -64,5 +64,19 @@ def number(text: str, option: str, lo: float, hi: float) -> float:
     return value
 
 
+def share(text: str, option: str) -> float:
+    """Returns a positive share, written as `5%`, `0.05` or `1/20`; at most 1.
+
+    Raises:
+      UsageError: it is something else; the message names `option`.
+    """
+    bare = text.strip().removesuffix("%").strip()
+    whole = 100.0 if "%" in text else 1.0
+    value = number(bare, option, 0, whole) / whole
+    if value <= 0:
+        raise UsageError(f"{option} {_short(text)}: expected more than 0")
+    return value
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -35,53 +35,37 @@ class Episode:
 class Batch:
     """N trajectories, padded with 0 to the length T of the longest; all arrays are read-only.
 
+    The arrays `[N, T]` are worked out when they are first asked for; they lie in memory step by step.
+
     Attributes:
-      states, actions, next_states: by number `[N, T]`.
-      rewards: r_t `[N, T]`, not discounted.
-      lengths: the number of steps L `[N]`.
-      terminated: False where the horizon cut the trajectory off `[N]`.
-      starts: s_0, also of trajectories of length 0 `[N]`.
       mdp, policy: where they come from.
+      starts: s_0, also of trajectories of length 0 `[N]`.
+      outcomes: the number of each step's outcome among the MDP's; `mdp.ended` beyond the end `[T, N]`.
+      behavior: who drew the actions, where that was not `policy`.
     """
 
-    states: Ints
-    actions: Ints
-    next_states: Ints
-    rewards: Floats
-    lengths: Ints
-    terminated: Bools
-    starts: Ints
     mdp: MDP
     policy: Policy
+    starts: Ints
+    outcomes: Ints
+    behavior: Policy | None = None
 
     @classmethod
-    def from_paths(cls, mdp: MDP, policy: Policy, paths: Ints) -> "Batch":
+    def from_paths(cls, mdp: MDP, policy: Policy, paths: Ints, behavior: Policy | None = None) -> "Batch":
         """Returns the trajectories that take these paths.
 
         Args:
           mdp, policy: where they come from.
-          paths: the first state, then the outcomes' numbers, -1 beyond the end `[N, 1 + T]`.
+          paths: the first state, then the outcomes' numbers, `mdp.ended` beyond the end `[1 + T, N]`.
+          behavior: who drew the actions, where that was not `policy`.
         """
-        outcome = paths[:, 1:]
-        lengths = np.sum(outcome >= 0, axis=1)
-        outcome = outcome[:, : int(lengths.max(initial=0))]
-        taken = outcome >= 0
-        states, actions, next_states = (np.zeros(outcome.shape, dtype=np.int64) for _ in range(3))
-        rewards = np.zeros(outcome.shape)
-        states[taken] = mdp.state[outcome[taken]]
-        actions[taken] = mdp.action[outcome[taken]]
-        next_states[taken] = mdp.next_state[outcome[taken]]
-        rewards[taken] = mdp.reward[outcome[taken]]
-        terminated = mdp.terminal[paths[:, 0]]
-        some = np.flatnonzero(lengths)
-        terminated[some] = mdp.ends[outcome[some, lengths[some] - 1]]
-        starts = paths[:, 0].copy()
-        for array in (states, actions, next_states, rewards, lengths, terminated, starts):
-            array.flags.writeable = False
-        return cls(states, actions, next_states, rewards, lengths, terminated, starts, mdp, policy)
+        longest = len(paths)
+        while longest > 1 and np.all(paths[longest - 1] == mdp.ended):
+            longest -= 1
+        return cls(mdp, policy, _read_only(paths[0]), _read_only(paths[1:longest]), behavior)
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.starts)
 
     def __iter__(self) -> Iterator[Episode]:
         for i, length in enumerate(self.lengths.tolist()):
@@ -110,9 +94,42 @@ class Batch:
         return self.mdp.num_actions
 
     @cached_property
+    def states(self) -> Ints:
+        """s_t `[N, T]`."""
+        return self._at_steps(self.mdp.state)
+
+    @cached_property
+    def actions(self) -> Ints:
+        """a_t `[N, T]`."""
+        return self._at_steps(self.mdp.action)
+
+    @cached_property
+    def next_states(self) -> Ints:
+        """s_{t+1} `[N, T]`."""
+        return self._at_steps(self.mdp.next_state)
+
+    @cached_property
+    def rewards(self) -> Floats:
+        """r_t, not discounted `[N, T]`."""
+        return self._at_steps(self.mdp.reward)
+
+    @cached_property
     def mask(self) -> Bools:
         """True at the steps that belong to the trajectory `[N, T]`."""
-        return _read_only(np.arange(self.states.shape[1]) < self.lengths[:, None])
+        return _read_only((self.outcomes != self.mdp.ended).T)
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """The number of steps L `[N]`."""
+        return _read_only(np.sum(self.mask, axis=1, dtype=np.int64))
+
+    @cached_property
+    def terminated(self) -> Bools:
+        """False where the horizon cut the trajectory off `[N]`."""
+        terminated = self.mdp.terminal[self.starts]
+        some = np.flatnonzero(self.lengths)
+        terminated[some] = self.mdp.ends[self.outcomes[self.lengths[some] - 1, some]]
+        return _read_only(terminated)
 
     @cached_property
     def probs(self) -> Floats:
@@ -120,22 +137,27 @@ class Batch:
         return _read_only(self.policy.probs())
 
     @cached_property
+    def behavior_probs(self) -> Floats:
+        """The probabilities `[S, A]` by which the actions were drawn: those of `behavior`, or π."""
+        return self.probs if self.behavior is None else _read_only(self.behavior.probs())
+
+    @cached_property
     def theta(self) -> Floats:
         """The policy's parameters: `[S, A]` where every state has a row of its own and every action, else `[d]`.
 
         Rows of terminal states are 0.
         """
-        return _read_only(self._shaped(self.policy.theta))
+        return _read_only(self.shaped(self.policy.theta))
 
     @cached_property
     def score(self) -> Floats:
         """∇log π(a_t|s_t) `[N, T, *theta.shape]`, 0 beyond the end."""
         score = self.policy.score(self.states, self.actions)
         score[~self.mask] = 0.0
-        return _read_only(self._shaped(score))
+        return _read_only(self.shaped(score))
 
-    def _shaped(self, vector: Floats) -> Floats:
-        """`[..., d]` in the shape of theta."""
+    def shaped(self, vector: Floats) -> Floats:
+        """Returns parameters, or gradients, `[..., d]` in the shape of theta, `[..., *theta.shape]`."""
         mdp = self.mdp
         acting = ~mdp.terminal
         if len(mdp.observations) < mdp.num_states or not mdp.available[acting].all():
@@ -143,6 +165,11 @@ class Batch:
         table = np.zeros((*vector.shape[:-1], mdp.num_states, mdp.num_actions))
         table[..., acting, :] = vector.reshape(*vector.shape[:-1], int(acting.sum()), mdp.num_actions)
         return table
+
+    def _at_steps(self, column: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        """A column of the MDP's outcomes, looked up for every step `[N, T]`."""
+        beyond = np.append(column, np.zeros(1, dtype=column.dtype))
+        return _read_only(np.take(beyond, self.outcomes, mode="clip").T)
 
 
 def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pgcheck import __version__
-from pgcheck.errors import ModelError, PgcheckError, ReaderGoneError
+from pgcheck.errors import ModelError, PgcheckError, ReaderGoneError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pgcheck import exact as exact_module
+    from pgcheck.estimate import Estimator
     from pgcheck.mdp import MDP
     from pgcheck.policy import Policy
     from pgcheck.report import Printer
@@ -69,6 +70,14 @@ Likely = Annotated[
 ]
 
 
+Rollouts = Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")]
+EstimatorName = Annotated[str, typer.Option("--estimator", metavar="NAME", help="See: pgcheck estimators.")]
+Several = Annotated[
+    str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, like reinforce,gae; default all.")
+]
+Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
+
+
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
@@ -112,7 +121,9 @@ def exact(
 @app.command()
 def sample(
     model: Model = "two_state",
-    n: Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")] = "1000",
+    n: Rollouts = "1000",
+    estimator: EstimatorName = "reinforce",
+    lam: Lambda = None,
     seed: Seed = "0",
     trajectories: Likely = None,
     horizon: Horizon = None,
@@ -123,28 +134,38 @@ def sample(
 ) -> None:
     """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
     from pgcheck import arguments, views
+    from pgcheck.estimation import sample_gradient
     from pgcheck.exact import exact_gradient
+    from pgcheck.prediction import predict
     from pgcheck.readings import two_readings
     from pgcheck.report import progress_bar
-    from pgcheck.sampling import MAX_N, sample_gradient, streams
+    from pgcheck.sampling import MAX_N, streams
     from pgcheck.trajectories import most_likely
 
     count = arguments.count(n, "--n", MAX_N)
     number, rng = _seed(seed)
+    found = _estimator(estimator, lam)
     k = _likely(trajectories)
-    stream = streams(rng)(count, 0)  # the stream of the same row of `converge`
+    if k is not None and found.name != "reinforce":
+        raise UsageError(
+            f"--trajectories shows how to read the mean of reinforce; leave out --estimator {found.name}"
+        )
+    stream = streams(rng)  # with the key (n, 0), that of the same row of `converge`
     with _printer(output, form) as printer:
-        mdp, policy = _load(model, horizon, gamma)
+        mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
+        foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior, full=True)
         with progress_bar("sampling", quiet=quiet) as bar:
             if k is None:
                 likely, readings = [], None
-                estimate = sample_gradient(mdp, policy, count, stream, progress=bar)
+                estimate = sample_gradient(
+                    mdp, policy, count, stream(count, 0), estimator=found, behavior=behavior, progress=bar
+                )
             else:
                 likely = most_likely(mdp, policy, k)
-                readings = two_readings(mdp, policy, count, stream, likely, progress=bar)
+                readings = two_readings(mdp, policy, count, stream(count, 0), likely, progress=bar)
                 estimate = readings.sampled
-        printer.view(views.sample_view(mdp, truth, estimate, number, likely, readings))
+        printer.view(views.sample_view(mdp, truth, estimate, number, found, foretold(count), likely, readings))
 
 
 @app.command()
@@ -154,6 +175,8 @@ def converge(
         str, typer.Option("--n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
     ] = "10..1e6",
     replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
+    estimator: EstimatorName = "reinforce",
+    lam: Lambda = None,
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -165,22 +188,29 @@ def converge(
     from pgcheck import arguments, views, wording
     from pgcheck.convergence import error_rows, fit_slope
     from pgcheck.exact import exact_gradient
+    from pgcheck.prediction import predict
     from pgcheck.report import Grid, progress_bar
-    from pgcheck.sampling import MAX_N
+    from pgcheck.sampling import MAX_N, streams
 
     numbers = arguments.counts(n, "--n", MAX_N)
     repeats = arguments.count(replicates, "--replicates", 10**6)
     number, rng = _seed(seed)
+    found = _estimator(estimator, lam)
+    stream = streams(rng)
     with _printer(output, form) as printer:
-        mdp, policy = _load(model, horizon, gamma)
+        mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
+        foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior)
         columns = views.converge_columns(numbers[-1])
         rows = []
         if form == Format.table:
-            printer.text(f"{wording.headline(mdp, truth.trajectories)}; seed {number}\n")
+            printer.text(f"{wording.headline(mdp, truth.trajectories)}; {wording.named(found)}seed {number}\n")
             printer.grid(Grid(columns, []))
         with progress_bar(f"N = {wording.spaced(numbers[0])}", quiet=quiet) as bar:
-            for row in error_rows(mdp, policy, truth, numbers, repeats, rng, progress=bar):
+            for row in error_rows(
+                mdp, policy, truth, numbers, repeats, stream,
+                estimator=found, behavior=behavior, foretold=foretold, progress=bar,
+            ):  # fmt: skip
                 bar.stop()
                 rows.append(row)
                 bar.what = f"N = {wording.spaced(numbers[min(len(rows), len(numbers) - 1)])}"
@@ -191,9 +221,83 @@ def converge(
                     printer.row(views.row_record(row))
         fit = fit_slope(rows)
         if form == Format.table:
-            printer.text(wording.converge_sentence(rows, fit))
+            printer.text(wording.converge_sentence(rows, fit, truth, found, foretold(None)))
         elif form == Format.json:
-            printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats))
+            printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats, found, foretold(None)))
+
+
+@app.command()
+def plan(
+    model: Model = "two_state",
+    accuracy: Annotated[str, typer.Option(metavar="A", help="Relative error wanted, like 5% or 0.01.")] = "5%",
+    estimator: Several = None,
+    lam: Lambda = None,
+    seed: Seed = "0",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """How many rollouts each estimator needs for a wanted accuracy, before any is drawn."""
+    from pgcheck import arguments, comparison, views
+    from pgcheck.exact import exact_gradient
+    from pgcheck.report import progress_bar
+    from pgcheck.sampling import streams
+
+    wanted = arguments.share(accuracy, "--accuracy")
+    number, rng = _seed(seed)
+    chosen = _estimators(estimator, lam)
+    with _printer(output, form) as printer:
+        mdp, policy, behavior = _model(model, horizon, gamma)
+        truth = exact_gradient(mdp, policy, method="backward-induction")
+        some = chosen if estimator else comparison.usable(chosen, behavior)
+        with progress_bar("working out variances", quiet=quiet) as bar:
+            rows = comparison.plan(mdp, policy, truth, some, wanted, streams(rng), behavior=behavior, progress=bar)
+        left_out = [one for one in chosen if one not in some]
+        printer.view(views.contenders_view(mdp, truth, number, rows, left_out, wanted))
+
+
+@app.command()
+def compare(
+    model: Model = "two_state",
+    n: Rollouts = "1000",
+    estimator: Several = None,
+    lam: Lambda = None,
+    seed: Seed = "0",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """Estimators side by side: bias, variance, expected and measured error with N rollouts."""
+    from pgcheck import arguments, comparison, views
+    from pgcheck.exact import exact_gradient
+    from pgcheck.report import progress_bar
+    from pgcheck.sampling import MAX_N, streams
+
+    count = arguments.count(n, "--n", MAX_N)
+    number, rng = _seed(seed)
+    chosen = _estimators(estimator, lam)
+    with _printer(output, form) as printer:
+        mdp, policy, behavior = _model(model, horizon, gamma)
+        truth = exact_gradient(mdp, policy, method="backward-induction")
+        some = chosen if estimator else comparison.usable(chosen, behavior)
+        with progress_bar("comparing", quiet=quiet) as bar:
+            rows = comparison.compare(mdp, policy, truth, some, count, streams(rng), behavior=behavior, progress=bar)
+        left_out = [one for one in chosen if one not in some]
+        printer.view(views.contenders_view(mdp, truth, number, rows, left_out, None))
+
+
+@app.command()
+def estimators(form: Form = Format.table, output: Into = None, quiet: Quiet = False) -> None:
+    """The built-in estimators, right and wrong."""
+    from pgcheck import views
+    from pgcheck.estimators import ESTIMATORS
+
+    with _printer(output, form) as printer:
+        printer.view(views.estimators_view(ESTIMATORS))
 
 
 @app.command()
@@ -258,9 +362,9 @@ def show(
     from pgcheck.counting import counts_shown
 
     with _printer(output, form) as printer:
-        mdp, policy = _load(model, horizon, gamma)
+        mdp, policy, behavior = _model(model, horizon, gamma)
         counts, cut = counts_shown(mdp)
-        printer.view(views.show_view(mdp, policy, counts, cut))
+        printer.view(views.show_view(mdp, policy, behavior, counts, cut))
 
 
 @app.command()
@@ -372,13 +476,35 @@ def _printer(path: str | None, form: Format) -> "Iterator[Printer]":
 
 
 def _load(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, Policy]":
+    mdp, policy, _ = _model(source, horizon, gamma)
+    return mdp, policy
+
+
+def _model(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, Policy, Policy | None]":
     from pgcheck import arguments, modelfile
 
-    return modelfile.load(
+    model = modelfile.load_model(
         source,
         horizon=None if horizon is None else arguments.count(horizon, "--horizon", modelfile.MAX_HORIZON),
         gamma=None if gamma is None else arguments.number(gamma, "--gamma", 0, 1),
     )
+    return model.mdp, model.policy, model.behavior
+
+
+def _estimator(name: str, lam: str | None) -> "Estimator":
+    from pgcheck import arguments
+    from pgcheck.estimators import estimator
+
+    return estimator(name, None if lam is None else arguments.number(lam, "--lambda", 0, 1))
+
+
+def _estimators(names: str | None, lam: str | None) -> "list[Estimator]":
+    from pgcheck.estimators import NAMES
+
+    words = list(NAMES) if names is None else list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if lam is not None and "gae" not in words:
+        raise UsageError("--lambda belongs to gae, which is not among the estimators")
+    return [_estimator(name, lam if name == "gae" else None) for name in words]
 
 
 def _method(choice: Method | None) -> "exact_module.Method | None":

@@ -43,11 +43,19 @@ class Discrepancy:
 
 @dataclass(frozen=True, eq=False)
 class Induction:
-    """What backward induction finds: J, ∇J `[d]`, and a bound on the error of ∇J by rounding."""
+    """What backward induction finds.
+
+    Attributes:
+      value: J.
+      gradient: ∇J `[d]`.
+      rounding: a bound on the error of ∇J by rounding.
+      values: V(s) by the number of steps that are left, up to the horizon or to where it no longer changes `[n, S]`.
+    """
 
     value: float
     gradient: Floats
     rounding: float
+    values: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +212,7 @@ def backward_induction(mdp: MDP, policy: Policy, *, progress: Progress | None = 
     pairs = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]][: len(pair)])
     weights = np.zeros(probs.shape)
     if not len(pairs):
-        return Induction(0.0, policy.pullback(weights), 0.0)
+        return Induction(0.0, policy.pullback(weights), 0.0, np.zeros((1, num_states)))
     state, action = mdp.state[pairs], mdp.action[pairs]
     pi = probs[state, action]
     going = np.where(mdp.ends, 0.0, mdp.gamma)
@@ -260,7 +268,8 @@ def backward_induction(mdp: MDP, policy: Policy, *, progress: Progress | None = 
             break  # subnormal numbers would never quite become 0
         if progress is not None and left % 1024 == 0:
             progress(1 - 0.5 * left / horizon)
-    return Induction(math.fsum(mdp.start * level(horizon)[0]), policy.pullback(weights), rounding)
+    values = np.stack([value for value, _, _ in levels])
+    return Induction(math.fsum(mdp.start * values[-1]), policy.pullback(weights), rounding, values)
 
 
 def _refuse_too_long(mdp: MDP) -> None:

@@ -92,6 +92,11 @@ class MDP:
         """Whether an outcome ends the episode, by `done` or by entering a terminal state `[K]`."""
         return self.done | self.terminal[self.next_state]
 
+    @property
+    def ended(self) -> int:
+        """K: among the outcomes' numbers it stands for the steps beyond a trajectory's end."""
+        return len(self.prob)
+
     @cached_property
     def offset(self) -> Ints:
         """Where each state's outcomes begin; state s owns `offset[s]:offset[s + 1]` `[S + 1]`."""

@@ -82,7 +82,7 @@ class Policy:
         return score[..., :-1]
 
     def pullback(self, weights: Floats) -> Floats:
-        """Returns Σ_{s,a} w[s, a] ∇_θ log π(a|s) `[d]`.
+        """Returns Σ_{s,a} w[s, a] ∇_θ log π(a|s) `[..., d]`.
 
         With ∂log π(a|s)/∂θ[o(s), b] = 1{a = b} − π(b|s), component (o, a) is
         Σ_{s sees o} (w[s, a] − π(a|s) Σ_b w[s, b]).
@@ -92,15 +92,20 @@ class Policy:
         ±100 the plain form keeps 7 digits and this one 13.
 
         Args:
-          weights: the weight of each ∇log π(a|s) `[S, A]`; ignored where s does not offer a.
+          weights: the weight of each ∇log π(a|s) `[..., S, A]`; ignored where s does not offer a.
         """
         probs = self.probs()
         offered = self.index >= 0
         likeliest = np.argmax(probs, axis=1)[:, None]
         scale = np.take_along_axis(probs, likeliest, axis=1)
-        common = np.divide(np.take_along_axis(weights, likeliest, axis=1), scale, where=scale > 0, out=scale * 0)
+        to_all = np.broadcast_to(likeliest, (*weights.shape[:-1], 1))
+        common = np.take_along_axis(weights, to_all, axis=-1)
+        common = np.divide(common, scale, where=scale > 0, out=np.zeros(common.shape))
         excess = np.where(offered, weights - probs * common, 0.0)
-        np.put_along_axis(excess, likeliest, 0.0, axis=1)
-        by_state = excess - probs * excess.sum(axis=1, keepdims=True)
-        gradient = np.bincount(self.index[offered], weights=by_state[offered], minlength=len(self.theta))
-        return gradient.astype(np.float64)
+        np.put_along_axis(excess, to_all, 0.0, axis=-1)
+        by_state = excess - probs * excess.sum(axis=-1, keepdims=True)
+        # One component more for actions that a state does not offer, then cut off.
+        gradient = np.zeros((*weights.shape[:-2], len(self.theta) + 1))
+        by_pair = by_state.reshape(-1, self.index.size)
+        np.add.at(gradient.reshape(len(by_pair), -1).T, self.index.ravel(), by_pair.T)
+        return gradient[..., :-1]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.estimation import SampledGradient
 from pgcheck.exact import Progress
-from pgcheck.mdp import MDP, Floats, Ints
+from pgcheck.mdp import MDP, Bools, Floats, Ints
 from pgcheck.policy import Policy
-from pgcheck.sampling import SampledGradient, Sampler
+from pgcheck.sampling import Sampler
 from pgcheck.trajectories import Trajectory, sampled_paths
 
 
@@ -23,7 +24,7 @@ class Readings:
     """N rollouts read in both ways.
 
     Attributes:
-      sampled: the right reading, each trajectory weighted by n(τ)/N.
+      sampled: the right reading, each trajectory weighted by n(τ)/N: what `sample_gradient` returns.
       unweighted: the wrong one, each distinct trajectory weighted alike `[d]`.
       distinct: D, how many distinct trajectories were drawn.
       counts: n(τ) of the trajectories asked for `[K]`.
@@ -59,26 +60,31 @@ def two_readings(
     """
     sampler = Sampler(mdp, policy, n, rng, paths=True)
     counts = np.zeros(len(asked), dtype=np.int64)
-    through = np.zeros(len(mdp.prob))
-    distinct = 0
+    right, wrong = np.zeros((2, mdp.ended + 1))
+    distinct, value = 0, 0.0
     for paths, count, returns in sampled_paths(sampler):
-        distinct += len(paths)
-        outcome = paths[:, 1:]
-        rows, _ = np.nonzero(outcome >= 0)
-        through += np.bincount(outcome[outcome >= 0], weights=returns[rows], minlength=len(through))
+        distinct += len(count)
+        weights = np.broadcast_to(returns, paths[1:].shape)
+        wrong += np.bincount(paths[1:].ravel(), weights=weights.ravel(), minlength=len(wrong))
+        right += np.bincount(paths[1:].ravel(), weights=(weights * count).ravel(), minlength=len(right))
+        value += float(count @ returns)
         for k, trajectory in enumerate(asked):
-            counts[k] += int(count[_same(paths, trajectory.path)].sum())
+            counts[k] += int(count[_same(mdp, paths, trajectory.path)].sum())
         if progress is not None:
             progress(sampler.fraction())
-    weights = np.zeros((mdp.num_states, mdp.num_actions))
-    np.add.at(weights, (mdp.state, mdp.action), through / distinct)
-    return Readings(sampler.result(), policy.pullback(weights), distinct, counts)
+
+    def gradient(by_outcome: Floats) -> Floats:
+        visits = np.zeros((mdp.num_states, mdp.num_actions))
+        np.add.at(visits, (mdp.state, mdp.action), by_outcome[: mdp.ended])
+        return policy.pullback(visits)
+
+    sampled = SampledGradient(n, gradient(right / n), value / n, policy.parameters)
+    return Readings(sampled, gradient(wrong / distinct), distinct, counts)
 
 
-def _same(paths: Ints, path: Ints) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Which rows are this path."""
-    if len(path) > paths.shape[1]:
-        return np.zeros(len(paths), dtype=np.bool_)
-    return np.asarray(
-        np.all(paths[:, : len(path)] == path, axis=1) & np.all(paths[:, len(path) :] < 0, axis=1), dtype=np.bool_
-    )
+def _same(mdp: MDP, paths: Ints, path: Ints) -> Bools:
+    """Which of these paths is this path."""
+    if len(path) > len(paths):
+        return np.zeros(paths.shape[1], dtype=np.bool_)
+    first, rest = paths[: len(path)], paths[len(path) :]
+    return np.asarray(np.all(first == path[:, None], axis=0) & np.all(rest == mdp.ended, axis=0), dtype=np.bool_)

@@ -1,7 +1,6 @@
 """N rollouts: counts are split down the tree while they are large, then rollouts are drawn one by one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,59 +14,6 @@ from pgcheck.tree import Block, Branches, Group, Leaves, Tree
 MAX_N = 10**15  # counts stay exact in float64
 FEW = 256  # a node that fewer rollouts reach is rolled out one by one
 CHUNK = 2**15  # rollouts that are rolled out together; their arrays fit in a processor's cache
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True, eq=False)
-class SampledGradient:
-    """The mean of N single-rollout estimates.
-
-    Attributes:
-      n: the number of rollouts N.
-      estimate: ĝ_N `[d]`, in reward per unit θ, ordered as `parameters`.
-      value: the mean return of the rollouts, an estimate of J.
-      parameters: the (observation, action) of each component, by name.
-    """
-
-    n: int
-    estimate: Floats
-    value: float
-    parameters: tuple[tuple[str, str], ...]
-
-
-def sample_gradient(
-    mdp: MDP,
-    policy: Policy,
-    n: int,
-    rng: np.random.Generator,
-    *,
-    progress: Progress | None = None,
-) -> SampledGradient:
-    """Returns the REINFORCE estimate of ∇J from n independent rollouts.
-
-    ĝ_N = (1/N) Σ_i R(τ_i) Σ_t ∇log π_θ(a_t|s_t) = Σ_τ (n(τ)/N) R(τ) Σ_t ∇log π_θ(a_t|s_t)
-
-    The second form is how it is computed: n(τ), how often τ was drawn, is multinomial, and is drawn by
-    splitting N down the tree, so the cost follows the distinct trajectories and not N.
-    See Williams (1992), https://doi.org/10.1007/BF00992696
-
-    Args:
-      mdp: where the rollouts take place; each has at most `mdp.horizon` steps.
-      policy: draws the actions, and is differentiated.
-      n: the number of rollouts, 1 to 10^15.
-      rng: the source of randomness; it is advanced.
-      progress: called with the fraction done, 0 to 1, from time to time.
-
-    Raises:
-      UsageError: n is out of range.
-      TooLargeError: single rollouts are too long to remember.
-    """
-    sampler = Sampler(mdp, policy, n, rng)
-    for _ in sampler.walk():
-        if progress is not None:
-            progress(sampler.fraction())
-    return sampler.result()
 
 
 def streams(rng: np.random.Generator) -> Callable[..., np.random.Generator]:
@@ -91,14 +37,14 @@ def split_counts(branches: Branches, counts: Floats, rng: np.random.Generator | 
 
 
 class Sampler:
-    """One draw of n rollouts, walked through block by block.
+    """One draw of n rollouts, walked through block by block; `policy` draws the actions.
 
     Attributes:
-      gatherer: sums the returns of the rollouts through each (state, action).
+      gatherer: sums the returns of the rollouts through each (state, action), if `paths` were not asked for.
       at_once: how many rollouts start in each terminal state, and so end at once `[S]`.
-      rolled: rollouts drawn one by one since it was last cleared: their paths (first state and outcomes,
-        -1 beyond the end `[m, 1 + longest]`) and returns `[m]`; kept if `paths` was asked for. A
-        trajectory never stands in two entries.
+      rolled: rollouts drawn one by one since it was last cleared, in lots of about one length: their paths
+        (first state and outcomes, `mdp.ended` beyond the end `[1 + longest, m]`) and returns `[m]`; kept if
+        `paths` was asked for. A trajectory never stands in two lots.
     """
 
     def __init__(self, mdp: MDP, policy: Policy, n: int, rng: np.random.Generator, *, paths: bool = False) -> None:
@@ -119,11 +65,10 @@ class Sampler:
         """Returns the part of the rollouts that is done."""
         return self.gatherer.progress() / self._n
 
-    def result(self) -> SampledGradient:
-        """Returns the estimate, once `walk` has come to its end."""
-        gathered, n = self.gatherer.result(), self._n
-        estimate = self._policy.pullback(gathered.weights / n)
-        return SampledGradient(n, estimate, gathered.value / n, self._policy.parameters)
+    def result(self) -> tuple[Floats, float]:
+        """Returns the mean of R Σ_t ∇log π(a_t|s_t) `[d]` and of R, once `walk` has come to its end without paths."""
+        gathered = self.gatherer.result()
+        return self._policy.pullback(gathered.weights / self._n), gathered.value / self._n
 
     def walk(self) -> Iterator[tuple[Block, Leaves | None]]:
         """Yields what `Tree.walk` does, before it is gathered."""
@@ -135,7 +80,10 @@ class Sampler:
         tree = self.tree
         for block, leaves in tree.walk(root, split_counts, rng=self._rng, settle=self._settle, trails=self._paths):
             yield block, leaves
-            self.gatherer.take(block, leaves)
+            if not self._paths:
+                self.gatherer.take(block, leaves)
+            elif leaves is not None:
+                self.gatherer.add(self.gatherer.measure, float(leaves.measure.sum()))
 
     def _settle(self, block: Block) -> None:
         """Rolls out one by one what few rollouts reach, from all the states of the block together."""
@@ -168,7 +116,7 @@ class Sampler:
                 states[chunk],
                 counts[chunk],
                 returns[chunk],
-                None if path is None else path[chunk],
+                None if path is None else path[:, chunk],
             )
         self.gatherer.add(self.gatherer.measure, float(ends[-1]))
         lo = 0
@@ -177,17 +125,30 @@ class Sampler:
             group.measure[nodes] = 0
             lo += len(nodes)
 
-    def _taken(self, phases: list[Phase]) -> Ints:
-        """The outcomes that each rollout took, -1 beyond its end `[n, steps]`."""
+    def _lots(self, phases: list[Phase], way: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """Rollouts that ended in the same phase, and their paths `[1 + steps, m]`; `way` led to them."""
         assert self._alias is not None
-        taken = np.full((len(phases[0].rollouts), sum(len(p.slots) for p in phases)), -1, dtype=np.int64)
-        t = 0
-        for phase in phases:
+        before, n = way.shape
+        last = np.zeros(n, dtype=np.int64)
+        steps = np.cumsum([len(phase.slots) for phase in phases])
+        taken = np.empty((before + int(steps[-1]), n), dtype=np.int64)
+        taken[:before] = way
+        t = before
+        for number, phase in enumerate(phases):
+            every = len(phase.rollouts) == n
+            if not every:
+                last[phase.rollouts] = number
+                taken[t : t + len(phase.slots)] = self.tree.mdp.ended
             for slot in phase.slots:
-                taken[phase.rollouts, t] = self._alias.outcome[slot]
+                outcome = np.take(self._alias.outcome, slot, mode="clip")
+                taken[t, slice(None) if every else phase.rollouts] = outcome
                 t += 1
-        taken[taken == len(self.tree.mdp.prob)] = -1
-        return taken
+        for number, longest in enumerate(steps.tolist()):
+            rollouts = np.flatnonzero(last == number)
+            if len(rollouts) == n:
+                yield rollouts, taken
+            elif len(rollouts):
+                yield rollouts, np.take(taken[: before + longest], rollouts, axis=1, mode="clip")
 
     def _roll(
         self,
@@ -203,6 +164,9 @@ class Sampler:
         mdp, alias = self.tree.mdp, self._alias
         owner = np.repeat(np.arange(len(counts)), counts)
         total, phases = alias.roll(rng, states[owner], returns[owner], depth)
+        if path is not None:
+            self.rolled += [(lot, total[rollouts]) for rollouts, lot in self._lots(phases, path[:, owner])]
+            return np.zeros(len(counts))
         by_slot = np.zeros(len(alias.outcome))
         for phase in phases:
             weight = np.broadcast_to(total[phase.rollouts], (len(phase.slots), len(phase.rollouts)))
@@ -212,6 +176,4 @@ class Sampler:
         pairs = mdp.state[visited] * mdp.num_actions + mdp.action[visited]
         for pair, amount in zip(pairs.tolist(), through[visited].tolist(), strict=True):
             self.gatherer.add(pair, amount)
-        if path is not None:
-            self.rolled.append((np.concatenate([path[owner], self._taken(phases)], axis=1), total))
         return np.add.reduceat(total, np.r_[0, np.cumsum(counts)[:-1]])

@@ -5,6 +5,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from pgcheck.sampling import Sampler
 from pgcheck.tree import Block, Leaves, Tree, numbers, split_probability
 
 BATCH = 4096  # trajectories in a batch, about
+ROOM = 2**18  # steps in a batch for estimators, about: its arrays fit in a processor's cache
 
-Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, -1 beyond the end [m, 1 + T]; measure; return [m]
+Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, `mdp.ended` beyond [1 + T, m]; measure; return [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ def enumerate_trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[Batch, Fl
 
     Memory does not grow with their number; count them first where that matters.
     """
-    for paths, probability, _ in _batched(enumerated_paths(mdp, policy)):
+    for paths, probability, _ in _batched(mdp, enumerated_paths(mdp, policy)):
         yield Batch.from_paths(mdp, policy, paths), probability
 
 
@@ -54,7 +56,7 @@ def sample_trajectories(mdp: MDP, policy: Policy, n: int, rng: np.random.Generat
       UsageError: n is out of range.
       TooLargeError: single rollouts are too long to remember.
     """
-    for paths, count, _ in _batched(sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
+    for paths, count, _ in _batched(mdp, sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
         yield Batch.from_paths(mdp, policy, paths), count.astype(np.int64)
 
 
@@ -69,17 +71,36 @@ def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
             yield from _ended(tree, block, leaves)
 
 
-def sampled_paths(sampler: Sampler) -> Iterator[Paths]:
-    """Yields a sampler's distinct trajectories as paths, with counts and returns, some at a time."""
+def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]:
+    """Yields a sampler's trajectories as paths, with counts and returns, some at a time.
+
+    Args:
+      sampler: made with `paths=True`.
+      distinct: whether each trajectory comes once; if not, one that was rolled out may come several times.
+    """
     mdp = sampler.tree.mdp
     for block, leaves in sampler.walk():
         if leaves is not None:
             yield from _ended(sampler.tree, block, leaves)
         for paths, returns in sampler.rolled:
-            distinct, first, count = np.unique(paths, axis=0, return_index=True, return_counts=True)
-            yield distinct, count.astype(np.float64), returns[first]
+            if distinct:
+                first, count = _distinct(paths)
+                yield paths[:, first], count.astype(np.float64), returns[first]
+            else:
+                yield paths, np.ones(len(returns)), returns
         sampler.rolled.clear()
     yield from _at_once(mdp, sampler.at_once)
+
+
+def measured(
+    mdp: MDP, policy: Policy, paths: Iterator[Paths], behavior: Policy
+) -> Iterator[tuple[Batch, Floats, Floats]]:
+    """Yields trajectories in batches of about one length each, as estimators want, with measure and return `[N]`."""
+    for lot, measure, returns in _batched(mdp, paths, by_length=True):
+        size = max(1, ROOM // len(lot))
+        for lo in range(0, len(measure), size):
+            columns = slice(lo, lo + size)
+            yield Batch.from_paths(mdp, policy, lot[:, columns], behavior), measure[columns], returns[columns]
 
 
 def most_likely(mdp: MDP, policy: Policy, k: int) -> list[Trajectory]:
@@ -144,11 +165,35 @@ def _trajectory(mdp: MDP, joint: Floats, state: int, way: "_Way | None") -> Traj
     return Trajectory(np.array([first, *outcomes], dtype=np.int64), probability, value)
 
 
+def _distinct(paths: Ints) -> tuple[Ints, Ints]:
+    """Where each different column stands, once, and how often it does; told apart by a hash of over 100 bits."""
+    digest = np.zeros((2, paths.shape[1]), dtype=np.int64)
+    for row, factors in zip(paths, _factors(len(paths)), strict=True):
+        digest += row * factors
+    # Sorting numbers that carry their place in their last bits is far quicker than sorting places.
+    low = (1 << max(paths.shape[1] - 1, 1).bit_length()) - 1
+    packed = np.sort((digest[0] & ~low) | np.arange(paths.shape[1]))
+    place = packed & low
+    alike = (packed[1:] & ~low) == (packed[:-1] & ~low)
+    other = digest[1][place]
+    if np.any(alike & (other[1:] != other[:-1])):  # a chance in a million: the first bits did not suffice
+        _, place, count = np.unique(paths, axis=1, return_index=True, return_counts=True)
+        return place, count
+    starts = np.flatnonzero(np.r_[True, ~alike])
+    return place[starts], np.diff(np.append(starts, len(place)))
+
+
+@lru_cache(maxsize=1024)
+def _factors(size: int) -> Ints:
+    """Two odd random numbers a row `[size, 2, 1]`."""
+    return 2 * np.random.default_rng(0).integers(2**63, size=(size, 2, 1)) + 1
+
+
 def _at_once(mdp: MDP, measure: Floats) -> Iterator[Paths]:
     """The trajectories of length 0."""
     states = np.flatnonzero(mdp.terminal & (measure > 0))
     if len(states):
-        yield states[:, None], measure[states], np.zeros(len(states))
+        yield states[None, :], measure[states], np.zeros(len(states))
 
 
 def _ended(tree: Tree, block: Block, leaves: Leaves) -> Iterator[Paths]:
@@ -158,28 +203,37 @@ def _ended(tree: Tree, block: Block, leaves: Leaves) -> Iterator[Paths]:
     first = tree.branches(leaves.state).first
     for row, k in enumerate(leaves.branch.tolist()):
         kept = np.flatnonzero(leaves.measure[row])
-        last = np.full(len(kept), first + k, dtype=np.int64)
-        yield np.column_stack([path[kept], last]), leaves.measure[row][kept], leaves.returns[row][kept]
+        last = np.full((1, len(kept)), first + k, dtype=np.int64)
+        yield np.concatenate([path[:, kept], last]), leaves.measure[row][kept], leaves.returns[row][kept]
 
 
-def _batched(some: Iterator[Paths]) -> Iterator[Paths]:
-    """Joins small lots into batches, padded to one length; cuts none. The first come soon: somebody may wait."""
-    waiting: list[Paths] = []
+def _batched(mdp: MDP, some: Iterator[Paths], *, by_length: bool = False) -> Iterator[Paths]:
+    """Joins small lots into batches, padded to one length; cuts none.
+
+    The first come soon, as somebody may wait for them; or, by length, large and with little padding.
+    """
+    waiting: dict[int, list[Paths]] = {}
+    held: dict[int, int] = {}
     size = 1
     for lot in some:
-        waiting.append(lot)
-        if sum(len(paths) for paths, _, _ in waiting) >= size:
-            yield _padded(waiting)
-            waiting = []
+        key = round(4 * math.log2(len(lot[0]))) if by_length else 0
+        waiting.setdefault(key, []).append(lot)
+        held[key] = held.get(key, 0) + (lot[0].size if by_length else lot[0].shape[1])
+        if held[key] >= (ROOM if by_length else size):
+            yield _padded(mdp, waiting.pop(key))
+            held[key] = 0
             size = min(2 * size, BATCH)
-    if waiting:
-        yield _padded(waiting)
+    for lots in waiting.values():
+        yield _padded(mdp, lots)
 
 
-def _padded(lots: list[Paths]) -> Paths:
-    paths = np.full((sum(len(p) for p, _, _ in lots), max(p.shape[1] for p, _, _ in lots)), -1, dtype=np.int64)
-    row = 0
+def _padded(mdp: MDP, lots: list[Paths]) -> Paths:
+    if len(lots) == 1:
+        return lots[0]
+    shape = max(len(p) for p, _, _ in lots), sum(p.shape[1] for p, _, _ in lots)
+    paths = np.full(shape, mdp.ended, dtype=np.int64)
+    column = 0
     for lot, _, _ in lots:
-        paths[row : row + len(lot), : lot.shape[1]] = lot
-        row += len(lot)
+        paths[: len(lot), column : column + lot.shape[1]] = lot
+        column += lot.shape[1]
     return paths, np.concatenate([m for _, m, _ in lots]), np.concatenate([r for _, _, r in lots])

@@ -82,14 +82,14 @@ class Trail:
     outcome: Ints
 
     def paths(self, nodes: Ints) -> Ints:
-        """Returns the first state and the outcomes on the way to some nodes `[m, 1 + depth]`."""
+        """Returns the first state and the outcomes on the way to some nodes `[1 + depth, m]`."""
         way: list[Ints] = []
         trail: Trail | None = self
         while trail is not None:
             way.append(trail.outcome[nodes])
             nodes = trail.parent[nodes]
             trail = trail.above
-        return np.stack(way[::-1], axis=1)
+        return np.stack(way[::-1])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

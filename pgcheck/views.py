@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from pgcheck.batch import Batch
+from pgcheck.comparison import Contender
 from pgcheck.convergence import Row, Slope
+from pgcheck.estimate import Estimator
+from pgcheck.estimation import SampledGradient
 from pgcheck.exact import Discrepancy, ExactGradient
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
+from pgcheck.prediction import Moments
 from pgcheck.readings import Readings
 from pgcheck.report import Column, Grid, Record, View
-from pgcheck.sampling import SampledGradient
 from pgcheck.trajectories import Trajectory
 from pgcheck.wording import (
     about,
@@ -21,6 +24,8 @@ from pgcheck.wording import (
     headline,
     in_names,
     many,
+    moments_sentences,
+    named,
     percent,
     sized,
     spaced,
@@ -84,11 +89,14 @@ def exact_view(mdp: MDP, policy: Policy, exact: ExactGradient, likely: Sequence[
 
 
 def sample_view(
-    mdp: MDP, exact: ExactGradient, sampled: SampledGradient, seed: int,
-    likely: Sequence[Trajectory], readings: Readings | None,
+    mdp: MDP, exact: ExactGradient, sampled: SampledGradient, seed: int, estimator: Estimator,
+    moments: Moments | None, likely: Sequence[Trajectory], readings: Readings | None,
 ) -> View:  # fmt: skip
     """The estimate beside the exact gradient; with the trajectories, both readings of the mean."""
     off = exact.discrepancy(sampled.estimate)
+    std_error = None if moments is None else moments.std_error(sampled.n)
+    z = _z(exact, sampled, std_error)
+    chi2 = None if moments is None else moments.chi2(exact.gradient, sampled.estimate, sampled.n)
     wrong = None if readings is None else exact.discrepancy(readings.unweighted)
     listed: list[Record] = []
     if readings is not None:
@@ -102,13 +110,19 @@ def sample_view(
             **model_record(mdp),
             "n": sampled.n,
             "seed": seed,
-            "estimator": "reinforce",
+            **_estimator(estimator),
             "value": exact.value,
             "mean_return": sampled.value,
             "parameters": [list(names) for names in exact.parameters],
             "estimate": sampled.estimate.tolist(),
             "gradient": exact.gradient.tolist(),
             **_discrepancy(off),
+            "std_error": None if std_error is None else std_error.tolist(),
+            "z": list(z),
+            "expected_error": None if moments is None else moments.expected_error(exact.gradient, sampled.n),
+            **_moments(exact, moments),
+            "chi2": None if chi2 is None else chi2[0],
+            "degrees_of_freedom": None if chi2 is None else chi2[1],
         }
         if readings is not None and wrong is not None:
             answer["most_likely"] = listed
@@ -119,28 +133,38 @@ def sample_view(
             }
         return answer
 
-    def each() -> Iterator[tuple[str, str, float, float]]:
-        for (o, a), e, g in zip(exact.parameters, sampled.estimate, exact.gradient, strict=True):
-            yield o, a, float(e), float(g)
-
     names = _parameter_names(mdp)
-    rows: Iterable[Record] = (
-        {names[0]: o, names[1]: a, "estimate": e, "gradient": g, "error": e - g} for o, a, e, g in each()
-    )
+
+    def each() -> Iterator[Record]:
+        columns = exact.parameters, sampled.estimate.tolist(), exact.gradient.tolist(), _listed(std_error, len(z)), z
+        for (o, a), e, g, deviation, score in zip(*columns, strict=True):
+            yield {
+                names[0]: o, names[1]: a, "estimate": e, "gradient": g, "error": e - g, "std_error": deviation,
+                "z": score,
+            }  # fmt: skip
+
+    rows: Iterable[Record] = each()
     grid = Grid(
         (
             Column(names[0], right=False), Column(names[1], right=False), Column("estimate"), Column("exact"),
-            Column("error"),
+            Column("std error"), Column("z"),
         ),
-        ((o, a, f"{e:.6g}", f"{g:.6g}", f"{e - g:.1e}") for o, a, e, g in each()),
+        (
+            (
+                r[names[0]], r[names[1]], f"{r['estimate']:.6g}", f"{r['gradient']:.6g}",
+                _if_known(r["std_error"], ".1e"), _if_known(r["z"], "+.2f"),
+            )
+            for r in each()
+        ),
     )  # fmt: skip
     blocks: list[str | Grid] = [
-        f"{headline(mdp, exact.trajectories)}; seed {seed}",
+        f"{headline(mdp, exact.trajectories)}; {named(estimator)}seed {seed}",
         "",
         grid,
         "",
         f"N = {spaced(sampled.n)}: mean return {sampled.value:.6g}, J = {exact.value:.6g}",
         error_sentence(off),
+        *moments_sentences(exact, estimator, moments, sampled.n),
     ]
     if readings is not None and wrong is not None:
         rows = listed
@@ -160,6 +184,7 @@ def converge_columns(largest: int) -> tuple[Column, ...]:
     return (
         Column("N", width=max(9, len(spaced(largest)))),
         Column("||error||", width=9),
+        Column("expected", width=9),
         Column("relative", width=10),
         Column("cosine", width=9),
         Column("log error", right=False, width=BAR),
@@ -174,22 +199,33 @@ def converge_cells(row: Row, first: Row, last: int) -> tuple[str, ...]:
         length = 1 + (BAR - 1) * (1 - math.log10(first.error / row.error) / decades)
     bar = "#" * round(min(max(length, 0), BAR))
     cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
-    return spaced(row.n), f"{row.error:.2e}", percent(row.relative_error), cosine, bar
+    return spaced(row.n), f"{row.error:.2e}", _if_known(row.expected, ".2e"), percent(row.relative_error), cosine, bar
 
 
 def row_record(row: Row) -> Record:
     """The keys of a row of `converge`."""
-    return {"n": row.n, "error": row.error, "relative_error": row.relative_error, "cosine": row.cosine}
+    return {
+        "n": row.n, "error": row.error, "relative_error": row.relative_error, "cosine": row.cosine,
+        "expected": row.expected,
+    }  # fmt: skip
 
 
 def converge_record(
-    mdp: MDP, exact: ExactGradient, rows: Sequence[Row], fit: Slope, seed: int, replicates: int
+    mdp: MDP,
+    exact: ExactGradient,
+    rows: Sequence[Row],
+    fit: Slope,
+    seed: int,
+    replicates: int,
+    estimator: Estimator,
+    limit: Moments | None,
 ) -> Record:
     """The JSON object of `converge`."""
     return {
         **model_record(mdp),
         "seed": seed,
-        "estimator": "reinforce",
+        **_estimator(estimator),
+        **_moments(exact, limit),
         "replicates": replicates,
         "value": exact.value,
         "parameters": [list(names) for names in exact.parameters],
@@ -200,15 +236,100 @@ def converge_record(
     }
 
 
-def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: bool) -> View:
+def estimators_view(estimators: Sequence[Estimator]) -> View:
+    """The built-in estimators: formula, bias, source."""
+    rows: list[Record] = [
+        {
+            "estimator": some.name, "bias": some.bias, "formula": some.formula, "about": some.about,
+            "off_policy": some.off_policy, "source": some.source,
+        }
+        for some in estimators
+    ]  # fmt: skip
+    titles = ("estimator", "bias", "formula", "about", "source")
+    grid = Grid(
+        tuple(Column(title, right=False) for title in titles),
+        [tuple(str(row[title]) for title in titles) for row in rows],
+    )
+    legend = (
+        "psi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; G_t = sum_{k>=t} gamma^(k-t) r_k; L steps;\n"
+        "delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t); rho_t = pi(a_t|s_t) / b(a_t|s_t), b draws the rollouts."
+    )
+    return View(lambda: {"estimators": rows}, rows, [grid, "", legend])
+
+
+def contenders_view(
+    mdp: MDP, exact: ExactGradient, seed: int, rows: Sequence[Contender], left_out: Sequence[Estimator],
+    accuracy: float | None,
+) -> View:  # fmt: skip
+    """Estimators side by side: of a plan, where there is an accuracy, or of a comparison."""
+
+    def keys(row: Contender) -> Record:
+        figures: Record = {
+            "estimator": row.estimator.name, "n": row.n, "bias": row.bias, "trace": row.trace,
+            "variance_reduction": row.reduction, "expected_error": row.expected,
+        }  # fmt: skip
+        if accuracy is None:
+            figures["error"] = row.error
+        return {**figures, "covariance": row.evidence}
+
+    def record() -> Record:
+        asked = {"accuracy": accuracy} if accuracy is not None else {"n": rows[0].n if rows else None}
+        head = {**model_record(mdp), "seed": seed, **asked, "value": exact.value, "norm": exact.norm}
+        return {**head, "estimators": [keys(row) for row in rows]}
+
+    def bias(row: Contender) -> str:
+        if row.bias is None:
+            return "unknown"
+        if row.bias <= 1e-9 * exact.norm + exact.rounding:
+            return "0"
+        return f"{'~' if row.evidence == 'sample' else ''}{row.bias:.2e}"
+
+    def trace(row: Contender) -> str:
+        return "" if row.trace is None else f"{'~' if row.evidence == 'sample' else ''}{row.trace:.4g}"
+
+    columns = [Column("estimator", right=False), Column("bias"), Column("tr cov")]
+    if accuracy is None:
+        columns += [Column("expected"), Column("measured")]
+        first = f"{headline(mdp, exact.trajectories)}; N = {spaced(rows[0].n or 0) if rows else 0}; seed {seed}"
+        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
+        cells = [
+            (row.estimator.name, bias(row), trace(row), _if_known(row.expected, ".2e"), _if_known(row.error, ".2e"))
+            for row in rows
+        ]
+    else:
+        columns += [Column("less variance"), Column("N")]
+        first = f"{headline(mdp, exact.trajectories)}"
+        last = f"N rollouts have an expected error of at most {percent(accuracy)} of ||gradient|| = {exact.norm:.4g}"
+        cells = [(row.estimator.name, bias(row), trace(row), percent(row.reduction), _needs(row)) for row in rows]
+    blocks: list[str | Grid] = [first, "", Grid(tuple(columns), cells), "", last]
+    if any(row.evidence == "sample" for row in rows):
+        blocks.append("~ is an estimate from a sample; the other figures are exact")
+    if left_out:
+        names = ", ".join(some.name for some in left_out)
+        blocks.append(f"left out, as the model has no behavior: {names}")
+    return View(record, map(keys, rows), blocks)
+
+
+def _needs(row: Contender) -> str:
+    if row.n is not None:
+        return spaced(row.n)
+    return "unknown" if row.bias is None else "never"
+
+
+def show_view(
+    mdp: MDP, policy: Policy, behavior: Policy | None, counts: Sequence[tuple[int, int]], cut: bool
+) -> View:
     """The model as understood."""
     probs = policy.probs()
+    drawn = None if behavior is None else behavior.probs()
     aliased = len(mdp.observations) < mdp.num_states or mdp.observations != mdp.states
 
     def rows() -> Iterator[Record]:
         for s, a in zip(*np.nonzero(mdp.available), strict=True):
             seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
             numbers = {"theta": float(policy.theta[policy.index[s, a]]), "pi": float(probs[s, a])}
+            if drawn is not None:
+                numbers["b"] = float(drawn[s, a])
             yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
 
     start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
@@ -229,10 +350,11 @@ def show_view(mdp: MDP, policy: Policy, counts: Sequence[tuple[int, int]], cut: 
             "trajectories": [{"horizon": h, "trajectories": n} for h, n in counts],
         }
 
+    numbers = ("theta", "pi") if behavior is None else ("theta", "pi", "b")
     words = ["state", *(["observation"] if aliased else []), "action"]
     policy_grid = Grid(
-        (*(Column(name, right=False) for name in words), Column("theta"), Column("pi")),
-        ((*(row[name] for name in words), f"{row['theta']:.6g}", f"{row['pi']:.6g}") for row in rows()),
+        (*(Column(name, right=False) for name in words), *map(Column, numbers)),
+        ((*(row[name] for name in words), *(f"{row[name]:.6g}" for name in numbers)) for row in rows()),
     )
     counts_grid = Grid((Column("horizon"), Column("trajectories")), [(grouped(h), sized(n)) for h, n in counts])
     blocks: list[str | Grid] = [
@@ -294,6 +416,38 @@ def model_record(mdp: MDP) -> Record:
 
 def _discrepancy(off: Discrepancy) -> Record:
     return {"error": off.error, "relative_error": off.relative_error, "cosine": off.cosine}
+
+
+def _estimator(estimator: Estimator) -> Record:
+    return {"estimator": estimator.name, **({} if estimator.lam is None else {"lambda": estimator.lam})}
+
+
+def _moments(exact: ExactGradient, moments: Moments | None) -> Record:
+    """What is known of the estimator: the size of its bias as N grows, tr Σ, and where they come from."""
+    if moments is None:
+        return {"bias": None, "trace": None, "covariance": None}
+    bias = math.hypot(*moments.bias(exact.gradient).tolist())
+    return {"bias": bias, "trace": moments.trace, "covariance": moments.evidence}
+
+
+def _z(exact: ExactGradient, sampled: SampledGradient, std_error: Floats | None) -> list[float | None]:
+    """The error of each component in standard errors; 0 where there is neither."""
+    if std_error is None:
+        return [None] * len(exact.gradient)
+    error = sampled.estimate - exact.gradient
+    nothing = np.abs(error) <= 1e-12 * exact.norm + exact.rounding
+    return [
+        float(e / s) if s > 0 else (0.0 if none else None)
+        for e, s, none in zip(error, std_error, nothing, strict=True)
+    ]
+
+
+def _listed(values: Floats | None, size: int) -> list[float | None]:
+    return [None] * size if values is None else values.tolist()
+
+
+def _if_known(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 def _parameter_names(mdp: MDP) -> tuple[str, str]:

@@ -1,10 +1,13 @@
 """Results in words, numbers as people read them, and the names of things."""
 
+import math
 from collections.abc import Sequence
 
 from pgcheck.convergence import Row, Slope
-from pgcheck.exact import Discrepancy
+from pgcheck.estimate import Estimator
+from pgcheck.exact import Discrepancy, ExactGradient
 from pgcheck.mdp import MDP
+from pgcheck.prediction import Moments
 from pgcheck.trajectories import Trajectory
 
 # Two-sided 99 % points of Student's t by degrees of freedom: with a few rows the scatter itself is uncertain.
@@ -16,6 +19,13 @@ def headline(mdp: MDP, trajectories: int | None) -> str:
     sizes = f"{many(mdp.num_states, 'state')}, {many(mdp.num_actions, 'action')}, horizon {grouped(mdp.horizon)}"
     count = "" if trajectories is None else f"; {about(trajectories)}"
     return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
+
+
+def named(estimator: Estimator) -> str:
+    """The estimator, where it is not the usual one."""
+    if estimator.name == "reinforce":
+        return ""
+    return f"{estimator.name}{'' if estimator.lam is None else f' (lambda {estimator.lam:g})'}; "
 
 
 def grouped(n: int) -> str:
@@ -61,8 +71,13 @@ def in_names(mdp: MDP, trajectory: Trajectory) -> str:
     return " > ".join([*steps, mdp.states[end]])
 
 
-def converge_sentence(rows: Sequence[Row], fit: Slope) -> str:
+def converge_sentence(
+    rows: Sequence[Row], fit: Slope, exact: ExactGradient, estimator: Estimator, limit: Moments | None
+) -> str:
     """What the table shows, in words."""
+    if limit is not None and rows and (bias := remaining_bias(exact, limit)) > 0:
+        stalls = "stalls" if rows[-1].error <= 2 * bias else "will stall"
+        return f"error {stalls} at the bias of {estimator.name}, {_relative(exact, bias)}, however large N is"
     if rows and all(row.error == 0 for row in rows):
         return "the error is 0 at every N: here every rollout gives the exact gradient"
     if fit.slope is None:
@@ -85,6 +100,35 @@ def error_sentence(off: Discrepancy) -> str:
         return f"||error|| = {off.error:.3e}; the gradient is 0, so there is no relative error"
     cosine = "" if off.cosine is None else f", cosine {off.cosine:.6f}"
     return f"||error|| = {off.error:.3e}, {percent(off.relative_error)} of ||gradient||{cosine}"
+
+
+def remaining_bias(exact: ExactGradient, limit: Moments) -> float:
+    """‖bias‖ as N grows; 0 where it is nothing but rounding, or the noise of a sample."""
+    bias = math.hypot(*limit.bias(exact.gradient).tolist())
+    noise = 1e-9 * exact.norm + exact.rounding
+    if limit.evidence == "sample" and limit.rollouts:
+        noise = 4 * math.sqrt(limit.trace / limit.rollouts)
+    return bias if bias > noise else 0.0
+
+
+def moments_sentences(exact: ExactGradient, estimator: Estimator, moments: Moments | None, n: int) -> list[str]:
+    """What was to be expected of an estimate."""
+    if moments is None:
+        return [f"the expected error of {estimator.name} is not known here: the model is too large"]
+    how = {
+        "recursion": "exact, before any rollout",
+        "enumeration": "from all trajectories, before any rollout",
+        "sample": f"from a sample of {moments.rollouts} rollouts",
+    }[moments.evidence]
+    lines = [f"expected error {moments.expected_error(exact.gradient, n):.3e} ({how})"]
+    bias = remaining_bias(exact, moments)
+    if bias > 0:
+        lines.append(f"{estimator.name} is biased by {_relative(exact, bias)}: more rollouts do not help")
+    return lines
+
+
+def _relative(exact: ExactGradient, size: float) -> str:
+    return f"{size:.2e}" + (f" ({percent(size / exact.norm)} of ||gradient||)" if exact.norm > 0 else "")
 
 
 def two_readings_told(off: Discrepancy, wrong: Discrepancy, distinct: int) -> list[str]:

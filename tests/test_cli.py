@@ -99,7 +99,7 @@ def test_converge_has_the_keys_of_the_contract(run: Run) -> None:
     answer = json.loads(run("converge", "--n", "10..1e4", "--replicates", "8", "--format", "json").stdout)
     assert (answer["seed"], answer["estimator"], answer["parameters"]) == (0, "reinforce", NAMES)
     assert [row["n"] for row in answer["rows"]] == [10, 100, 1000, 10_000]
-    assert all(set(row) == {"n", "error", "relative_error", "cosine"} for row in answer["rows"])
+    assert all(set(row) == {"n", "error", "relative_error", "cosine", "expected"} for row in answer["rows"])
     assert answer["slope"] == pytest.approx(-0.5, abs=0.15)
 
 
@@ -108,6 +108,7 @@ def test_a_row_of_converge_is_what_sample_gives(run: Run) -> None:
     assert [row["n"] for row in rows] == [10, 100, 1000, 10**4, 10**5, 10**6]
     for row in rows[:3]:
         answer = json.loads(run("sample", "--n", str(row["n"]), "--seed", "3", "--format", "json").stdout)
+        assert row.pop("expected") == pytest.approx(answer["expected_error"])
         assert {key: answer[key] for key in row} == row
 
 

@@ -47,7 +47,9 @@ def test_a_fit_recovers_a_line_and_its_uncertainty() -> None:
     slopes, claimed = [], []
     for _ in range(500):
         errors = [3 * n**-0.5 * math.exp(rng.normal(0, 0.1)) for n in (10, 100, 1000, 10**4, 10**5)]
-        fit = fit_slope([Row(n, e, None, None) for n, e in zip((10, 100, 1000, 10**4, 10**5), errors, strict=True)])
+        fit = fit_slope(
+            [Row(n, e, None, None, None) for n, e in zip((10, 100, 1000, 10**4, 10**5), errors, strict=True)]
+        )
         assert fit.slope is not None
         assert fit.std_err is not None
         slopes.append(fit.slope)
@@ -57,9 +59,9 @@ def test_a_fit_recovers_a_line_and_its_uncertainty() -> None:
 
 
 def test_there_is_no_slope_without_two_positive_errors() -> None:
-    assert fit_slope([Row(10, 0.1, None, None)]).slope is None
-    assert fit_slope([Row(10, 0.1, None, None), Row(100, 0.0, None, None)]).slope is None
-    two = fit_slope([Row(10, 0.1, None, None), Row(1000, 0.01, None, None)])
+    assert fit_slope([Row(10, 0.1, None, None, None)]).slope is None
+    assert fit_slope([Row(10, 0.1, None, None, None), Row(100, 0.0, None, None, None)]).slope is None
+    two = fit_slope([Row(10, 0.1, None, None, None), Row(1000, 0.01, None, None, None)])
     assert two.slope == pytest.approx(-0.5)
     assert two.std_err is None
 

@@ -210,7 +210,7 @@ def test_the_behavior_is_a_second_policy() -> None:
     assert model.policy.theta.tolist() == [0, 0]
     assert model.behavior is not None
     assert model.behavior.theta.tolist() == [0.5, 0]
-    assert load_model("two_state").behavior is None
+    assert load_model(MODELS / "unusual" / "flow_style.yaml").behavior is None
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_the_python_session_is_real() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     text = README.read_text()
-    for name in ("exact", "sample", "converge", "trajectories", "show", "models"):
+    for name in ("exact", "sample", "converge", "plan", "compare", "estimators", "trajectories", "show", "models"):
         assert f"`pgcheck {name}" in text
     assert SHOWN[0][0] == "pgcheck converge"
     assert len(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)) == 2  # the two that .ci/run runs

@@ -1,0 +1,164 @@
+import json
+
+import numpy as np
+import pytest
+
+import pgcheck
+from pgcheck import bundled, exact_gradient
+from pgcheck.estimators import ESTIMATORS, NAMES
+from tests.conftest import Run
+
+
+def test_sample_foretells_its_error(run: Run) -> None:
+    told = json.loads(run("sample", "--n", "1e4", "--format", "json").stdout)
+    assert told["covariance"] == "recursion"
+    error = np.array(told["estimate"]) - np.array(told["gradient"])
+    assert np.allclose(told["z"], error / np.array(told["std_error"]))
+    assert told["expected_error"] == pytest.approx(np.linalg.norm(told["std_error"]))
+    assert told["expected_error"] == pytest.approx((told["trace"] / 1e4) ** 0.5)
+    assert told["degrees_of_freedom"] == 2
+    assert told["chi2"] > 0
+
+
+def test_converge_shows_the_expected_error_beside_the_measured_one(run: Run) -> None:
+    rows = [
+        json.loads(line) for line in run("converge", "--replicates", "50", "--format", "jsonl").stdout.splitlines()
+    ]
+    for row in rows:
+        assert row["error"] == pytest.approx(row["expected"], rel=0.4)
+    assert "expected" in run("converge", "--n", "10").stdout
+
+
+def test_a_wrong_estimator_stalls_and_the_last_sentence_says_so(run: Run) -> None:
+    done = run("converge", "--estimator", "mean-over-steps")
+    assert done.stdout.splitlines()[-1] == (
+        "error stalls at the bias of mean-over-steps, 3.10e-01 (63.96 % of ||gradient||), however large N is"
+    )
+    told = json.loads(run("converge", "--estimator", "mean-over-steps", "--format", "json").stdout)
+    assert told["rows"][-1]["error"] == pytest.approx(told["bias"], rel=0.01)
+    assert told["estimator"] == "mean-over-steps"
+    early = run("converge", "--estimator", "dropped-gamma", "--n", "1,2").stdout
+    assert "error will stall at the bias of dropped-gamma" in early or "error stalls" in early
+    assert "stall" not in run("converge", "--estimator", "reward-to-go").stdout
+
+
+def test_a_plan_keeps_its_word(run: Run) -> None:
+    """With the N that it names, the root mean square error is what was asked for."""
+    told = json.loads(run("plan", "--accuracy", "10%", "--format", "json").stdout)
+    mdp, policy = pgcheck.load("two_state")
+    exact = exact_gradient(mdp, policy)
+    assert told["norm"] == pytest.approx(exact.norm)
+    rows = {row["estimator"]: row for row in told["estimators"]}
+    assert set(rows) == set(NAMES)
+    needed = [row["n"] for row in told["estimators"] if row["n"] is not None]
+    assert needed == sorted(needed)
+    for name in ("reinforce", "advantage", "gae"):
+        n = rows[name]["n"]
+        assert n == int(np.ceil(rows[name]["trace"] / (0.1 * exact.norm) ** 2))
+        squares = [
+            exact.discrepancy(
+                pgcheck.sample_gradient(mdp, policy, n, np.random.default_rng(k), estimator=name).estimate
+            ).error
+            ** 2
+            for k in range(300)
+        ]
+        assert np.sqrt(np.mean(squares)) == pytest.approx(0.1 * exact.norm, rel=0.15)
+    assert rows["mean-over-steps"]["n"] is None
+    assert rows["reinforce"]["variance_reduction"] == 0
+    assert rows["advantage"]["variance_reduction"] == pytest.approx(
+        1 - rows["advantage"]["trace"] / rows["reinforce"]["trace"]
+    )
+    # A bias smaller than what is asked for leaves room for a finite N.
+    assert rows["dropped-gamma"]["n"] > rows["reward-to-go"]["n"]
+
+
+def test_compare_measures_what_it_expects(run: Run) -> None:
+    told = json.loads(run("compare", "--n", "1e6", "--format", "json").stdout)
+    rows = {row["estimator"]: row for row in told["estimators"]}
+    assert set(rows) == set(NAMES)
+    for row in rows.values():
+        assert row["n"] == 10**6
+        assert 0.01 * row["expected_error"] < row["error"] < 4 * row["expected_error"] + 1e-12
+    assert rows["reinforce"]["bias"] < 1e-12
+    assert rows["mean-over-steps"]["error"] == pytest.approx(rows["mean-over-steps"]["bias"], rel=0.05)
+    csv = run("compare", "--estimator", "gae, reinforce", "--format", "csv").stdout.splitlines()
+    assert [line.split(",")[0] for line in csv] == ["estimator", "gae", "reinforce"]
+
+
+@pytest.mark.parametrize("model", bundled.names())
+def test_every_estimator_works_on_every_bundled_model(run: Run, model: str) -> None:
+    horizon = ["--horizon", "60"] if model == "value_polytope" else []
+    told = json.loads(run("compare", model, *horizon, "--n", "2000", "--format", "json").stdout)
+    assert [row["estimator"] for row in told["estimators"]] == list(NAMES)
+    for row in told["estimators"]:
+        assert row["error"] is not None
+        if row["expected_error"] is None:
+            assert row["estimator"] == "uniform-trajectories"
+        else:
+            assert row["error"] < 6 * row["expected_error"] + 1e-9
+    for some in ESTIMATORS:
+        if some.bias == "none":
+            row = told["estimators"][NAMES.index(some.name)]
+            assert row["bias"] <= 1e-9 * told["norm"] + 1e-15
+            assert row["covariance"] == "recursion"
+
+
+def test_estimators_are_listed(run: Run) -> None:
+    told = json.loads(run("estimators", "--format", "json").stdout)["estimators"]
+    assert [row["estimator"] for row in told] == list(NAMES)
+    for row in told:
+        assert row["formula"]
+        assert row["source"]
+        assert row["bias"] in ("none", "vanishes", "wrong")
+    assert "wrong" in run("estimators").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sample", "--estimator", "renforce"], "no estimator 'renforce'; did you mean reinforce?"),
+        (["converge", "--estimator", "x"], "expected one of reinforce, reward-to-go"),
+        (["sample", "--lambda", "0.5"], "lambda belongs to gae"),
+        (["plan", "--lambda", "0.5", "--estimator", "reinforce"], "--lambda belongs to gae"),
+        (["sample", "--estimator", "gae", "--lambda", "2"], "--lambda '2': expected a number from 0 to 1"),
+        (["plan", "--accuracy", "0"], "--accuracy '0': expected more than 0"),
+        (["plan", "--accuracy", "200%"], "expected a number from 0 to 100"),
+        (["plan", "--accuracy", "five"], "expected a number from 0 to 1"),
+        (["sample", "--estimator", "gae", "--trajectories"], "leave out --estimator gae"),
+        (["compare", "--n", "0"], "--n '0': expected 1 to"),
+    ],
+)
+def test_what_is_wrong_is_said(run: Run, words: list[str], message: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+MODEL = """
+horizon: 2
+states: [here]
+actions: [go, stay]
+start: here
+transitions: {here: {go: {to: here, reward: %s}, stay: here}}
+"""
+
+
+def test_a_model_without_a_behavior(run: Run) -> None:
+    model = MODEL % 1
+    done = run("sample", "-", "--estimator", "importance-sampling", stdin=model)
+    assert done.returncode == 2
+    assert "has no behavior: importance-sampling needs a second policy" in done.stderr
+    done = run("compare", "-", stdin=model)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith("left out, as the model has no behavior: importance-sampling")
+
+
+def test_a_gradient_of_zero(run: Run) -> None:
+    model = MODEL % 0
+    done = run("plan", "-", stdin=model)
+    assert done.returncode == 2
+    assert "the gradient is 0; no accuracy is relative to it" in done.stderr
+    told = json.loads(run("sample", "-", "--format", "json", stdin=model).stdout)
+    assert told["z"] == [0, 0]
+    assert told["expected_error"] == 0
+    assert run("compare", "-", stdin=model).returncode == 0
