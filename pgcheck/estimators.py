@@ -25,56 +25,69 @@ LAMBDA = 0.95
 
 
 def reinforce(batch: Batch) -> Floats:
+    """w_t = R: the whole return weighs every step. Williams (1992), https://doi.org/10.1007/BF00992696"""
     return _all_steps(batch, returns(batch))
 
 
 def reward_to_go(batch: Batch) -> Floats:
+    """w_t = γ^t G_t: rewards before t have no part in ∇J. Sutton et al. (1999)."""
     return discounts(batch) * onward(batch.rewards, batch.gamma)
 
 
 def constant_baseline(batch: Batch) -> Floats:
+    """w_t = R − J."""
     return _all_steps(batch, returns(batch) - _critic(batch).value)
 
 
 def optimal_baseline(batch: Batch) -> Floats:
+    """w_t = R − b, b the constant of least variance (`Critic.best_constant`)."""
     return _all_steps(batch, returns(batch) - _critic(batch).best_constant)
 
 
 def value_baseline(batch: Batch) -> Floats:
+    """w_t = γ^t (G_t − V_t(s_t))."""
     return discounts(batch) * (onward(batch.rewards, batch.gamma) - values(batch))
 
 
 def actor_critic(batch: Batch) -> Floats:
+    """w_t = γ^t δ_t, δ_t = r_t + γ V_{t+1}(s_{t+1}) − V_t(s_t)."""
     return discounts(batch) * differences(batch)
 
 
 def gae(batch: Batch, lam: float) -> Floats:
+    """w_t = γ^t Σ_{k≥t} (γλ)^{k−t} δ_k. Schulman et al. (2016), https://arxiv.org/abs/1506.02438"""
     return discounts(batch) * onward(differences(batch), batch.gamma * lam)
 
 
 def advantage(batch: Batch) -> Floats:
+    """w_t = γ^t A_t(s_t, a_t)."""
     table = [_critic(batch).advantages(t).ravel() for t in range(len(batch.outcomes))]
     return discounts(batch) * _looked_up(table, (batch.states * batch.num_actions + batch.actions).T)
 
 
 def all_actions(batch: Batch) -> Floats:
+    """w_t(s, a) = γ^t π(a|s) A_t(s, a): Σ_a ∇π Q without sampling a. Asadi et al. (2017)."""
     table = [weight * batch.probs * _critic(batch).advantages(t) for t, weight in enumerate(discounts(batch))]
     return np.reshape(table, (-1, *batch.probs.shape))
 
 
 def importance_sampling(batch: Batch) -> Floats:
+    """w_t = ρ R, ρ = Π_t π(a_t|s_t) / b(a_t|s_t)."""
     return _all_steps(batch, whole_ratio(batch) * returns(batch))
 
 
 def per_decision(batch: Batch) -> Floats:
+    """w_t = Σ_{k≥t} γ^k ρ_0 … ρ_k r_k: a reward is weighted by what led to it. Precup et al. (2000)."""
     return onward(discounts(batch) * np.cumprod(ratios(batch), axis=1) * batch.rewards, 1.0)
 
 
 def dropped_gamma(batch: Batch) -> Floats:
+    """w_t = G_t: wrong for γ < 1, as ∇J carries γ^t."""
     return onward(batch.rewards, batch.gamma)
 
 
 def normalized_returns(batch: Batch) -> Floats:
+    """w_t = γ^t (G_t − mean G) / (std G + 1e-8) over the episode's own steps: wrong."""
     to_go = np.where(batch.mask, onward(batch.rewards, batch.gamma), 0.0)
     length = np.maximum(batch.lengths, 1)[:, None]
     centred = np.where(batch.mask, to_go - to_go.sum(axis=1, keepdims=True) / length, 0.0)
@@ -83,10 +96,12 @@ def normalized_returns(batch: Batch) -> Floats:
 
 
 def mean_over_steps(batch: Batch) -> Floats:
+    """w_t = R / L: the gradient of E[R/L] instead of E[R]."""
     return _all_steps(batch, returns(batch) / np.maximum(batch.lengths, 1))
 
 
 def immediate_reward(batch: Batch) -> Floats:
+    """w_t = γ^t r_t: wrong unless actions do not matter later."""
     return discounts(batch) * batch.rewards
 
 

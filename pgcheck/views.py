@@ -245,16 +245,16 @@ def estimators_view(estimators: Sequence[Estimator]) -> View:
         }
         for some in estimators
     ]  # fmt: skip
-    titles = ("estimator", "bias", "formula", "about", "source")
-    grid = Grid(
-        tuple(Column(title, right=False) for title in titles),
-        [tuple(str(row[title]) for title in titles) for row in rows],
-    )
+    bias = {"none": "no bias", "vanishes": "the bias vanishes as N grows", "wrong": "wrong"}
+    listed: list[str | Grid] = [
+        f"{some.name}\n  {some.formula}\n  {bias[some.bias]}: {some.about}\n  {some.source}" for some in estimators
+    ]
     legend = (
-        "psi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; G_t = sum_{k>=t} gamma^(k-t) r_k; L steps;\n"
-        "delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t); rho_t = pi(a_t|s_t) / b(a_t|s_t), b draws the rollouts."
+        "\npsi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; L is the number of steps;\n"
+        "G_t = sum_{k>=t} gamma^(k-t) r_k; delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
+        "rho_t = pi(a_t|s_t) / b(a_t|s_t), rho is their product; b draws the rollouts"
     )
-    return View(lambda: {"estimators": rows}, rows, [grid, "", legend])
+    return View(lambda: {"estimators": rows}, rows, [*listed, legend])
 
 
 def contenders_view(
