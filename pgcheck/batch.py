@@ -64,6 +64,24 @@ class Batch:
             longest -= 1
         return cls(mdp, policy, _read_only(paths[0]), _read_only(paths[1:longest]), behavior)
 
+    def altered(self, **arrays: NDArray[np.generic]) -> "Batch":
+        """Returns the same trajectories with some arrays, like `rewards` or `terminated`, replaced by others."""
+        changed = Batch(self.mdp, self.policy, self.starts, self.outcomes, self.behavior)
+        kept = {name: self.__dict__[name] for name in self.alterations}
+        frozen = {name: _read_only(array.copy()) for name, array in arrays.items()}
+        changed.__dict__.update({**kept, **frozen, "alterations": (*kept, *frozen)})
+        return changed
+
+    def part(self, rows: slice | Ints) -> "Batch":
+        """Returns some of the trajectories, padded as they are here, with what was altered."""
+        some = Batch(self.mdp, self.policy, self.starts[rows], self.outcomes[:, rows], self.behavior)
+        return some.altered(**{name: self.__dict__[name][rows] for name in self.alterations})
+
+    @cached_property
+    def alterations(self) -> tuple[str, ...]:
+        """The names of the arrays that were replaced."""
+        return ()
+
     def __len__(self) -> int:
         return len(self.starts)
 

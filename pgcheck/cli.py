@@ -291,6 +291,61 @@ def compare(
 
 
 @app.command()
+def verify(
+    estimator: Annotated[str, typer.Argument(help="file.py:function, package.module:function, or a built-in name.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...", show_default="a battery of small models", help="Paths or bundled names."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(metavar="R", show_default="1e-6; 1e-4 for float32", help="Relative bias that passes."),
+    ] = None,
+    up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
+    batch_sizes: Annotated[
+        str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
+    ] = None,
+    max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many.")] = "2e6",
+    max_calls: Annotated[str | None, typer.Option(metavar="N", help="At most this many batches of a size.")] = None,
+    timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call may take.")] = "60",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """Whether an estimator's exact expectation is the gradient, and if not, which mistake it is."""
+    from pgcheck import arguments, verdicts, verification
+    from pgcheck.battery import BATTERY
+    from pgcheck.report import progress_bar
+    from pgcheck.runner import Runner
+
+    limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
+    usual = verification.MAX_CALLS if models else verification.BATTERY_CALLS
+    calls = usual if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
+    allowed = None if tolerance is None else arguments.number(tolerance, "--tolerance", 0, 1)
+    sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)
+    seconds = arguments.number(timeout, "--timeout", 0.01, 1e6)
+    with _printer(output, form) as printer:
+        named = [(name, horizon) for name in models] if models else [(n, horizon or str(h)) for n, h in BATTERY]
+        loaded = [_load(name, steps, gamma) for name, steps in named]
+        with progress_bar("calling the estimator", quiet=quiet) as bar, Runner(estimator, timeout=seconds) as runner:
+
+            def progress(model: str, fraction: float) -> None:
+                bar.what = model
+                bar(fraction)
+
+            found = verification.verify_with(
+                runner, loaded, tolerance=allowed, up_to_scale=up_to_scale, batch_sizes=sizes,
+                max_trajectories=limit, max_calls=calls, progress=progress,
+            )  # fmt: skip
+        printer.view(verdicts.verification_view(estimator, found))
+    raise typer.Exit(verdicts.EXIT[found.verdict])
+
+
+@app.command()
 def estimators(form: Form = Format.table, output: Into = None, quiet: Quiet = False) -> None:
     """The built-in estimators, right and wrong."""
     from pgcheck import views

@@ -25,6 +25,18 @@ class PrecisionError(PgcheckError):
     """Rounding would leave no digit that can be trusted."""
 
 
+class EstimatorError(PgcheckError):
+    """Somebody's estimator could not be loaded or called, or returned what is no gradient.
+
+    Attributes:
+      not_finite: whether it returned NaN or infinity.
+    """
+
+    def __init__(self, text: str, *, not_finite: bool = False) -> None:
+        super().__init__(text)
+        self.not_finite = not_finite
+
+
 class OutputError(PgcheckError):
     """A result could not be written."""
 

@@ -1,7 +1,7 @@
 """What an estimator is, and how weights of ∇log π(a_t|s_t) become gradients and means of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -98,7 +98,7 @@ class Estimator:
 
     def _some(self, batch: Batch, rows: slice) -> Floats:
         """ĝ of some trajectories `[n, d]`."""
-        some = replace(batch, starts=batch.starts[rows], outcomes=batch.outcomes[:, rows])
+        some = batch.part(rows)
         n, mdp = len(some), batch.mdp
         weights = self.weights(some)
         t, row = np.nonzero(some.outcomes != mdp.ended)

@@ -1,0 +1,136 @@
+"""What somebody's estimator returned → numbers, or an error that says what came and what was expected."""
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pgcheck.batch import Batch
+from pgcheck.errors import EstimatorError
+from pgcheck.mdp import Floats
+
+Function = Callable[[Batch], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came back.
+
+    Attributes:
+      values: one gradient a row `[n, *theta.shape]`: for each episode, or for each whole batch.
+      per_episode: which of the two.
+      single: whether they came in single precision or less.
+    """
+
+    values: Floats
+    per_episode: bool
+    single: bool
+
+
+def converted(result: object, batch: Batch) -> Answer:
+    """Returns an estimator's result as an answer.
+
+    Lists, read-only arrays, single precision, torch and jax arrays are taken; tensors are detached and copied.
+
+    Raises:
+      EstimatorError: it is something else.
+    """
+    array = _array(result, batch)
+    shape = batch.theta.shape
+    if array.shape == (len(batch), *shape):
+        per_episode = True
+    elif array.shape == shape:
+        per_episode, array = False, array[None]
+    else:
+        raise EstimatorError(f"the estimator returned {_shape(array)}{_hint(array, batch)}; {_expected(batch)}")
+    single = array.dtype.itemsize < 8 and array.dtype.kind == "f"
+    return Answer(array.astype(np.float64), per_episode, single)
+
+
+def check_finite(answer: Answer, lengths: "np.ndarray[Any, np.dtype[np.int64]]") -> None:
+    """Raises EstimatorError where a gradient is not finite; `lengths` `[n]` or `[n, B]` tell of which episodes."""
+    flat = answer.values.reshape(len(answer.values), -1)
+    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    if not len(bad):
+        return
+    value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
+    steps = np.atleast_1d(lengths[bad[0]]).tolist()
+    whose = f"an episode of {_steps(steps[0])}" if len(steps) == 1 else f"a batch of episodes of {steps} steps"
+    why = ""
+    if len(steps) == 1 and steps[0] == 1:
+        why = "\n  Is something divided by a standard deviation? That of one number is 0, or NaN with ddof=1."
+    raise EstimatorError(f"the estimator returned {value} for {whose}; expected finite numbers{why}", not_finite=True)
+
+
+def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
+    expected = _expected(batch)
+    if result is None:
+        raise EstimatorError(f"the estimator returned None; is a return missing? {_capital(expected)}")
+    if isinstance(result, types.GeneratorType | types.CoroutineType):
+        what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
+        raise EstimatorError(f"the estimator returned a {what}, whose numbers have not been made; {expected}")
+    if hasattr(result, "detach") and hasattr(result, "cpu"):  # torch
+        result = result.detach().cpu()
+        if "bfloat16" in str(getattr(result, "dtype", "")):
+            result = result.float()
+    if isinstance(result, list | tuple):
+        result = [item.detach().cpu() if hasattr(item, "detach") else item for item in result]
+    if isinstance(result, str | bytes | dict | set) or callable(result):
+        raise EstimatorError(f"the estimator returned {_a(result)}; {expected}")
+    try:
+        array = np.array(result)
+    except (ValueError, TypeError) as error:
+        raise EstimatorError(f"the estimator returned {_a(result)} that is no array ({error}); {expected}") from None
+    if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiu":
+        kinds = {"O": "objects", "c": "complex numbers", "b": "booleans", "U": "text", "S": "text"}
+        what = kinds.get(array.dtype.kind, str(array.dtype))
+        raise EstimatorError(f"the estimator returned {what}, {_shape(array)}; expected real numbers, {expected}")
+    return array
+
+
+def _expected(batch: Batch) -> str:
+    theta = list(batch.theta.shape)
+    return (
+        f"expected one gradient for each of the {len(batch)} episodes, {[len(batch), *theta]}, or one for the "
+        f"whole batch, {theta}"
+    )
+
+
+def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
+    """What kind of mistake the shape looks like."""
+    n, shape = len(batch), batch.theta.shape
+    size = int(np.prod(shape))
+    if array.ndim == 0:
+        return " (a scalar: a loss is not a gradient; see pgcheck.adapters)"
+    if array.shape == (*shape, n) or array.shape == (*shape[::-1], n) or array.shape == (n, *shape[::-1]):
+        return " (transposed?)"
+    if array.shape == shape[::-1]:
+        return " (transposed?)"
+    if array.shape in ((n, size), (size,)):
+        return " (flattened? reshape it to batch.theta.shape)"
+    if array.shape == (n,):
+        return " (a number for each episode: losses or returns are not gradients)"
+    if array.shape[:2] == batch.states.shape:
+        return " (one for each step? sum over the steps of an episode)"
+    return ""
+
+
+def _shape(array: "np.ndarray[Any, np.dtype[Any]]") -> str:
+    return "a scalar" if array.ndim == 0 else f"an array of shape {list(array.shape)}"
+
+
+def _a(value: object) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _steps(n: int) -> str:
+    return f"{n} step{'' if n == 1 else 's'}"

@@ -1,0 +1,255 @@
+"""Somebody's estimator against the exact gradient: the evidence, and the verdict."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pgcheck.batch import Batch
+from pgcheck.battery import battery
+from pgcheck.calls import Caller, LocalCaller
+from pgcheck.counting import count_trajectories
+from pgcheck.diagnosis import Case, Diagnosis, Finding, Matrix, diagnose
+from pgcheck.errors import TooLargeError, UsageError
+from pgcheck.estimators import estimator as built_in
+from pgcheck.exact import exact_gradient
+from pgcheck.expectation import (
+    Expectation,
+    Habits,
+    calls_for,
+    habits,
+    listed,
+    over_batches,
+    over_episodes,
+)
+from pgcheck.interface import Function
+from pgcheck.mdp import MDP
+from pgcheck.modelfile import load
+from pgcheck.policy import Policy
+from pgcheck.prediction import predict
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
+MAX_EPISODES = 2_000_000  # trajectories that an estimator is called with
+MAX_LISTED = 20_000  # of which batches are made, and on which mistakes are looked for
+MAX_CALLS = 300_000  # batches of one size on one model
+BATTERY_CALLS = 30_000  # the same, where no models were given
+SIZES = (2, 3)
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A model on which an estimator could not be checked exactly, and why."""
+
+    model: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What was found.
+
+    Attributes:
+      verdict: `pass`, `fail`, or `inconclusive` where nothing could be listed.
+      findings: one for each model and batch size.
+      habits: what kind of function the estimator is.
+      tolerance: the relative bias that passes.
+      scale: the one factor that was accepted with `up_to_scale`.
+      diagnosis: what is wrong, by name.
+      matrix: how the estimator weighs steps by rewards, where it could be found out.
+      skipped: models that were too large.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    habits: Habits
+    tolerance: float
+    scale: float | None
+    diagnosis: tuple[Diagnosis, ...]
+    matrix: Matrix | None
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def worst(self) -> Finding | None:
+        """The finding with the greatest relative bias."""
+        return max(self.findings, key=lambda found: found.badness, default=None)
+
+
+def verify(
+    estimate: Function | str,
+    models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
+    *,
+    tolerance: float | None = None,
+    up_to_scale: bool = False,
+    batch_sizes: Sequence[int] | None = None,
+) -> Verification:
+    """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
+
+    Args:
+      estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
+        batch `[*theta.shape]`, or the name of a built-in estimator. It runs in this process.
+      models: names, paths, or MDPs with their policies; None is the battery of bundled models.
+      tolerance, up_to_scale, batch_sizes: as in `verify_with`.
+
+    Raises:
+      EstimatorError: the estimator returns what is no gradient, or other numbers when called again.
+      ModelError: a model cannot be read.
+    """
+    function = built_in(estimate) if isinstance(estimate, str) else estimate
+    name = estimate if isinstance(estimate, str) else getattr(estimate, "__name__", "the estimator")
+    chosen = battery() if models is None else [load(m) if isinstance(m, str | Path) else m for m in models]
+    return verify_with(
+        LocalCaller(function, name), chosen, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes,
+        max_calls=BATTERY_CALLS if models is None else MAX_CALLS,
+    )  # fmt: skip
+
+
+def verify_with(
+    caller: Caller,
+    models: Sequence[tuple[MDP, Policy]],
+    *,
+    tolerance: float | None = None,
+    up_to_scale: bool = False,
+    batch_sizes: Sequence[int] | None = None,
+    max_trajectories: int = MAX_EPISODES,
+    max_calls: int = MAX_CALLS,
+    progress: Progress | None = None,
+) -> Verification:
+    """Returns whether an estimator's exact expectation is ∇J on these models.
+
+    The expectation is Σ_τ P(τ) ĝ(τ) over all trajectories; for an estimator of whole batches,
+    Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it.
+
+    Args:
+      caller: calls the estimator.
+      models: what it is checked on.
+      tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
+      up_to_scale: accept one positive factor that is the same on every model.
+      batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
+      max_trajectories: refuse to go through more.
+      max_calls: the most batches of one size.
+      progress: called with a model's name and the fraction done.
+
+    Raises:
+      EstimatorError: the estimator cannot be called, or returns what is no gradient.
+      UsageError: a batch size is out of range.
+    """
+    if batch_sizes is not None and not all(1 <= size <= 64 for size in batch_sizes):
+        raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to 64")
+    kind: Habits | None = None
+    findings: list[Finding] = []
+    cases: list[Case] = []
+    skipped: list[Skipped] = []
+    for mdp, policy in models:
+        count = _count(mdp)
+        first, _ = listed(mdp, policy, most=2000)
+        kind = _stricter(kind, habits(caller, first))
+        if count is None or count > max_trajectories:
+            many = "too many to count" if count is None else f"{count:,}"
+            skipped.append(Skipped(mdp.name, f"{many} trajectories; the limit is {max_trajectories:,}"))
+            continue
+        found, why, kind = _expectations(caller, mdp, policy, count, kind, batch_sizes, max_calls, progress)
+        if why:
+            skipped.append(Skipped(mdp.name, why))
+        if not found:
+            continue
+        case = None
+        if count <= MAX_LISTED:
+            case = Case(mdp, policy, *listed(mdp, policy))
+            cases.append(case)
+        findings += [_finding(mdp, policy, expectation, first, case) for expectation in found]
+    assert kind is not None
+    if tolerance is None:
+        tolerance = SINGLE_TOLERANCE if kind.single else TOLERANCE
+    scale = _common_scale(findings) if up_to_scale else None
+    right = all(found.is_right(tolerance, scale or 1.0) for found in findings) and (scale is None or scale > 0)
+    verdict: Verdict = "fail"
+    if right:
+        verdict = "pass" if findings and not _nothing(findings, skipped) else "inconclusive"
+    diagnosis, matrix = diagnose(caller, kind, findings, cases, failed=not right, tolerance=tolerance)
+    return Verification(verdict, tuple(findings), kind, tolerance, scale, tuple(diagnosis), matrix, tuple(skipped))
+
+
+def _nothing(findings: Sequence[Finding], skipped: Sequence[Skipped]) -> bool:
+    """Whether some model could not be looked at at all."""
+    return bool({one.model for one in skipped} - {found.mdp.name for found in findings})
+
+
+def _count(mdp: MDP) -> int | None:
+    try:
+        return count_trajectories(mdp)
+    except TooLargeError:
+        return None
+
+
+def _stricter(one: Habits | None, other: Habits) -> Habits:
+    """What holds on both of two models."""
+    if one is None:
+        return other
+    return Habits(
+        one.rows and other.rows,
+        one.coupled or other.coupled,
+        one.ordered or other.ordered,
+        one.plain_mean and other.plain_mean,
+        one.single or other.single,
+    )
+
+
+def _expectations(
+    caller: Caller,
+    mdp: MDP,
+    policy: Policy,
+    count: int,
+    kind: Habits,
+    sizes: Sequence[int] | None,
+    max_calls: int,
+    progress: Progress | None,
+) -> tuple[list[Expectation], str, Habits]:
+    """The expectations that fit, why others do not, and what kind of function it was after all."""
+
+    def told(fraction: float) -> None:
+        if progress is not None:
+            progress(mdp.name, fraction)
+
+    if kind.by_episode and sizes is None:
+        if not kind.rows and count > max_calls:
+            return [], f"{count:,} trajectories, one call each; the limit is {max_calls:,} calls", kind
+        found = over_episodes(caller, mdp, policy, kind, progress=told)
+        if found is not None:
+            return [found], "", kind
+        kind = Habits(True, True, True, False, kind.single)
+    fitting = [size for size in sizes or SIZES if count <= MAX_LISTED and calls_for(count, size, kind) <= max_calls]
+    why = ""
+    if not fitting or (sizes is not None and len(fitting) < len(sizes)):
+        size = next(size for size in sizes or SIZES if size not in fitting)
+        calls = calls_for(count, size, kind)
+        why = f"{calls:,} batches of {size} among {count:,} trajectories; the limit is {max_calls:,} calls"
+    if not fitting:
+        return [], why, kind
+    batch, prob = listed(mdp, policy)
+    return [over_batches(caller, batch, prob, size, kind, progress=told) for size in fitting], why, kind
+
+
+def _finding(mdp: MDP, policy: Policy, expectation: Expectation, some: Batch, case: Case | None) -> Finding:
+    truth = exact_gradient(mdp, policy, method="backward-induction")
+    rng = np.random.default_rng(0)  # for samples, which are not exact and are left out
+    traces: list[float | None] = []
+    for name in ("reinforce", "reward-to-go"):
+        moments = predict(mdp, policy, built_in(name), rng)(None)
+        exact = moments is not None and moments.evidence != "sample"
+        traces.append(moments.trace if moments is not None and exact else None)
+    reinforce, to_go = traces
+    return Finding(mdp, policy, expectation, some.shaped(truth.gradient), truth.value, reinforce, to_go, case)
+
+
+def _common_scale(findings: Sequence[Finding]) -> float | None:
+    """The factor that fits all findings best."""
+    above = math.fsum(float(np.sum(found.expectation.mean * found.gradient)) for found in findings)
+    below = math.fsum(float(np.sum(found.gradient**2)) for found in findings)
+    return above / below if below > 0 else None
