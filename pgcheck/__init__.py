@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pgcheck.batch import Batch as Batch
     from pgcheck.batch import Episode as Episode
+    from pgcheck.bench import Diagnosis as Diagnosis
+    from pgcheck.bench import Finding as Finding
     from pgcheck.convergence import Convergence as Convergence
     from pgcheck.convergence import Row as Row
     from pgcheck.convergence import converge as converge
+    from pgcheck.errors import EstimatorError as EstimatorError
     from pgcheck.errors import ModelError as ModelError
     from pgcheck.errors import PgcheckError as PgcheckError
     from pgcheck.errors import PrecisionError as PrecisionError
@@ -46,13 +49,16 @@ if TYPE_CHECKING:
     from pgcheck.trajectories import enumerate_trajectories as enumerate_trajectories
     from pgcheck.trajectories import most_likely as most_likely
     from pgcheck.trajectories import sample_trajectories as sample_trajectories
+    from pgcheck.verification import Verification as Verification
+    from pgcheck.verification import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
     "batch": ("Batch", "Episode"),
     "convergence": ("Convergence", "Row", "converge"),
-    "errors": ("ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
+    "bench": ("Diagnosis", "Finding"),
+    "errors": ("EstimatorError", "ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
     "estimate": ("Estimate", "Estimator"),
     "estimation": ("SampledGradient", "sample_gradient"),
     "estimators": ("estimator",),
@@ -61,6 +67,7 @@ _HOME = {
     "modelfile": ("Model", "load", "load_model", "loads"),
     "policy": ("Policy",),
     "prediction": ("Moments", "predict"),
+    "verification": ("Verification", "verify"),
     "trajectories": ("Trajectory", "enumerate_trajectories", "most_likely", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

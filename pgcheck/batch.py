@@ -184,6 +184,13 @@ class Batch:
         table[..., acting, :] = vector.reshape(*vector.shape[:-1], int(acting.sum()), mdp.num_actions)
         return table
 
+    def flattened(self, values: Floats) -> Floats:
+        """Returns values in the shape of theta, `[..., *theta.shape]`, as `[..., d]`; rows of terminal states go."""
+        if self.theta.ndim == 1:
+            return values
+        rows = values[..., ~self.mdp.terminal, :]
+        return rows.reshape(*values.shape[:-2], rows.shape[-2] * rows.shape[-1])
+
     def _at_steps(self, column: NDArray[_Scalar]) -> NDArray[_Scalar]:
         """A column of the MDP's outcomes, looked up for every step `[N, T]`."""
         beyond = np.append(column, np.zeros(1, dtype=column.dtype))

@@ -1,6 +1,7 @@
 """Calling somebody's estimator on batches: on one batch, or on many small ones that are drawn from it."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,11 @@ from pgcheck.interface import Answer, Function, check_finite, converted
 from pgcheck.mdp import Ints
 
 NUMBERS = 2**21  # in the arrays of the small batches that are made together
+
+PATH = ("starts", "outcomes")
+KNOWN = tuple(  # what a batch works out when it is asked for; not what an estimator may have put there
+    name for name, value in vars(Batch).items() if isinstance(value, cached_property) and name != "alterations"
+)
 
 Arrays = dict[str, "np.ndarray[Any, np.dtype[Any]]"]
 
@@ -48,7 +54,11 @@ def call(function: Function, batch: Batch) -> Answer:
       EstimatorError: the result is no gradient, or is not finite, or the estimator wrote to the batch.
     """
     seen = batch.altered()
+    for array in (seen.starts, seen.outcomes):
+        array.flags.writeable = False
+    path = seen.starts.copy(), seen.outcomes.copy()
     answer = converted(function(seen), seen)
+    _check_untouched(dict(zip(PATH, path, strict=True)), {"starts": seen.starts, "outcomes": seen.outcomes})
     # What is large is left out: to make it anew would take as long as the call. Small batches come too.
     small = {name: array for name, array in _arrays(seen).items() if array.size <= NUMBERS}
     _check_untouched({name: getattr(batch, name) for name in small}, small)
@@ -76,6 +86,7 @@ def call_groups(function: Function, batch: Batch, index: Ints) -> Answer:
             cut = {name: _cut(getattr(batch, name), index[some], steps) for name in used}
             outcomes = np.moveaxis(np.take(batch.outcomes[:steps], index[some], axis=1), 1, 0)
             starts = batch.starts[index[some]]
+            outcomes.flags.writeable = starts.flags.writeable = False
             fixed = {
                 "mdp": batch.mdp, "policy": batch.policy, "behavior": batch.behavior,
                 "alterations": batch.alterations, **constant,
@@ -94,7 +105,10 @@ def call_groups(function: Function, batch: Batch, index: Ints) -> Answer:
                 answer = converted(result, small)
                 per_episode, single = answer.per_episode, single or answer.single
                 values[row] = answer.values.mean(axis=0)
-            _check_untouched({name: _cut(getattr(batch, name), index[some], steps) for name in used}, cut)
+            fresh = {name: _cut(getattr(batch, name), index[some], steps) for name in used}
+            fresh["starts"] = batch.starts[index[some]]
+            fresh["outcomes"] = np.moveaxis(np.take(batch.outcomes[:steps], index[some], axis=1), 1, 0)
+            _check_untouched(fresh, {**cut, "starts": starts, "outcomes": outcomes})
     whole = Answer(values, per_episode, single)
     check_finite(whole, batch.lengths[index])
     return whole
@@ -124,8 +138,7 @@ def _cut(array: "np.ndarray[Any, np.dtype[Any]]", index: Ints, steps: int) -> "n
 
 def _arrays(batch: Batch) -> Arrays:
     """The arrays that somebody has asked a batch for."""
-    skipped = ("starts", "outcomes")
-    return {k: v for k, v in batch.__dict__.items() if isinstance(v, np.ndarray) and k not in skipped}
+    return {name: batch.__dict__[name] for name in KNOWN if name in batch.__dict__}
 
 
 def _check_untouched(before: Arrays, after: Arrays) -> None:

@@ -71,10 +71,14 @@ Likely = Annotated[
 
 
 Rollouts = Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")]
-EstimatorName = Annotated[str, typer.Option("--estimator", metavar="NAME", help="See: pgcheck estimators.")]
+EstimatorName = Annotated[
+    str,
+    typer.Option("--estimator", metavar="NAME", help="A built-in name, or file.py:function."),
+]
 Several = Annotated[
     str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, like reinforce,gae; default all.")
 ]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
 Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
 
 
@@ -124,6 +128,7 @@ def sample(
     n: Rollouts = "1000",
     estimator: EstimatorName = "reinforce",
     lam: Lambda = None,
+    timeout: Timeout = "60",
     seed: Seed = "0",
     trajectories: Likely = None,
     horizon: Horizon = None,
@@ -144,18 +149,18 @@ def sample(
 
     count = arguments.count(n, "--n", MAX_N)
     number, rng = _seed(seed)
-    found = _estimator(estimator, lam)
     k = _likely(trajectories)
-    if k is not None and found.name != "reinforce":
-        raise UsageError(
-            f"--trajectories shows how to read the mean of reinforce; leave out --estimator {found.name}"
-        )
+    if k is not None and estimator != "reinforce":
+        raise UsageError(f"--trajectories shows how to read the mean of reinforce; leave out --estimator {estimator}")
     stream = streams(rng)  # with the key (n, 0), that of the same row of `converge`
     with _printer(output, form) as printer:
         mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
-        foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior, full=True)
-        with progress_bar("sampling", quiet=quiet) as bar:
+        with (
+            _estimators([estimator], lam, timeout, mdp, policy) as (found,),
+            progress_bar("sampling", quiet=quiet) as bar,
+        ):
+            foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior, full=True)
             if k is None:
                 likely, readings = [], None
                 estimate = sample_gradient(
@@ -177,6 +182,7 @@ def converge(
     replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
     estimator: EstimatorName = "reinforce",
     lam: Lambda = None,
+    timeout: Timeout = "60",
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -195,18 +201,21 @@ def converge(
     numbers = arguments.counts(n, "--n", MAX_N)
     repeats = arguments.count(replicates, "--replicates", 10**6)
     number, rng = _seed(seed)
-    found = _estimator(estimator, lam)
     stream = streams(rng)
     with _printer(output, form) as printer:
         mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
-        foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior)
         columns = views.converge_columns(numbers[-1])
         rows = []
-        if form == Format.table:
-            printer.text(f"{wording.headline(mdp, truth.trajectories)}; {wording.named(found)}seed {number}\n")
-            printer.grid(Grid(columns, []))
-        with progress_bar(f"N = {wording.spaced(numbers[0])}", quiet=quiet) as bar:
+        with (
+            _estimators([estimator], lam, timeout, mdp, policy) as (found,),
+            progress_bar(f"N = {wording.spaced(numbers[0])}", quiet=quiet) as bar,
+        ):
+            foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior)
+            if form == Format.table:
+                head = wording.headline(mdp, truth.trajectories)
+                printer.text(f"{head}; {wording.named(found)}seed {number}\n")
+                printer.grid(Grid(columns, []))
             for row in error_rows(
                 mdp, policy, truth, numbers, repeats, stream,
                 estimator=found, behavior=behavior, foretold=foretold, progress=bar,
@@ -219,11 +228,11 @@ def converge(
                     printer.grid(Grid(columns, [cells]), header=False)
                 elif form != Format.json:
                     printer.row(views.row_record(row))
-        fit = fit_slope(rows)
+        fit, limit = fit_slope(rows), foretold(None)
         if form == Format.table:
-            printer.text(wording.converge_sentence(rows, fit, truth, found, foretold(None)))
+            printer.text(wording.converge_sentence(rows, fit, truth, found, limit))
         elif form == Format.json:
-            printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats, found, foretold(None)))
+            printer.record(views.converge_record(mdp, truth, rows, fit, number, repeats, found, limit))
 
 
 @app.command()
@@ -232,6 +241,7 @@ def plan(
     accuracy: Annotated[str, typer.Option(metavar="A", help="Relative error wanted, like 5% or 0.01.")] = "5%",
     estimator: Several = None,
     lam: Lambda = None,
+    timeout: Timeout = "60",
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -247,12 +257,15 @@ def plan(
 
     wanted = arguments.share(accuracy, "--accuracy")
     number, rng = _seed(seed)
-    chosen = _estimators(estimator, lam)
+    names = _names(estimator)
     with _printer(output, form) as printer:
         mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
-        some = chosen if estimator else comparison.usable(chosen, behavior)
-        with progress_bar("working out variances", quiet=quiet) as bar:
+        with (
+            _estimators(names, lam, timeout, mdp, policy) as chosen,
+            progress_bar("working out variances", quiet=quiet) as bar,
+        ):
+            some = chosen if estimator else comparison.usable(chosen, behavior)
             rows = comparison.plan(mdp, policy, truth, some, wanted, streams(rng), behavior=behavior, progress=bar)
         left_out = [one for one in chosen if one not in some]
         printer.view(views.contenders_view(mdp, truth, number, rows, left_out, wanted))
@@ -264,6 +277,7 @@ def compare(
     n: Rollouts = "1000",
     estimator: Several = None,
     lam: Lambda = None,
+    timeout: Timeout = "60",
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -279,12 +293,15 @@ def compare(
 
     count = arguments.count(n, "--n", MAX_N)
     number, rng = _seed(seed)
-    chosen = _estimators(estimator, lam)
+    names = _names(estimator)
     with _printer(output, form) as printer:
         mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
-        some = chosen if estimator else comparison.usable(chosen, behavior)
-        with progress_bar("comparing", quiet=quiet) as bar:
+        with (
+            _estimators(names, lam, timeout, mdp, policy) as chosen,
+            progress_bar("comparing", quiet=quiet) as bar,
+        ):
+            some = chosen if estimator else comparison.usable(chosen, behavior)
             rows = comparison.compare(mdp, policy, truth, some, count, streams(rng), behavior=behavior, progress=bar)
         left_out = [one for one in chosen if one not in some]
         printer.view(views.contenders_view(mdp, truth, number, rows, left_out, None))
@@ -325,7 +342,7 @@ def verify(
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
     usual = verification.MAX_CALLS if models else verification.BATTERY_CALLS
     calls = usual if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
-    allowed = None if tolerance is None else arguments.number(tolerance, "--tolerance", 0, 1)
+    allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
     sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)
     seconds = arguments.number(timeout, "--timeout", 0.01, 1e6)
     with _printer(output, form) as printer:
@@ -546,20 +563,37 @@ def _model(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, P
     return model.mdp, model.policy, model.behavior
 
 
-def _estimator(name: str, lam: str | None) -> "Estimator":
+@contextlib.contextmanager
+def _estimators(
+    names: list[str], lam: str | None, timeout: str, mdp: "MDP", policy: "Policy"
+) -> "Iterator[list[Estimator]]":
+    """Built-in estimators by name, and those of users, in processes of their own that end with the block."""
     from pgcheck import arguments
     from pgcheck.estimators import estimator
+    from pgcheck.loading import is_built_in
 
-    return estimator(name, None if lam is None else arguments.number(lam, "--lambda", 0, 1))
+    factor = None if lam is None else arguments.number(lam, "--lambda", 0, 1)
+    if factor is not None and "gae" not in names:
+        raise UsageError("--lambda belongs to gae, which is not asked for")
+    seconds = arguments.number(timeout, "--timeout", 0.01, 1e6)
+    with contextlib.ExitStack() as stack:
+        found = []
+        for name in names:
+            if is_built_in(name):
+                found.append(estimator(name, factor if name == "gae" else None))
+                continue
+            from pgcheck.others import somebodys
+            from pgcheck.runner import Runner
+
+            found.append(somebodys(stack.enter_context(Runner(name, timeout=seconds)), mdp, policy))
+        yield found
 
 
-def _estimators(names: str | None, lam: str | None) -> "list[Estimator]":
+def _names(text: str | None) -> list[str]:
+    """The estimators of `--estimator a,b`; by default all that are built in."""
     from pgcheck.estimators import NAMES
 
-    words = list(NAMES) if names is None else list(dict.fromkeys(name.strip() for name in names.split(",")))
-    if lam is not None and "gae" not in words:
-        raise UsageError("--lambda belongs to gae, which is not among the estimators")
-    return [_estimator(name, lam if name == "gae" else None) for name in words]
+    return list(NAMES) if text is None else list(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 def _method(choice: Method | None) -> "exact_module.Method | None":

@@ -11,7 +11,7 @@ from pgcheck.mdp import Floats
 
 ROWS = 2**20  # numbers that the gradients of some trajectories may take on the way
 
-Bias = Literal["none", "vanishes", "wrong"]
+Bias = Literal["none", "vanishes", "wrong", "unknown"]
 Weights = Callable[[Batch], Floats]
 
 
@@ -24,20 +24,22 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Estimator:
-    """A built-in estimator; called with a batch, it returns gradients as anybody's estimator does.
+    """An estimator with what is known of it; called with a batch, it returns gradients as anybody's does.
 
     Attributes:
       name: what `--estimator` calls it.
       formula: of one rollout's estimate, or of the whole where it is no mean of them.
-      bias: `none`, `vanishes` as N grows, or `wrong`: it stays.
+      bias: `none`, `vanishes` as N grows, `wrong`: it stays; or `unknown`.
       about: what it is, or what is wrong with it, in a few words.
       source: where it is described.
-      weights: the function.
+      weights: the function, of a built-in estimator.
       share: how much each of some trajectories counts in the mean, from a batch and how often each was drawn
         `[N]`; None for as often.
       once: whether a trajectory that was drawn several times counts once.
       off_policy: whether the rollouts are drawn by the model's `behavior`.
       lam: λ, of the one that has it.
+      gradients: the function, of somebody's estimator: ĝ of each trajectory `[N, d]`.
+      whole: the same, of one that makes one gradient of all rollouts `[d]`.
     """
 
     name: str
@@ -45,11 +47,13 @@ class Estimator:
     bias: Bias
     about: str
     source: str
-    weights: Weights
+    weights: Weights | None
     share: Weights | None = None
     once: bool = False
     off_policy: bool = False
     lam: float | None = None
+    gradients: Weights | None = None
+    whole: Weights | None = None
 
     def __call__(self, batch: Batch) -> Floats:
         """Returns ĝ of each trajectory `[N, *theta.shape]`; one for all of them where it is no mean of these."""
@@ -64,6 +68,8 @@ class Estimator:
 
     def each(self, batch: Batch) -> Floats:
         """Returns ĝ of each trajectory by itself `[N, d]`."""
+        if self.gradients is not None:
+            return self.gradients(batch)
         parts = [self._some(batch, rows) for rows in _parts(batch)]
         return np.concatenate([np.zeros((0, len(batch.policy.theta))), *parts])
 
@@ -79,9 +85,14 @@ class Estimator:
         return counts if self.share is None else counts * self.share(batch)
 
     def total(self, batch: Batch, shares: Floats) -> Floats:
-        """Returns Σ shares · weights through each (state, action) `[S, A]`; `pullback` makes the gradient of it."""
+        """Returns Σ shares · ĝ over the trajectories `[d]`."""
+        if self.weights is None:
+            return shares @ self.each(batch)
+        return batch.policy.pullback(self._through(batch, self.weights(batch), shares))
+
+    def _through(self, batch: Batch, weights: Floats, shares: Floats) -> Floats:
+        """Σ shares · weights through each (state, action) `[S, A]`."""
         mdp = batch.mdp
-        weights = self.weights(batch)
         if weights.ndim == 3:
             through = np.zeros((mdp.num_states + 1, mdp.num_actions))
             at = np.append(mdp.state, mdp.num_states)[batch.outcomes]
@@ -100,6 +111,7 @@ class Estimator:
         """ĝ of some trajectories `[n, d]`."""
         some = batch.part(rows)
         n, mdp = len(some), batch.mdp
+        assert self.weights is not None
         weights = self.weights(some)
         t, row = np.nonzero(some.outcomes != mdp.ended)
         outcome = some.outcomes[t, row]

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.batch import Batch
 from pgcheck.errors import UsageError
 from pgcheck.estimate import Estimator
 from pgcheck.estimators import estimator as built_in
-from pgcheck.mdp import MDP, Floats
+from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
 from pgcheck.sampling import Sampler
 from pgcheck.trajectories import measured, sampled_paths
+
+MAX_TOGETHER = 100_000  # rollouts that an estimator of whole batches gets
 
 Progress = Callable[[float], None]
 
@@ -86,6 +89,11 @@ def sample_gradients(
       UsageError: also where off-policy estimators stand beside others.
     """
     actor = drawn_by(mdp, policy, behavior, estimators)
+    if n > MAX_TOGETHER and (whole := [some.name for some in estimators if some.whole is not None]):
+        raise UsageError(
+            f"{whole[0]} makes one gradient of all rollouts and gets them at once: "
+            f"at most {MAX_TOGETHER:,}, not {n:,}"
+        )
     if all(some.name == "reinforce" for some in estimators):
         # It needs no trajectories: returns are gathered on the way back up the tree.
         sampler = Sampler(mdp, actor, n, rng)
@@ -95,22 +103,37 @@ def sample_gradients(
         estimate, value = sampler.result()
         return [SampledGradient(n, estimate, value, policy.parameters)] * len(estimators)
     sampler = Sampler(mdp, actor, n, rng, paths=True)
-    weights = np.zeros((len(estimators), mdp.num_states, mdp.num_actions))
-    shares = np.zeros(len(estimators))
+    sums, shares = np.zeros((len(estimators), len(policy.theta))), np.zeros(len(estimators))
+    together: list[tuple[Ints, Floats]] = []
     value = 0.0
     paths = sampled_paths(sampler, distinct=any(some.once for some in estimators))
     for batch, counts, returned in measured(mdp, policy, paths, actor):
         value += float(counts @ returned)
+        if any(some.whole is not None for some in estimators):
+            together.append((np.vstack([batch.starts, batch.outcomes]), counts))
         for k, some in enumerate(estimators):
-            share = some.shares(batch, counts)
-            shares[k] += share.sum()
-            weights[k] += some.total(batch, share)
+            if some.whole is None:
+                share = some.shares(batch, counts)
+                shares[k] += share.sum()
+                sums[k] += some.total(batch, share)
         if progress is not None:
             progress(sampler.fraction())
-    return [
-        SampledGradient(n, policy.pullback(w / share), value / n, policy.parameters)
-        for w, share in zip(weights, shares.tolist(), strict=True)
-    ]
+    estimates = sums / np.where(shares > 0, shares, 1.0)[:, None]
+    for k, some in enumerate(estimators):
+        if some.whole is not None:
+            estimates[k] = some.whole(_rollouts(mdp, policy, together))
+    return [SampledGradient(n, estimate, value / n, policy.parameters) for estimate in estimates]
+
+
+def _rollouts(mdp: MDP, policy: Policy, lots: list[tuple[Ints, Floats]]) -> Batch:
+    """All rollouts as one batch, each trajectory as often as it was drawn."""
+    paths = np.full((max(len(lot) for lot, _ in lots), sum(int(c.sum()) for _, c in lots)), mdp.ended, dtype=np.int64)
+    column = 0
+    for lot, counts in lots:
+        repeated = np.repeat(lot, counts.astype(np.int64), axis=1)
+        paths[: len(lot), column : column + repeated.shape[1]] = repeated
+        column += repeated.shape[1]
+    return Batch.from_paths(mdp, policy, paths)
 
 
 def drawn_by(mdp: MDP, policy: Policy, behavior: Policy | None, estimators: Sequence[Estimator]) -> Policy:

@@ -10,6 +10,7 @@ import numpy as np
 from pgcheck.batch import Batch
 from pgcheck.calls import Caller
 from pgcheck.errors import EstimatorError
+from pgcheck.interface import Answer
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
 from pgcheck.trajectories import enumerated_paths, measured
@@ -79,23 +80,34 @@ def listed(mdp: MDP, policy: Policy, most: int | None = None) -> tuple[Batch, Fl
     return Batch.from_paths(mdp, policy, whole), np.concatenate(prob)
 
 
-def habits(caller: Caller, batch: Batch) -> Habits:
-    """Returns what kind of function an estimator is, from some episodes of `batch`, short and long.
-
-    Raises:
-      EstimatorError: it gives other numbers when it is called again, or can be called on no batch.
-    """
-    order = np.argsort(batch.lengths, kind="stable")
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, SOME).astype(np.int64))]
-    if len(chosen) in batch.theta.shape:  # so that a transposed result shows
-        chosen = np.append(chosen, chosen[-1])
-    some = batch.part(chosen)
-    first, again = caller.whole(some), caller.whole(some)
+def check_again(caller: Caller, batch: Batch, first: Answer) -> None:
+    """Raises EstimatorError where an estimator no longer gives the same numbers for the same batch."""
+    again = caller.whole(batch)
     if first.values.shape != again.values.shape or _differ(first.values, again.values, False):
         raise EstimatorError(
             f"{caller.name} gave other numbers when it was called again with the same batch; a check needs a "
             "function of the batch alone, without random numbers or memory"
         )
+
+
+def some_of(batch: Batch) -> Batch:
+    """Returns some episodes of a batch, short and long, so many that a transposed result shows."""
+    order = np.argsort(batch.lengths, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, SOME).astype(np.int64))]
+    if len(chosen) in batch.theta.shape:
+        chosen = np.append(chosen, chosen[-1])
+    return batch.part(chosen)
+
+
+def habits(caller: Caller, batch: Batch) -> Habits:
+    """Returns what kind of function an estimator is, from some episodes of `batch`.
+
+    Raises:
+      EstimatorError: it gives other numbers when it is called again, or can be called on no batch.
+    """
+    some = some_of(batch)
+    first = caller.whole(some)
+    check_again(caller, some, first)
     if first.per_episode:
         backwards = caller.whole(some.part(np.arange(len(some))[::-1]))
         coupled = _differ(first.values, backwards.values[::-1], first.single)
@@ -110,12 +122,11 @@ def habits(caller: Caller, batch: Batch) -> Habits:
     ordered = _differ(means.values, turned.values, first.single)
     try:
         alone = caller.groups(some, np.arange(n)[:, None]).values
+    except Exception:  # not finite, or refused: it is not made for batches of one
+        plain = False
+    else:
         plain = not _differ(means.values, alone[index].mean(axis=1), first.single)
         plain = plain and not _differ(first.values[0], alone.mean(axis=0), first.single)
-    except EstimatorError as error:
-        if not error.not_finite:
-            raise
-        plain = False
     return Habits(False, False, ordered, plain, first.single)
 
 
@@ -197,9 +208,7 @@ def _rows_change(caller: Caller, batch: Batch, values: Floats, single: bool, row
     rows = np.arange(len(batch)) if rows is None else rows
     try:
         alone = caller.groups(batch, rows[:, None]).values
-    except EstimatorError as error:
-        if not error.not_finite:
-            raise
+    except Exception:  # not finite, or refused
         return True
     return _differ(values[rows], alone, single)
 

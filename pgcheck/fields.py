@@ -36,8 +36,7 @@ class Field:
 
     def mean(self, batch: Batch, prob: Floats) -> Floats:
         """Returns Σ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`."""
-        total = Estimator("", "", "wrong", "", "", self.weights).total(batch, prob)
-        return batch.shaped(batch.policy.pullback(total))
+        return batch.shaped(Estimator("", "", "wrong", "", "", self.weights).total(batch, prob))
 
 
 def to_go(batch: Batch) -> Floats:
@@ -151,7 +150,7 @@ FIELDS: tuple[Field, ...] = (
     *(
         Field((name, "dropped-gamma"), f"{text}; and {DROPPED}", weights)
         for name, text, weights in _TO_GO
-        if weights not in (squared, undiscounted)
+        if weights not in (squared, undiscounted, first_step_only)
     ),
 )  # fmt: skip
 

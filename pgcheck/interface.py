@@ -11,6 +11,8 @@ from pgcheck.batch import Batch
 from pgcheck.errors import EstimatorError
 from pgcheck.mdp import Floats
 
+GREATEST = 1e120  # numbers whose squares still are numbers
+
 Function = Callable[[Batch], Any]
 
 
@@ -54,6 +56,11 @@ def check_finite(answer: Answer, lengths: "np.ndarray[Any, np.dtype[np.int64]]")
     flat = answer.values.reshape(len(answer.values), -1)
     bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if not len(bad):
+        greatest = float(np.max(np.abs(flat), initial=0.0))
+        if greatest > GREATEST:
+            raise EstimatorError(
+                f"the estimator returned numbers of size {greatest:.3g}; expected at most {GREATEST:g}"
+            )
         return
     value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
     steps = np.atleast_1d(lengths[bad[0]]).tolist()
@@ -77,18 +84,23 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
             result = result.float()
     if isinstance(result, list | tuple):
         result = [item.detach().cpu() if hasattr(item, "detach") else item for item in result]
+    if isinstance(result, np.ma.MaskedArray):
+        result = np.ma.filled(result.astype(np.float64), np.nan)  # what is masked is no number
     if isinstance(result, str | bytes | dict | set) or callable(result):
-        raise EstimatorError(f"the estimator returned {_a(result)}; {expected}")
+        raise EstimatorError(f"the estimator returned {a_thing(result)}; {expected}")
     try:
         array = np.array(result)
     except (ValueError, TypeError) as error:
-        raise EstimatorError(f"the estimator returned {_a(result)} that is no array ({error}); {expected}") from None
+        raise EstimatorError(
+            f"the estimator returned {a_thing(result)} that is no array ({error}); {expected}"
+        ) from None
     if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiu":
         kinds = {"O": "objects", "c": "complex numbers", "b": "booleans", "U": "text", "S": "text"}
         what = kinds.get(array.dtype.kind, str(array.dtype))
-        raise EstimatorError(f"the estimator returned {what}, {_shape(array)}; expected real numbers, {expected}")
+        wanted = expected.replace("expected", "expected real numbers:", 1)
+        raise EstimatorError(f"the estimator returned {what}, {_shape(array)}; {wanted}")
     return array
 
 
@@ -105,7 +117,7 @@ def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
     n, shape = len(batch), batch.theta.shape
     size = int(np.prod(shape))
     if array.ndim == 0:
-        return " (a scalar: a loss is not a gradient; see pgcheck.adapters)"
+        return " (a loss is not a gradient; see pgcheck.adapters)"
     if array.shape == (*shape, n) or array.shape == (*shape[::-1], n) or array.shape == (n, *shape[::-1]):
         return " (transposed?)"
     if array.shape == shape[::-1]:
@@ -123,7 +135,8 @@ def _shape(array: "np.ndarray[Any, np.dtype[Any]]") -> str:
     return "a scalar" if array.ndim == 0 else f"an array of shape {list(array.shape)}"
 
 
-def _a(value: object) -> str:
+def a_thing(value: object) -> str:
+    """Returns what kind of thing a value is."""
     name = type(value).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators import estimator
-from pgcheck.interface import Function
+from pgcheck.interface import Function, a_thing
 
 
 def is_built_in(spec: str) -> bool:
@@ -30,6 +30,8 @@ def load(spec: str) -> Function:
             raise EstimatorError(f"{spec}: which function? Write {spec}:name")
         return estimator(spec)
     where, _, name = spec.rpartition(":")
+    if not where or not name or ":" in where.replace(":\\", ""):
+        raise EstimatorError(f"{spec!r}: expected file.py:function, package.module:function, or a built-in name")
     module = _file(where) if where.endswith(".py") else _module(where)
     found = module
     for part in name.split("."):
@@ -39,7 +41,7 @@ def load(spec: str) -> Function:
             raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
         found = getattr(found, part)
     if not callable(found):
-        raise EstimatorError(f"{spec}: {name} is a {type(found).__name__}, not a function of a batch")
+        raise EstimatorError(f"{spec}: {name} is {a_thing(found)}, not a function of a batch")
     return found
 
 
@@ -58,8 +60,6 @@ def _file(path: str) -> ModuleType:
 
 
 def _module(name: str) -> ModuleType:
-    if not name:
-        raise EstimatorError("which module? Write file.py:function or package.module:function")
     sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(name)

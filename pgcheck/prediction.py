@@ -102,12 +102,12 @@ def predict(
 
     They come from a recursion if there is one for this estimator, at any horizon; else from enumeration of
     all trajectories, where they can be listed; else from up to 10,000 rollouts. None is what cannot be known:
-    the bias of `uniform-trajectories` where the trajectories cannot be listed, and what is too large even for
-    100 rollouts.
+    the bias of `uniform-trajectories` where the trajectories cannot be listed, an estimator of whole batches, and
+    what is too large even for 100 rollouts.
 
     Args:
       mdp, policy: the problem, and where to differentiate.
-      estimator: a built-in estimator.
+      estimator: a built-in estimator, or somebody's.
       rng: for the sample, if it comes to that; else it is left alone.
       behavior: draws the rollouts of off-policy estimators.
       full: whether the whole matrix Σ is wanted; it is made for up to 300 parameters.
@@ -118,6 +118,8 @@ def predict(
     """
     actor = drawn_by(mdp, policy, behavior, [estimator])
     full = full and len(policy.theta) <= MAX_MATRIX
+    if estimator.whole is not None:
+        return lambda n: None
     if not len(mdp.prob):  # no action anywhere
         nothing = _moments(np.zeros(0), np.zeros((0, 0)), "enumeration")
         return lambda n: nothing

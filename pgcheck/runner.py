@@ -1,7 +1,9 @@
 """Somebody's estimator in a process of its own, watched from here: whatever it does, it cannot pass by it."""
 
 import contextlib
+import fcntl
 import json
+import math
 import os
 import pickle
 import select
@@ -19,6 +21,7 @@ from pgcheck.batch import Batch
 from pgcheck.errors import EstimatorError
 from pgcheck.interface import Answer
 from pgcheck.mdp import Ints
+from pgcheck.worker import PIPE_GONE
 
 TIMEOUT = 60.0  # seconds
 PATIENCE = 0.5  # seconds that a request for many calls should take
@@ -36,17 +39,19 @@ class Runner:
         self.name = spec
         self._timeout = timeout
         self._model: tuple[object, ...] = ()
+        self._number = 0
         self._seconds_a_call = 1.0
 
     def __enter__(self) -> "Runner":
-        theirs_in, self._requests = os.pipe()
-        self._answers, theirs_out = os.pipe()
+        theirs_in, self._requests = _pipe()
+        self._answers, theirs_out = _pipe()
         os.set_blocking(self._requests, False)
-        command = [sys.executable, "-m", "pgcheck.worker", str(theirs_in), str(theirs_out), self.name]
-        path = os.pathsep.join([os.path.dirname(os.path.dirname(__file__)), os.environ.get("PYTHONPATH", "")])
+        # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
+        start = f"import sys; sys.path.append({_HOME!r}); from pgcheck.worker import main; main()"
+        command = [sys.executable, "-P", "-c", start, str(theirs_in), str(theirs_out), self.name]
         self._child = subprocess.Popen(
             command, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            start_new_session=True, env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+            stderr=None if _is_open(2) else subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         os.close(theirs_in)
         os.close(theirs_out)
@@ -81,7 +86,7 @@ class Runner:
         parts: list[Answer] = []
         lo = 0
         while lo < len(index) or not parts:
-            size = max(1, int(PATIENCE / self._seconds_a_call)) if parts else 8
+            size = max(1, int(min(PATIENCE, self._timeout / 4) / self._seconds_a_call)) if parts else 1
             since = time.monotonic()
             parts.append(self._call(batch, index[lo : lo + size]))
             self._seconds_a_call = max((time.monotonic() - since) / min(size, max(len(index) - lo, 1)), 1e-6)
@@ -96,24 +101,37 @@ class Runner:
             self._model = model
         altered = {name: getattr(batch, name) for name in batch.alterations}
         header, body = self._ask(("call", batch.starts, batch.outcomes, altered, index))
-        values = np.frombuffer(body, dtype=np.float64).reshape(header["shape"])
-        return Answer(values, bool(header["per_episode"]), bool(header["single"]))
+        rows = len(batch) if header.get("per_episode") else 1
+        shape = (rows if index is None else len(index), *batch.theta.shape)
+        if header.get("shape") != list(shape) or len(body) != 8 * math.prod(shape):
+            raise self._disturbed()
+        answer = Answer(
+            np.frombuffer(body, dtype=np.float64).reshape(shape),
+            bool(header["per_episode"]),
+            bool(header.get("single")),
+        )
+        if not np.all(np.isfinite(answer.values)):  # the worker has looked, but who has looked at the worker?
+            raise self._disturbed()
+        return answer
 
     def _ask(self, request: tuple[object, ...]) -> tuple[dict[str, Any], bytes]:
         """Sends a request and returns the answer's header and bytes."""
         until = time.monotonic() + self._timeout
-        data = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
+        self._number += 1
+        data = pickle.dumps((self._number, *request), protocol=pickle.HIGHEST_PROTOCOL)
         self._write(struct.pack("<q", len(data)) + data, until)
         while b"\n" not in self._buffer:
             self._read(until)
             if len(self._buffer) > HEADER and b"\n" not in self._buffer[:HEADER]:
-                raise EstimatorError(f"{self.name} disturbed the pipe to its judge")
+                raise self._disturbed()
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
             header = json.loads(line)
-            size = int(header["bytes"])
-        except (ValueError, KeyError, TypeError):
-            raise EstimatorError(f"{self.name} disturbed the pipe to its judge") from None
+            size, number = header["bytes"], header["number"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise self._disturbed() from None
+        if number != self._number or not isinstance(size, int) or not 0 <= size < 2**40:
+            raise self._disturbed()
         parts = [self._buffer]
         missing = size - len(self._buffer)
         while missing > 0:
@@ -152,12 +170,17 @@ class Runner:
                 f"{self.name} did not answer within {self._timeout:g} seconds; allow more with --timeout"
             )
 
+    def _disturbed(self) -> EstimatorError:
+        return EstimatorError(
+            f"{self.name} disturbed the pipe to its judge, as by a process of its own that answers too"
+        )
+
     def _ended(self) -> EstimatorError:
         """What became of the child."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=5)
         status = self._child.returncode
-        if status is None:
+        if status in (None, PIPE_GONE):
             return EstimatorError(f"{self.name} closed the pipe to its judge")
         if status < 0:
             number = -status
@@ -168,3 +191,23 @@ class Runner:
             why = "; was it out of memory?" if number == signal.SIGKILL else ""
             return EstimatorError(f"{self.name} crashed: its process was killed by {what}{why}")
         return EstimatorError(f"{self.name} ended its process with status {status}, before it had answered")
+
+
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose ends are not 0, 1 or 2, whatever of these is closed."""
+    ends = []
+    for fd in os.pipe():
+        ends.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
+        os.close(fd)
+    return ends[0], ends[1]
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

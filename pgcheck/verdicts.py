@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pgcheck.diagnosis import Finding
+from pgcheck.bench import Finding
 from pgcheck.mdp import Floats
 from pgcheck.probes import drawn
 from pgcheck.report import Column, Grid, Record, View
@@ -19,6 +19,13 @@ NEEDLESS = 1.2  # times the variance of reward-to-go that is worth a word
 def verification_view(name: str, found: Verification) -> View:
     """The verdict on an estimator in every form."""
     rows = [_row(one) for one in found.findings]
+    names = " ".join(one.id for one in found.diagnosis)
+    lines: list[Record] = [{"verdict": found.verdict, **row, "diagnosis": names, "why": None} for row in rows]
+    for skipped in found.skipped:
+        blank: Record = dict.fromkeys(_KEYS)
+        lines.append(
+            {"verdict": "inconclusive", **blank, "model": skipped.model, "diagnosis": "", "why": skipped.why}
+        )
 
     def record() -> Record:
         return {
@@ -48,7 +55,7 @@ def verification_view(name: str, found: Verification) -> View:
     blocks += [f"{one.model}: not checked: {one.why}" for one in found.skipped]
     blocks += list(_pass_told(found) if found.verdict == "pass" else _fail_told(found))
     blocks += list(_variance_told(found))
-    return View(record, rows, blocks)
+    return View(record, lines, blocks)
 
 
 def first_line(found: Verification) -> str:
@@ -67,6 +74,11 @@ def first_line(found: Verification) -> str:
     return f"{worst.mdp.name}: the expectation{batch} has {off}" + (f" ({why})" if why else "")
 
 
+def explanation(found: Verification) -> list[str]:
+    """What a failure looks like, in lines."""
+    return [line for line in "\n".join(_fail_told(found)).splitlines() if line]
+
+
 def _row(one: Finding) -> Record:
     trace = one.expectation.trace
     return {
@@ -80,6 +92,12 @@ def _row(one: Finding) -> Record:
         "variance_reinforce": one.reinforce,
         "variance_reward_to_go": one.reward_to_go,
     }
+
+
+_KEYS = (
+    "model", "batch_size", "bias", "relative_bias", "cosine", "scale", "variance", "variance_reinforce",
+    "variance_reward_to_go",
+)  # fmt: skip
 
 
 def _flat(one: Finding, values: Floats) -> Floats:

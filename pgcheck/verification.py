@@ -10,9 +10,10 @@ import numpy as np
 
 from pgcheck.batch import Batch
 from pgcheck.battery import battery
+from pgcheck.bench import Case, Diagnosis, Finding, Matrix
 from pgcheck.calls import Caller, LocalCaller
 from pgcheck.counting import count_trajectories
-from pgcheck.diagnosis import Case, Diagnosis, Finding, Matrix, diagnose
+from pgcheck.diagnosis import diagnose
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators import estimator as built_in
 from pgcheck.exact import exact_gradient
@@ -20,12 +21,14 @@ from pgcheck.expectation import (
     Expectation,
     Habits,
     calls_for,
+    check_again,
     habits,
     listed,
     over_batches,
     over_episodes,
+    some_of,
 )
-from pgcheck.interface import Function
+from pgcheck.interface import Answer, Function
 from pgcheck.mdp import MDP
 from pgcheck.modelfile import load
 from pgcheck.policy import Policy
@@ -146,9 +149,11 @@ def verify_with(
     findings: list[Finding] = []
     cases: list[Case] = []
     skipped: list[Skipped] = []
+    before: list[tuple[Batch, Answer]] = []
     for mdp, policy in models:
         count = _count(mdp)
         first, _ = listed(mdp, policy, most=2000)
+        before.append((some_of(first), caller.whole(some_of(first))))
         kind = _stricter(kind, habits(caller, first))
         if count is None or count > max_trajectories:
             many = "too many to count" if count is None else f"{count:,}"
@@ -171,8 +176,11 @@ def verify_with(
     right = all(found.is_right(tolerance, scale or 1.0) for found in findings) and (scale is None or scale > 0)
     verdict: Verdict = "fail"
     if right:
-        verdict = "pass" if findings and not _nothing(findings, skipped) else "inconclusive"
+        incomplete = _nothing(findings, skipped) or (skipped and batch_sizes is not None)
+        verdict = "pass" if findings and not incomplete else "inconclusive"
     diagnosis, matrix = diagnose(caller, kind, findings, cases, failed=not right, tolerance=tolerance)
+    for batch, answer in before:  # after all these calls it is still the same function
+        check_again(caller, batch, answer)
     return Verification(verdict, tuple(findings), kind, tolerance, scale, tuple(diagnosis), matrix, tuple(skipped))
 
 

@@ -114,7 +114,7 @@ def remaining_bias(exact: ExactGradient, limit: Moments) -> float:
 def moments_sentences(exact: ExactGradient, estimator: Estimator, moments: Moments | None, n: int) -> list[str]:
     """What was to be expected of an estimate."""
     if moments is None:
-        return [f"the expected error of {estimator.name} is not known here: the model is too large"]
+        return [f"the expected error of {estimator.name} cannot be foretold here"]
     how = {
         "recursion": "exact, before any rollout",
         "enumeration": "from all trajectories, before any rollout",

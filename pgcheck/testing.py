@@ -1,0 +1,57 @@
+"""The check as an assertion, for a project's own tests.
+
+from pgcheck.testing import assert_policy_gradient
+
+def test_reinforce():
+    assert_policy_gradient(my_project.reinforce)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pgcheck.interface import Function
+from pgcheck.mdp import MDP
+from pgcheck.policy import Policy
+from pgcheck.verdicts import explanation, first_line
+from pgcheck.verification import Verification, verify
+
+
+class GradientMismatch(AssertionError):  # noqa: N818
+    """The expectation of an estimator is not ∇J; the first line says on which model, by how much, and why.
+
+    Attributes:
+      verification: all that was found.
+    """
+
+    def __init__(self, verification: Verification) -> None:
+        super().__init__("\n".join([first_line(verification), *explanation(verification)]))
+        self.verification = verification
+
+
+def assert_policy_gradient(
+    estimate: Function | str,
+    *,
+    models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
+    tolerance: float | None = None,
+    up_to_scale: bool = False,
+    batch_sizes: Sequence[int] | None = None,
+) -> Verification:
+    """Raises GradientMismatch unless the exact expectation of an estimator is ∇J; else returns what was found.
+
+    Args:
+      estimate: a function from a `pgcheck.Batch` to one gradient for each episode `[N, *theta.shape]`, or one for
+        the whole batch `[*theta.shape]`; it runs in this process.
+      models: bundled names, paths, or MDPs with their policies; None is a battery of small bundled models.
+      tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
+      up_to_scale: accept one positive factor that is the same on every model.
+      batch_sizes: for estimators of whole batches; None is 2 and 3.
+
+    Raises:
+      GradientMismatch: the verdict is not `pass`; also where a model was too large to tell.
+      EstimatorError: the estimator returned what is no gradient, or other numbers when called again.
+    """
+    __tracebackhide__ = True
+    found = verify(estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes)
+    if found.verdict != "pass":
+        raise GradientMismatch(found)
+    return found
