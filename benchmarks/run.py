@@ -2,26 +2,33 @@
 
     python benchmarks/run.py            all of it, about three minutes
     python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, covariance, estimators,
-                                        startup
+                                        verification, startup
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
 
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import pgcheck
-from pgcheck import MDP, Estimator, Policy
+from pgcheck import MDP, Batch, Estimator, Policy
+from pgcheck.battery import battery
+from pgcheck.calls import LocalCaller, call_groups
 from pgcheck.estimators import ESTIMATORS
 from pgcheck.exact import enumerate_gradient
+from pgcheck.expectation import listed
 from pgcheck.rollouts import AliasTables, Phase
+from pgcheck.runner import Runner
 from pgcheck.sampling import Sampler
+from pgcheck.verification import BATTERY_CALLS, verify_with
 
 REPEATS = 5
 
@@ -241,6 +248,73 @@ def estimators() -> None:
             print(f"{some.name}, {name} (horizon {horizon}): {ratio:.2f} times a step of reinforce, wanted at most 3")
 
 
+def vectorised(batch: Batch) -> Any:
+    """Rows of REINFORCE, vectorised."""
+    returns = (batch.rewards * batch.gamma ** np.arange(batch.rewards.shape[1])).sum(axis=1)
+    return np.einsum("n,nt...->n...", returns, batch.score)
+
+
+def centred(batch: Batch) -> Any:
+    """One gradient for the batch, with its mean return as baseline."""
+    returns = (batch.rewards * batch.gamma ** np.arange(batch.rewards.shape[1])).sum(axis=1)
+    return np.tensordot((returns - returns.mean()) / len(returns), batch.score.sum(axis=1), axes=1)
+
+
+def plain_loop(batch: Batch) -> Any:
+    """REINFORCE in a plain Python loop over episodes."""
+    rows = []
+    for episode in batch:
+        g, to_go = np.zeros(batch.theta.shape), 0.0
+        for t in range(len(episode.rewards) - 1, -1, -1):
+            to_go = episode.rewards[t] + batch.gamma * to_go
+            weight = batch.gamma**t * to_go
+            g[episode.states[t]] -= weight * batch.probs[episode.states[t]]
+            g[episode.states[t], episode.actions[t]] += weight
+        rows.append(g)
+    return rows
+
+
+def constant(batch: Batch) -> Any:
+    """Looks at what a batch estimator looks at, and does nothing with it."""
+    _ = batch.rewards, batch.score, batch.mask, batch.lengths, batch.states, batch.actions
+    return ZERO
+
+
+ZERO = np.zeros(6)
+
+
+def verification() -> None:
+    """Exact checks of an estimator: a million episodes, all pairs of a model, a plain loop, one batch."""
+    million, pairs = pgcheck.load("cliff_walk"), pgcheck.load("early_exit")
+    for name, model, sizes, wanted in (
+        ("vectorised", million, None, "60 s and 1 GB"), ("centred", pairs, [2], "45 s for 282,000 pairs"),
+    ):  # fmt: skip
+        since = time.perf_counter()
+        with Runner(f"{__file__}:{name}") as runner:
+            found = verify_with(runner, [model], batch_sizes=sizes)
+        took = time.perf_counter() - since
+        peak = (
+            max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
+        )
+        what = "1,039,279 episodes" if sizes is None else "109,746 unordered pairs of 468 episodes"
+        print(f"verify {name}, {what}: {found.verdict}, {took:.1f} s, {peak:.2f} GB, wanted {wanted}")
+    batch, _ = listed(*pairs)
+    index = np.random.default_rng(0).integers(0, len(batch), (50_000, 2))
+    took = median_time(lambda: call_groups(constant, batch, index), 3) / len(index)
+    print(f"a batch of two through an estimator that does nothing: {took * 1e6:.1f} us, wanted at most 25")
+    model = dense_model(4, 2, 4, 4)
+    took = median_time(lambda: verify_with(LocalCaller(plain_loop, "loop"), [model]))
+    print(
+        f"verify a plain loop, 16,384 episodes of 4 states: {took:.2f} s, wanted at most 0.7 (martingale 0.2.0: 3.5)"
+    )
+    examples = Path(__file__).resolve().parent.parent / "examples" / "reinforce.py"
+    for name in ("reinforce", "subtracts_its_own_return"):
+        since = time.perf_counter()
+        with Runner(f"{examples}:{name}") as runner:
+            verify_with(runner, battery(), max_calls=BATTERY_CALLS)
+        print(f"verify {name} on the battery: {time.perf_counter() - since:.1f} s, wanted at most 20")
+
+
 def startup() -> None:
     """`pgcheck --version` against a Typer application with one option."""
     typer_app = (
@@ -258,7 +332,10 @@ def startup() -> None:
     print(f"  difference {a - b:.0f} ms, wanted at most 20")
 
 
-PARTS = {part.__name__: part for part in (enumeration, memory, sampling, counts, covariance, estimators, startup)}
+PARTS = {
+    part.__name__: part
+    for part in (enumeration, memory, sampling, counts, covariance, estimators, verification, startup)
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

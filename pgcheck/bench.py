@@ -125,11 +125,16 @@ class Matrix:
 
 
 class Bench:
-    """Calls an estimator on altered episodes."""
+    """Calls an estimator on altered episodes.
+
+    Attributes:
+      broke: whether it has returned what is not finite, for some of these.
+    """
 
     def __init__(self, caller: Caller, kind: Habits) -> None:
         self.caller = caller
         self.kind = kind
+        self.broke = False
 
     def each(self, batch: Batch) -> Floats:
         """The gradients of single episodes `[N, *theta.shape]`."""
@@ -138,15 +143,24 @@ class Bench:
         return self.caller.groups(batch, np.arange(len(batch))[:, None]).values
 
     def mean(self, case: Case, batch: Batch, size: int) -> Floats | None:
-        """E[ĝ] over altered episodes of a case; None where it is not finite, or takes too long."""
+        """E[ĝ] over altered episodes of a case; None where it cannot be had."""
         try:
             if self.kind.by_episode:
                 return np.asarray(np.tensordot(case.prob, self.each(batch), axes=1))
-            if len(batch) > MAX_PROBED:
-                return None
             return over_batches(self.caller, batch, case.prob, size, self.kind).mean
+        except EstimatorError as error:
+            self.broke = self.broke or error.not_finite
+            return None
         except Exception:  # an estimator that cannot be called on what was altered has its verdict all the same
             return None
+
+    def probed(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Returns those findings whose episodes can be altered: of whole batches there must not be too many."""
+        return [
+            found
+            for found in findings
+            if found.case is not None and (self.kind.by_episode or len(found.case.batch) <= MAX_PROBED)
+        ]
 
     def matrix(self, gamma: float) -> Matrix | None:
         """W of episodes that terminate; None for an estimator of whole batches."""

@@ -62,7 +62,8 @@ def call(function: Function, batch: Batch) -> Answer:
     # What is large is left out: to make it anew would take as long as the call. Small batches come too.
     small = {name: array for name, array in _arrays(seen).items() if array.size <= NUMBERS}
     _check_untouched({name: getattr(batch, name) for name in small}, small)
-    check_finite(answer, batch.lengths if answer.per_episode else batch.lengths[None])
+    lengths = batch.lengths if answer.per_episode else batch.lengths[None]
+    check_finite(answer, lengths, len(batch.outcomes) if answer.per_episode else 0)
     return answer
 
 

@@ -7,62 +7,148 @@ import numpy as np
 
 from pgcheck import probes
 from pgcheck.batch import Batch
-from pgcheck.bench import MAX_PROBED, STEPS, Bench, Case, Diagnosis, Finding, Matrix, best_factor
+from pgcheck.bench import STEPS, Bench, Case, Diagnosis, Finding, Matrix, best_factor
 from pgcheck.calls import Caller
 from pgcheck.estimators import discounts
-from pgcheck.expectation import over_batches
 from pgcheck.fields import Field
 from pgcheck.interface import Answer
+from pgcheck.matching import by_field
 from pgcheck.mdp import Floats, Ints
+
+Change = Callable[[Batch], Batch]
 
 
 def by_change(
     bench: Bench, findings: Sequence[Finding], gamma: float, matrix: Matrix | None, close: float
 ) -> list[Diagnosis]:
-    """What the expectation does when rewards, flags and the order of things are altered."""
-    one = min(findings, key=lambda found: len(found.case.batch) if found.case else 0)
-    case, size, mean = one.case, one.expectation.batch_size, one.expectation.mean
-    assert case is not None
-    batch, scale = case.batch, max(float(np.linalg.norm(mean)), one.norm, 1e-300)
+    """What the expectation does when rewards, flags and next states are altered.
 
-    def altered(change: Callable[[Batch], Batch]) -> Floats | None:
-        return bench.mean(case, change(batch), size)
+    Where a change explains the bias only in part, the rest is compared with the known fields again.
+    """
+    probed = bench.probed(findings)
+    if not probed:
+        return _by_trend(bench, findings, close)
+    one = min(probed, key=_episodes)
+    case, mean = one.case, one.expectation.mean
+    assert case is not None
+    scale = max(float(np.linalg.norm(mean)), one.norm, 1e-300)
+
+    def means(change: Change, some: Sequence[Finding] = (one,)) -> list[Floats | None]:
+        return [_altered(bench, found, change) for found in some]
 
     def differ(a: Floats | None, b: Floats | None) -> bool:
         return a is not None and b is not None and float(np.linalg.norm(a - b)) > close * scale
 
+    def rest(change: Change, signs: tuple[float, float]) -> list[Diagnosis] | None:
+        """What is wrong beyond a change: with `signs` times the means before and after it; None for nothing."""
+        left = [
+            replace(
+                found, expectation=replace(found.expectation, mean=signs[0] * found.expectation.mean + signs[1] * m)
+            )
+            for found, m in zip(probed, means(change, probed), strict=True)
+            if m is not None
+        ]
+        if all(found.is_right(close) for found in left):
+            return None
+        return by_field(bench, left, gamma, None, close)
+
     told: list[Diagnosis] = []
-    zero = altered(lambda b: b.altered(rewards=np.zeros(b.rewards.shape)))
-    if zero is None:
-        told.append(Diagnosis("nan", "the result is not finite where every reward is 0"))
-    ended = altered(lambda b: b.altered(terminated=np.ones(len(b), dtype=np.bool_)))
-    cut = altered(lambda b: b.altered(terminated=np.zeros(len(b), dtype=np.bool_)))
+    (ended,), (cut,) = means(_ended), means(_cut)
+    (moved,), (zero,), (doubled,), (negated,) = means(_moved), means(_zero), means(_doubled), means(_negated)
     if differ(ended, mean) or differ(cut, mean):
         told.append(Diagnosis("bootstrap", _flag_told(one, ended, cut, close * scale)))
-    if zero is not None and differ(zero, np.zeros(mean.shape)):
-        found = _without_reward(bench, case, zero, gamma, close)
-        rest = "" if differ(mean - zero, one.gradient) else "; without it the estimator is right"
-        told.append(Diagnosis(found.id, found.text + rest))
+        told += rest(_ended, (0.0, 1.0)) or []
+    elif differ(moved, mean):
+        text = "the result depends on the next states, as of values of them that are not those of the steps left"
+        told.append(Diagnosis("bootstrap", text))
+    elif differ(zero, np.zeros(mean.shape)):
+        assert zero is not None
+        found, others = _without_reward(bench, case, zero, gamma, close), rest(_zero, (1.0, -1.0))
+        right = "; without it the estimator is right" if others is None else ""
+        told += [Diagnosis(found.id, found.text + right), *(others or [])]
     base = np.zeros(mean.shape) if zero is None else zero
-    doubled = altered(lambda b: b.altered(rewards=2 * b.rewards))
-    if doubled is not None and differ(doubled - base, 2 * (mean - base)):
-        text = "twice the rewards do not give twice the gradient: something is standardised, clipped or ranked"
-        told.append(Diagnosis("nonlinear", f"{text}{_trend(findings, close)}"))
-    elif not bench.kind.by_episode and _by_steps(bench, findings, close):
-        text = "the sum is divided by the number of steps in the batch: divide by the number of episodes"
-        told.append(Diagnosis("length-normalised", text))
-    elif not bench.kind.by_episode and (trend := _trend(findings, close)):
-        if "exactly" in trend:
-            text = f"an episode's own return is in its baseline{trend}"
-            told.append(Diagnosis("action-dependent-baseline", text))
-        else:
-            told.append(
-                Diagnosis("batch-coupled", f"the gradient of a batch is not the mean of its episodes'{trend}")
-            )
+    for changed, factor, what in ((doubled, 2.0, "twice the rewards do not give twice"), (negated, -1.0, "minus")):
+        if changed is not None and differ(changed - base, factor * (mean - base)):
+            what = what if factor > 0 else "minus the rewards do not give minus"
+            text = f"{what} the gradient: something is standardised, clipped, ranked or made positive"
+            told.append(Diagnosis("nonlinear", f"{text}{_trend(findings, close)}"))
+            break
+    else:
+        told += [] if told else _by_trend(bench, findings, close)
     if not told and matrix is not None and matrix.is_right and _swapped(bench, gamma):
         text = "the weight of a step changes with its action although the rewards are the same"
         told.append(Diagnosis("action-dependent-baseline", text))
+    if zero is None and bench.broke:
+        told.append(Diagnosis("nan", "the result is not finite where every reward is 0"))
     return told
+
+
+def _episodes(found: Finding) -> int:
+    return 0 if found.case is None else len(found.case.batch)
+
+
+def _altered(bench: Bench, found: Finding, change: Change) -> Floats | None:
+    assert found.case is not None
+    return bench.mean(found.case, change(found.case.batch), found.expectation.batch_size)
+
+
+def _ended(batch: Batch) -> Batch:
+    return batch.altered(terminated=np.ones(len(batch), dtype=np.bool_))
+
+
+def _cut(batch: Batch) -> Batch:
+    return batch.altered(terminated=np.zeros(len(batch), dtype=np.bool_))
+
+
+def _moved(batch: Batch) -> Batch:
+    return batch.altered(next_states=np.where(batch.mask, (batch.next_states + 1) % batch.num_states, 0))
+
+
+def _zero(batch: Batch) -> Batch:
+    return batch.altered(rewards=np.zeros(batch.rewards.shape))
+
+
+def _doubled(batch: Batch) -> Batch:
+    return batch.altered(rewards=2 * batch.rewards)
+
+
+def _negated(batch: Batch) -> Batch:
+    return batch.altered(rewards=-batch.rewards)
+
+
+def _by_trend(bench: Bench, findings: Sequence[Finding], close: float) -> list[Diagnosis]:
+    """What is left to say of an estimator of whole batches."""
+    trend = _trend(findings, close)
+    if bench.kind.by_episode or not trend:
+        return []
+    if "exactly" in trend:
+        text = f"an episode's own return is in its baseline: leave that one out{trend}"
+        return [Diagnosis("action-dependent-baseline", text)]
+    text = "the gradient of a batch is not the mean of its episodes'; is an episode's own return in its baseline"
+    return [Diagnosis("batch-coupled", f"{text}, or the batch's own size in what is divided by?{trend}")]
+
+
+def by_steps(bench: Bench, findings: Sequence[Finding], gamma: float, close: float) -> list[Diagnosis]:
+    """Whether a batch's gradient is right, or a known field, once it is multiplied by its number of steps."""
+    probed = bench.probed(findings)
+    for what, length in (
+        ("the sum is divided by the number of steps in the batch", _mean_length),
+        ("the sum is divided by the padded length T of the batch", _padded_length),
+    ):
+        scaled = Bench(_Rescaled(bench.caller, length), bench.kind)
+        left = [
+            replace(found, expectation=replace(found.expectation, mean=mean))
+            for found in probed
+            if found.case is not None
+            and (mean := scaled.mean(found.case, found.case.batch, found.expectation.batch_size)) is not None
+        ]
+        if not left:
+            continue
+        others = [] if all(found.is_right(close) for found in left) else by_field(bench, left, gamma, None, close)
+        if others or all(found.is_right(close) for found in left):
+            text = f"{what}: divide by the number of episodes"
+            return [Diagnosis("length-normalised", text), *others]
+    return []
 
 
 def _without_reward(bench: Bench, case: Case, zero: Floats, gamma: float, close: float) -> Diagnosis:
@@ -90,40 +176,37 @@ def _log_pi(batch: Batch) -> Floats:
 
 
 class _Rescaled:
-    """A caller whose gradients are multiplied by the mean length of the batch's episodes."""
+    """A caller whose gradients are multiplied by a length of the batch."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, length: Callable[[Ints], Floats]) -> None:
         self.name = caller.name
         self._caller = caller
+        self._length = length
 
     def whole(self, batch: Batch) -> Answer:
         return self._caller.whole(batch)
 
     def groups(self, batch: Batch, index: Ints) -> Answer:
         answer = self._caller.groups(batch, index)
-        length = batch.lengths[index].mean(axis=1).reshape(-1, *(1 for _ in answer.values.shape[1:]))
+        length = self._length(batch.lengths[index]).reshape(-1, *(1 for _ in answer.values.shape[1:]))
         return replace(answer, values=answer.values * length)
 
 
-def _by_steps(bench: Bench, findings: Sequence[Finding], close: float) -> bool:
-    """Whether a batch's gradient is right once it is multiplied by its mean length."""
-    caller = _Rescaled(bench.caller)
-    for found in findings:
-        case, size = found.case, found.expectation.batch_size
-        if case is None or len(case.batch) > MAX_PROBED:
-            continue
-        mean = over_batches(caller, case.batch, case.prob, size, bench.kind).mean
-        if float(np.linalg.norm(mean - found.gradient)) > close * found.norm:
-            return False
-    return True
+def _mean_length(lengths: Ints) -> Floats:
+    return np.asarray(lengths.mean(axis=1))
+
+
+def _padded_length(lengths: Ints) -> Floats:
+    return np.asarray(lengths.max(axis=1), dtype=np.float64)
 
 
 def _flag_told(one: Finding, ended: Floats | None, cut: Floats | None, tolerance: float) -> str:
     text = "the result depends on the flag `terminated`"
     for mean, what in ((ended, "terminated"), (cut, "cut off")):
         if mean is not None and float(np.linalg.norm(mean - one.gradient)) <= tolerance:
-            return f"{text}: it is right once every episode counts as {what}; after the horizon no value is left"
-    return f"{text}: something is added where the time limit cuts an episode off"
+            why = "after the horizon no value is left" if what == "terminated" else "a last reward counts too"
+            return f"{text}: it is right once every episode counts as {what}; {why}"
+    return f"{text}: what the time limit cuts off is treated in another way than what terminates"
 
 
 def _trend(findings: Sequence[Finding], close: float) -> str:
@@ -142,7 +225,9 @@ def _trend(findings: Sequence[Finding], close: float) -> str:
         shrinks = shrinks and many.bias < few.bias * (1 + b / c) / 2
     if exact:
         return "; the bias is exactly proportional to 1/B"
-    return "; the bias shrinks as B grows" if shrinks else "; the bias does not shrink as B grows"
+    few, many = pairs[0]
+    sizes = f"from B = {few.expectation.batch_size} to {many.expectation.batch_size}"
+    return f"; {sizes} the bias {'shrinks' if shrinks else 'does not shrink as 1/B'}"
 
 
 def _swapped(bench: Bench, gamma: float, reward: float = 1.0) -> bool:

@@ -4,28 +4,13 @@ Nothing is named that was not tested for; what is left is `other`, with the matr
 """
 
 from collections.abc import Sequence
-from itertools import chain as chained
-
-import numpy as np
 
 from pgcheck import probes
-from pgcheck.bench import (
-    CLOSE,
-    CLOSE_SINGLE,
-    GAMMA,
-    STEPS,
-    Bench,
-    Case,
-    Diagnosis,
-    Finding,
-    Matrix,
-    best_factor,
-)
+from pgcheck.bench import CLOSE, CLOSE_SINGLE, GAMMA, Bench, Case, Diagnosis, Finding, Matrix
 from pgcheck.calls import Caller
-from pgcheck.changes import by_change
+from pgcheck.changes import by_change, by_steps
 from pgcheck.expectation import Habits
-from pgcheck.fields import FIELDS, RIGHT, Field
-from pgcheck.mdp import Floats
+from pgcheck.matching import by_field
 
 
 def diagnose(
@@ -48,116 +33,26 @@ def diagnose(
     gamma = next((case.mdp.gamma for case in cases if 0 < case.mdp.gamma < 1), GAMMA)
     matrix = bench.matrix(gamma)
     small = [found for found in findings if found.case is not None]
-    named: list[Diagnosis] = []
-    if small:
-        close = max(CLOSE_SINGLE if kind.single else CLOSE, tolerance)
-        named = _by_field(bench, small, gamma, matrix, close) or by_change(bench, small, gamma, matrix, close)
-    if kind.coupled:
-        text = "rows of the result change with the other episodes of the batch: each must depend on its own alone"
-        named.append(Diagnosis("batch-coupled", text))
-    if not [one for one in named if one.id != "batch-coupled"] and not (named and not kind.by_episode):
-        named.append(Diagnosis("other", "none of the known mistakes"))
-    return named + warnings, matrix
+    close = max(CLOSE_SINGLE if kind.single else CLOSE, tolerance)
+    named = by_field(bench, small, gamma, matrix, close) if small else []
+    if small and not named and not kind.by_episode:
+        named = by_steps(bench, small, gamma, close)
+    if small and not named:
+        named = by_change(bench, small, gamma, matrix, close)
+        if kind.coupled and not any(one.id == "batch-coupled" for one in named):
+            text = "rows of the result change with the other episodes of the batch"
+            named.append(Diagnosis("batch-coupled", text))
+    return (named or [_unknown(bench, matrix)]) + warnings, matrix
 
 
-Scale = tuple[str, str, list[float]]  # id, text, and the factor on each finding
-
-
-def _scales(findings: Sequence[Finding]) -> list[Scale]:
-    """Factors that have a meaning, where they differ from 1."""
-    gamma = [found.mdp.gamma for found in findings]
-    horizon = [float(found.mdp.horizon) for found in findings]
-    length = [found.case.mean_length if found.case else 1.0 for found in findings]
-    size = [float(found.expectation.batch_size) for found in findings]
-    known: list[Scale] = [
-        ("sign", "the sign is wrong: this is minus the gradient, as of a loss", [-1.0 for _ in findings]),
-        ("scale", "gamma times the gradient: the discount counts from t = 1", gamma),
-        ("scale", "the gradient divided by gamma", [1 / g if g > 0 else 1.0 for g in gamma]),
-        ("length-normalised", "the gradient divided by the horizon T", [1 / t for t in horizon]),
-        ("length-normalised", "the gradient divided by the mean length E[L]", [1 / x if x else 1.0 for x in length]),
-        ("scale", "T times the gradient, T the horizon", horizon),
-        (
-            "scale",
-            "exactly (1 - 1/B) times the gradient: the baseline contains the episode's own return; leave that "
-            "one out, or divide by B - 1",
-            [1 - 1 / b for b in size],
-        ),
-        ("scale", "exactly B times the gradient: a sum over the batch where the mean is meant", size),
-        ("scale", "the gradient divided by B, beyond the mean", [1 / b for b in size]),
-        ("scale", "exactly B/(B - 1) times the gradient", [b / (b - 1) if b > 1 else 1.0 for b in size]),
-        ("scale", "exactly B - 1 times the gradient", [b - 1 if b > 1 else 1.0 for b in size]),
-        ("scale", "exactly 1/(B - 1) times the gradient", [1 / (b - 1) if b > 1 else 1.0 for b in size]),
-    ]
-    minus = [
-        ("sign", f"the sign is wrong; besides, {text.replace('the gradient', 'it', 1)}", [-x for x in factors])
-        for _, text, factors in known[1:]
-    ]
-    return [some for some in chained(known, minus) if any(abs(x - 1) > 1e-9 for x in some[2])]
-
-
-def _by_field(
-    bench: Bench, findings: Sequence[Finding], gamma: float, matrix: Matrix | None, close: float
-) -> list[Diagnosis]:
-    """The known field, or multiple of one, that the expectation is on every model."""
-    means = [found.expectation.mean for found in findings]
-    sizes = [max(float(np.linalg.norm(mean)), 1e-300) for mean in means]
-    if all(size <= close * found.norm for size, found in zip(sizes, findings, strict=True)):
-        return [Diagnosis("zero-mean", "the expectation is 0: what is weighed with does not depend on the action")]
-
-    def fits(fields: Sequence[Floats], factors: Sequence[float]) -> bool:
-        return all(
-            float(np.linalg.norm(mean - factor * field)) <= close * size
-            for mean, field, factor, size in zip(means, fields, factors, sizes, strict=True)
-        )
-
-    scales = _scales(findings)
-    # With one direction and one model everything is a multiple of everything else; so only impulses tell.
-    blind = sum(found.freedom for found in findings) < 2
-    found: list[tuple[Field, Scale | None]] = []
-    for rank in range(3):
-        for field in (RIGHT, *FIELDS):
-            fields = [_mean(field, one) for one in findings]
-            if rank == 0 and field is not RIGHT and fits(fields, [1.0] * len(means)):
-                found.append((field, None))
-            elif rank == 1:
-                found += [(field, scale) for scale in scales if fits(fields, scale[2])]
-            elif rank == 2 and not blind:
-                factor = best_factor(means, fields)
-                if factor is not None and fits(fields, [factor] * len(means)):
-                    what = ("sign", "the sign is wrong; besides, it is") if factor < 0 else ("scale", "it is")
-                    text = f"{what[1]} {abs(factor):.6g} times {'the gradient' if field is RIGHT else 'that'}"
-                    found.append((field, (what[0], text, [factor] * len(means))))
-        if found:
-            break
-    if not found:
-        return []
-    agreeing = [pair for pair in found if matrix is not None and _agrees(pair, matrix, gamma)]
-    if blind and not agreeing:
-        return []
-    field, scale = (agreeing or found)[0]
-    told = [Diagnosis(name, field.text) for name in field.ids[:1]]
-    told += [Diagnosis(name, field.text) for name in field.ids[1:]]
-    if scale is not None:
-        told.append(Diagnosis(scale[0], scale[1]))
-    return _right_without_discount(bench, told)
-
-
-def _mean(field: Field, found: Finding) -> Floats:
-    assert found.case is not None
-    return field.mean(found.case.batch, found.case.prob)
-
-
-def _agrees(pair: tuple[Field, Scale | None], matrix: Matrix, gamma: float) -> bool:
-    """Whether a field weighs steps by rewards as the estimator does."""
-    field, scale = pair
-    own = probes.impulses(field.each, STEPS, gamma)
-    factors = [1.0] if scale is None else [*scale[2], 1 / STEPS, gamma, 1 / gamma, float(STEPS), -1.0]
-    return any(probes.agree(matrix.values, factor * own) for factor in factors)
-
-
-def _right_without_discount(bench: Bench, told: list[Diagnosis]) -> list[Diagnosis]:
-    """Adds, where it is so, that the estimator is right for γ = 1."""
-    plain = bench.matrix(1.0)
-    if plain is None or not plain.is_right or not told:
-        return told
-    return [Diagnosis(told[0].id, f"{told[0].text} (it is right for gamma = 1)"), *told[1:]]
+def _unknown(bench: Bench, matrix: Matrix | None) -> Diagnosis:
+    """What is left: with what the impulses tell all the same."""
+    text = "none of the known mistakes"
+    if matrix is None:
+        return Diagnosis("other", text)
+    text += "; the matrix shows how each step is weighed by each reward"
+    elsewhere = bench.matrix(0.5 * matrix.gamma)
+    if elsewhere is not None and probes.agree(elsewhere.values, matrix.values) and matrix.values[0, 0] != 0:
+        factor = matrix.values[0, 1] / matrix.values[0, 0]
+        text = f"the weights do not follow batch.gamma; a discount of about {factor:.6g} is written in the code"
+    return Diagnosis("other", text)

@@ -5,6 +5,7 @@ Each is a function from a batch to weights w `[N, T]`, as in `estimators`; what 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -39,28 +40,28 @@ class Field:
         return batch.shaped(Estimator("", "", "wrong", "", "", self.weights).total(batch, prob))
 
 
-def to_go(batch: Batch) -> Floats:
-    return onward(batch.rewards, batch.gamma)
+def to_go(batch: Batch, gamma: float | None = None) -> Floats:
+    return onward(batch.rewards, batch.gamma if gamma is None else gamma)
 
 
 def undiscounted(batch: Batch) -> Floats:
-    return onward(batch.rewards, 1.0)
+    return to_go(batch, 1.0)
 
 
-def next_rewards(batch: Batch) -> Floats:
-    return to_go(batch) - batch.rewards
+def next_rewards(batch: Batch, gamma: float | None = None) -> Floats:
+    return to_go(batch, gamma) - batch.rewards
 
 
-def without_last_step(batch: Batch) -> Floats:
-    return np.where(_is_last(batch), 0.0, to_go(batch))
+def without_last_step(batch: Batch, gamma: float | None = None) -> Floats:
+    return np.where(_is_last(batch), 0.0, to_go(batch, gamma))
 
 
-def without_last_reward(batch: Batch) -> Floats:
-    return onward(np.where(_is_last(batch), 0.0, batch.rewards), batch.gamma)
+def without_last_reward(batch: Batch, gamma: float | None = None) -> Floats:
+    return onward(np.where(_is_last(batch), 0.0, batch.rewards), batch.gamma if gamma is None else gamma)
 
 
-def over_length(batch: Batch) -> Floats:
-    return to_go(batch) / _length(batch)
+def over_length(batch: Batch, gamma: float | None = None) -> Floats:
+    return to_go(batch, gamma) / _length(batch)
 
 
 def over_steps_to_go(batch: Batch) -> Floats:
@@ -104,7 +105,7 @@ def whole_over_length(batch: Batch) -> Floats:
 
 RIGHT = Field((), "", lambda batch: discounts(batch) * to_go(batch))
 
-_TO_GO: tuple[tuple[str, str, Weights], ...] = (
+_TO_GO: tuple[tuple[str, str, Callable[..., Floats]], ...] = (
     ("undiscounted", "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k", undiscounted),
     ("immediate-reward", "each step is weighed by its own reward alone; what follows it is left out", reward),
     (
@@ -151,6 +152,29 @@ FIELDS: tuple[Field, ...] = (
         Field((name, "dropped-gamma"), f"{text}; and {DROPPED}", weights)
         for name, text, weights in _TO_GO
         if weights not in (squared, undiscounted, first_step_only)
+    ),
+    *(
+        Field(
+            (name, "undiscounted", "dropped-gamma"), f"{text}; besides, nothing is discounted",
+            partial(weights, gamma=1.0),
+        )
+        for name, text, weights in _TO_GO
+        if weights in (next_rewards, without_last_step, without_last_reward, over_length)
+    ),
+    Field(
+        ("length-normalised", "undiscounted"),
+        "this is the gradient of the mean reward of an episode, its sum over L, not discounted",
+        lambda batch: np.broadcast_to(batch.rewards.sum(axis=1, keepdims=True) / _length(batch), batch.rewards.shape),
+    ),
+    Field(
+        ("last-step-missing",),
+        "the last step of the episode has no weight; the others have the whole return",
+        lambda batch: np.where(_is_last(batch), 0.0, returns(batch)[:, None]),
+    ),
+    Field(
+        ("other",),
+        "this is the gradient of pi instead of log pi: each step has the whole return times pi(a_t|s_t)",
+        lambda batch: returns(batch)[:, None] * batch.probs[batch.states, batch.actions],
     ),
 )  # fmt: skip
 

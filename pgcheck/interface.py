@@ -9,7 +9,7 @@ import numpy as np
 
 from pgcheck.batch import Batch
 from pgcheck.errors import EstimatorError
-from pgcheck.mdp import Floats
+from pgcheck.mdp import Floats, Ints
 
 GREATEST = 1e120  # numbers whose squares still are numbers
 
@@ -51,8 +51,14 @@ def converted(result: object, batch: Batch) -> Answer:
     return Answer(array.astype(np.float64), per_episode, single)
 
 
-def check_finite(answer: Answer, lengths: "np.ndarray[Any, np.dtype[np.int64]]") -> None:
-    """Raises EstimatorError where a gradient is not finite; `lengths` `[n]` or `[n, B]` tell of which episodes."""
+def check_finite(answer: Answer, lengths: Ints, padded: int = 0) -> None:
+    """Raises EstimatorError where a gradient is not finite.
+
+    Args:
+      answer: the gradients.
+      lengths: of their episodes `[n]` or `[n, B]`.
+      padded: to how many steps the episodes were padded.
+    """
     flat = answer.values.reshape(len(answer.values), -1)
     bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if not len(bad):
@@ -66,8 +72,14 @@ def check_finite(answer: Answer, lengths: "np.ndarray[Any, np.dtype[np.int64]]")
     steps = np.atleast_1d(lengths[bad[0]]).tolist()
     whose = f"an episode of {_steps(steps[0])}" if len(steps) == 1 else f"a batch of episodes of {steps} steps"
     why = ""
-    if len(steps) == 1 and steps[0] == 1:
+    if len(steps) > 1:
+        why = "\n  Is something divided by a standard deviation? That of equal numbers is 0."
+    elif steps[0] == 1:
         why = "\n  Is something divided by a standard deviation? That of one number is 0, or NaN with ddof=1."
+    if padded > steps[0]:
+        why += (
+            "\n  Beyond its end states and actions are 0, and probs[0, 0] may be 0: mask before a log or a division."
+        )
     raise EstimatorError(f"the estimator returned {value} for {whose}; expected finite numbers{why}", not_finite=True)
 
 
@@ -107,8 +119,8 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
 def _expected(batch: Batch) -> str:
     theta = list(batch.theta.shape)
     return (
-        f"expected one gradient for each of the {len(batch)} episodes, {[len(batch), *theta]}, or one for the "
-        f"whole batch, {theta}"
+        f"expected one gradient for each of the {len(batch)} episodes of {batch.mdp.name}, {[len(batch), *theta]}, "
+        f"or one for the whole batch, {theta}"
     )
 
 
@@ -116,6 +128,12 @@ def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
     """What kind of mistake the shape looks like."""
     n, shape = len(batch), batch.theta.shape
     size = int(np.prod(shape))
+    table = (batch.num_states, batch.num_actions)
+    if len(shape) == 1 and array.shape in ((n, *table), table):
+        return (
+            " (a table; but this model's theta is flat, as states look alike or lack actions: use batch.score, or "
+            "check on models with a full table, like two_state)"
+        )
     if array.ndim == 0:
         return " (a loss is not a gradient; see pgcheck.adapters)"
     if array.shape == (*shape, n) or array.shape == (*shape[::-1], n) or array.shape == (n, *shape[::-1]):

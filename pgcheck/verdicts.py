@@ -51,7 +51,10 @@ def verification_view(name: str, found: Verification) -> View:
 
     blocks: list[str | Grid] = [f"{name}: {found.verdict.upper()}"]
     if found.findings:
-        blocks += ["", _table(found), ""]
+        blocks += ["", _table(found), "", "variance: B times that of the estimate, beside the one of reinforce"]
+        if any(one.freedom < 2 for one in found.findings):
+            blocks.append("no cosine where a gradient has but one direction: it would say nothing")
+        blocks.append("")
     blocks += [f"{one.model}: not checked: {one.why}" for one in found.skipped]
     blocks += list(_pass_told(found) if found.verdict == "pass" else _fail_told(found))
     blocks += list(_variance_told(found))
@@ -61,7 +64,7 @@ def verification_view(name: str, found: Verification) -> View:
 def first_line(found: Verification) -> str:
     """The verdict in one line: which model, by how much, and why."""
     worst = found.worst
-    why = "; ".join(f"{one.id}: {one.text}" for one in found.diagnosis)
+    why = "; ".join(_named(found))
     if worst is None or found.verdict == "inconclusive":
         return "inconclusive: " + "; ".join(f"{one.model}: {one.why}" for one in found.skipped)
     size = worst.expectation.batch_size
@@ -72,6 +75,12 @@ def first_line(found: Verification) -> str:
         else f"a bias of {worst.bias:.3g} where the gradient is 0"
     )
     return f"{worst.mdp.name}: the expectation{batch} has {off}" + (f" ({why})" if why else "")
+
+
+def _named(found: Verification) -> Iterator[str]:
+    """What is wrong, each text once, after the names that it explains."""
+    for text in dict.fromkeys(one.text for one in found.diagnosis):
+        yield f"{', '.join(one.id for one in found.diagnosis if one.text == text)}: {text}"
 
 
 def explanation(found: Verification) -> list[str]:
@@ -108,16 +117,15 @@ def _flat(one: Finding, values: Floats) -> Floats:
 def _table(found: Verification) -> Grid:
     columns = (
         Column("model", right=False), Column("B"), Column("relative bias"), Column("scale"), Column("cosine"),
-        Column("variance"), Column("of reinforce"),
+        Column("variance"),
     )  # fmt: skip
     rows = []
     for one in found.findings:
         ratio = "" if not one.reinforce else f"{one.expectation.trace / one.reinforce:.3g} x"
-        cosine = "1 direction" if one.freedom < 2 else ("" if one.cosine is None else f"{one.cosine:.6f}")
+        cosine = "" if one.cosine is None else f"{one.cosine:.6f}"
         bias = f"{one.bias:.1e} of 0" if one.relative_bias is None else _share(one.relative_bias)
         scale = "" if one.scale is None else f"{one.scale:.6g}"
-        size = str(one.expectation.batch_size)
-        rows.append((one.mdp.name, size, bias, scale, cosine, f"{one.expectation.trace:.4g}", ratio))
+        rows.append((one.mdp.name, str(one.expectation.batch_size), bias, scale, cosine, ratio))
     return Grid(columns, rows)
 
 
@@ -153,11 +161,8 @@ def _fail_told(found: Verification) -> Iterator[str]:
     ]
     if listed:
         yield f"Worst components, on {worst.mdp.name}:\n" + "\n".join(listed)
-    if any(one.freedom < 2 for one in found.findings):
-        yield "Where there is but one direction, a cosine would say nothing."
     yield ""
-    for diagnosis in found.diagnosis:
-        yield f"{diagnosis.id}: {diagnosis.text}"
+    yield from _named(found)
     if found.matrix is not None:
         gamma = found.matrix.gamma
         rows = drawn(found.matrix.values)

@@ -150,11 +150,13 @@ def verify_with(
     cases: list[Case] = []
     skipped: list[Skipped] = []
     before: list[tuple[Batch, Answer]] = []
-    for mdp, policy in models:
-        count = _count(mdp)
-        first, _ = listed(mdp, policy, most=2000)
-        before.append((some_of(first), caller.whole(some_of(first))))
+    looked = [listed(mdp, policy, most=2000)[0] for mdp, policy in models]
+    for first in looked:
         kind = _stricter(kind, habits(caller, first))
+        before.append((some_of(first), caller.whole(some_of(first))))
+    assert kind is not None
+    for (mdp, policy), first in zip(models, looked, strict=True):
+        count = _count(mdp)
         if count is None or count > max_trajectories:
             many = "too many to count" if count is None else f"{count:,}"
             skipped.append(Skipped(mdp.name, f"{many} trajectories; the limit is {max_trajectories:,}"))
@@ -169,7 +171,6 @@ def verify_with(
             case = Case(mdp, policy, *listed(mdp, policy))
             cases.append(case)
         findings += [_finding(mdp, policy, expectation, first, case) for expectation in found]
-    assert kind is not None
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if kind.single else TOLERANCE
     scale = _common_scale(findings) if up_to_scale else None

@@ -25,11 +25,12 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 
 def real_output(command: str) -> str:
-    """What a command prints, in an empty folder that holds the README's own model."""
+    """What a command prints, in a folder that holds the examples and the README's own model."""
     model = re.search(r"```yaml\n(name: coin\n.*?)```", README.read_text(), re.DOTALL)
     assert model is not None
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "coin.yaml").write_text(model[1])
+        (Path(folder) / "examples").symlink_to(ROOT / "examples")
         (Path(folder) / "bin").mkdir()
         script = Path(folder) / "bin" / "pgcheck"
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pgcheck "$@"\n')
@@ -68,7 +69,18 @@ def test_the_python_session_is_real() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     text = README.read_text()
-    for name in ("exact", "sample", "converge", "plan", "compare", "estimators", "trajectories", "show", "models"):
+    for name in (
+        "exact",
+        "sample",
+        "converge",
+        "verify",
+        "plan",
+        "compare",
+        "estimators",
+        "trajectories",
+        "show",
+        "models",
+    ):
         assert f"`pgcheck {name}" in text
     assert SHOWN[0][0] == "pgcheck converge"
     assert len(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)) == 2  # the two that .ci/run runs

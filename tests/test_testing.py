@@ -30,14 +30,14 @@ def test_the_first_line_says_which_model_by_how_much_and_why() -> None:
     with pytest.raises(GradientMismatch) as caught:
         assert_policy_gradient(zoo.WRONG["gamma^t forgotten"][0], models=["two_state"])
     assert isinstance(caught.value, AssertionError)
-    assert str(caught.value).splitlines()[0] == (
-        "two-state: the expectation has a relative bias of 9.95 % (dropped-gamma: gamma^t is left out: the gradient of "
-        "the discounted return weighs step t by gamma^t (it is right for gamma = 1))"
-    )
+    first = str(caught.value).splitlines()[0]
+    start = "two-state: the expectation has a relative bias of 9.95 % (dropped-gamma: gamma^t is left out"
+    assert first.startswith(start)
+    assert first.endswith("(it is right for gamma = 1))")
     assert caught.value.verification.verdict == "fail"
     with pytest.raises(GradientMismatch, match=r"with batches of 2 has a relative bias of 50\.00 %"):
         assert_policy_gradient(zoo.WRONG["batch mean as baseline"][0], models=["two_state"])
-    with pytest.raises(GradientMismatch, match="inconclusive: frozen-lake: 38"):
+    with pytest.raises(GradientMismatch, match="inconclusive: frozen-lake: 3,836"):
         assert_policy_gradient("reinforce", models=["frozen_lake"])
 
 
@@ -78,7 +78,7 @@ def test_the_examples(run: Run, name: str, status: int, words: str) -> None:
 
 def test_the_example_of_a_test_file() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_gradients.py"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_gradients.py"],
         cwd=EXAMPLES, capture_output=True, text=True,
     )  # fmt: skip
     assert "4 passed" in done.stdout

@@ -195,10 +195,13 @@ WRONG: dict[str, tuple[Estimate, set[str], str]] = {
         lambda b: len(b) * whole(lambda b: discount(b) * to_go(b))(b) / max(b.lengths.sum(), 1), {"length-normalised"}, "mean of batch",
     ),
     "rows with the batch's mean taken off": (
-        vector(lambda b: each_step(b, returned(b) - returned(b).mean())), {"scale", "batch-coupled"}, "vectorised total",
+        vector(lambda b: each_step(b, returned(b) - returned(b).mean())), {"scale"}, "vectorised total",
     ),
     "baseline of the time step over the batch": (
         whole(lambda b: discount(b) * (to_go(b) - to_go(b).mean(axis=0))), {"scale"}, "mean of batch",
+    ),
+    "baseline of the time step over those still running": (
+        whole(lambda b: discount(b) * (to_go(b) - (to_go(b) * b.mask).sum(axis=0) / np.maximum(b.mask.sum(axis=0), 1))), {"batch-coupled"}, "leave one out",
     ),
     "pi instead of log pi": (
         vector(lambda b: discount(b) * to_go(b) * b.probs[b.states, b.actions]), {"other"}, "vectorised",
