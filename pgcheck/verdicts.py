@@ -179,6 +179,6 @@ def _variance_told(found: Verification) -> Iterator[str]:
     ratios = [one.expectation.trace / one.reward_to_go for one in found.findings if one.reward_to_go]
     if ratios and max(ratios) > NEEDLESS:
         yield (
-            f"Right, but noisy: up to {max(ratios):.2f} times the variance of reward-to-go, which leaves out\n"
-            "the rewards before each step; they have no part in the gradient."
+            f"Right, but noisy: up to {max(ratios):.2f} times the variance of reward-to-go, which leaves\n"
+            "out the rewards before each step; they have no part in the gradient."
         )
