@@ -8,7 +8,8 @@ import numpy as np
 
 from pgcheck.batch import Batch
 from pgcheck.errors import EstimatorError
-from pgcheck.interface import Answer, Function, check_finite, converted
+from pgcheck.estimate import Estimate
+from pgcheck.interface import Answer, check_finite, converted
 from pgcheck.mdp import Ints
 
 NUMBERS = 2**21  # in the arrays of the small batches that are made together
@@ -36,7 +37,7 @@ class Caller(Protocol):
 class LocalCaller:
     """Calls a function of this process."""
 
-    def __init__(self, function: Function, name: str) -> None:
+    def __init__(self, function: Estimate, name: str) -> None:
         self.function = function
         self.name = name
 
@@ -47,7 +48,7 @@ class LocalCaller:
         return call_groups(self.function, batch, index)
 
 
-def call(function: Function, batch: Batch) -> Answer:
+def call(function: Estimate, batch: Batch) -> Answer:
     """Returns the answer to one batch; the estimator sees a copy of it, which it must leave as it was.
 
     Raises:
@@ -67,7 +68,7 @@ def call(function: Function, batch: Batch) -> Answer:
     return answer
 
 
-def call_groups(function: Function, batch: Batch, index: Ints) -> Answer:
+def call_groups(function: Estimate, batch: Batch, index: Ints) -> Answer:
     """Returns one gradient for each small batch: what the estimator returned, or the mean of its rows.
 
     What is slow is done for many batches together: each array that the estimator turns out to use is cut from the

@@ -250,25 +250,10 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """How many rollouts each estimator needs for a wanted accuracy, before any is drawn."""
-    from pgcheck import arguments, comparison, views
-    from pgcheck.exact import exact_gradient
-    from pgcheck.report import progress_bar
-    from pgcheck.sampling import streams
+    from pgcheck import arguments
 
     wanted = arguments.share(accuracy, "--accuracy")
-    number, rng = _seed(seed)
-    names = _names(estimator)
-    with _printer(output, form) as printer:
-        mdp, policy, behavior = _model(model, horizon, gamma)
-        truth = exact_gradient(mdp, policy, method="backward-induction")
-        with (
-            _estimators(names, lam, timeout, mdp, policy) as chosen,
-            progress_bar("working out variances", quiet=quiet) as bar,
-        ):
-            some = chosen if estimator else comparison.usable(chosen, behavior)
-            rows = comparison.plan(mdp, policy, truth, some, wanted, streams(rng), behavior=behavior, progress=bar)
-        left_out = [one for one in chosen if one not in some]
-        printer.view(views.contenders_view(mdp, truth, number, rows, left_out, wanted))
+    _side_by_side(model, horizon, gamma, estimator, lam, timeout, seed, form, output, quiet, accuracy=wanted)
 
 
 @app.command()
@@ -286,25 +271,52 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Estimators side by side: bias, variance, expected and measured error with N rollouts."""
-    from pgcheck import arguments, comparison, views
-    from pgcheck.exact import exact_gradient
-    from pgcheck.report import progress_bar
-    from pgcheck.sampling import MAX_N, streams
+    from pgcheck import arguments
+    from pgcheck.sampling import MAX_N
 
     count = arguments.count(n, "--n", MAX_N)
+    _side_by_side(model, horizon, gamma, estimator, lam, timeout, seed, form, output, quiet, n=count)
+
+
+def _side_by_side(
+    model: str,
+    horizon: str | None,
+    gamma: str | None,
+    names: str | None,
+    lam: str | None,
+    timeout: str,
+    seed: str,
+    form: Format,
+    output: str | None,
+    quiet: bool,
+    *,
+    n: int | None = None,
+    accuracy: float | None = None,
+) -> None:
+    """What `plan`, with an accuracy, and `compare`, with N, have in common."""
+    from pgcheck import comparison, standings
+    from pgcheck.exact import exact_gradient
+    from pgcheck.report import progress_bar
+    from pgcheck.sampling import streams
+
     number, rng = _seed(seed)
-    names = _names(estimator)
+    chosen = _names(names)
     with _printer(output, form) as printer:
         mdp, policy, behavior = _model(model, horizon, gamma)
         truth = exact_gradient(mdp, policy, method="backward-induction")
+        stream = streams(rng)
         with (
-            _estimators(names, lam, timeout, mdp, policy) as chosen,
-            progress_bar("comparing", quiet=quiet) as bar,
+            _estimators(chosen, lam, timeout, mdp, policy) as found,
+            progress_bar("comparing estimators", quiet=quiet) as bar,
         ):
-            some = chosen if estimator else comparison.usable(chosen, behavior)
-            rows = comparison.compare(mdp, policy, truth, some, count, streams(rng), behavior=behavior, progress=bar)
-        left_out = [one for one in chosen if one not in some]
-        printer.view(views.contenders_view(mdp, truth, number, rows, left_out, None))
+            some = found if names else comparison.usable(found, behavior)
+            if accuracy is not None:
+                rows = comparison.plan(mdp, policy, truth, some, accuracy, stream, behavior=behavior, progress=bar)
+            else:
+                assert n is not None
+                rows = comparison.compare(mdp, policy, truth, some, n, stream, behavior=behavior, progress=bar)
+        left_out = [one for one in found if one not in some]
+        printer.view(standings.contenders_view(mdp, truth, number, rows, left_out, accuracy))
 
 
 @app.command()
@@ -365,11 +377,11 @@ def verify(
 @app.command()
 def estimators(form: Form = Format.table, output: Into = None, quiet: Quiet = False) -> None:
     """The built-in estimators, right and wrong."""
-    from pgcheck import views
+    from pgcheck import standings
     from pgcheck.estimators import ESTIMATORS
 
     with _printer(output, form) as printer:
-        printer.view(views.estimators_view(ESTIMATORS))
+        printer.view(standings.estimators_view(ESTIMATORS))
 
 
 @app.command()

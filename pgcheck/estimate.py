@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,8 +18,8 @@ Weights = Callable[[Batch], Floats]
 class Estimate(Protocol):
     """What an estimator is: a function from a batch to one gradient for each trajectory, or one for all of it."""
 
-    def __call__(self, batch: Batch) -> Floats:
-        """Returns `[N, *theta.shape]` or `[*theta.shape]`."""
+    def __call__(self, batch: Batch, /) -> Any:
+        """Returns `[N, *theta.shape]` or `[*theta.shape]`: an array, or what can be made one."""
 
 
 @dataclass(frozen=True, eq=False)

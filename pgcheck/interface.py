@@ -1,7 +1,6 @@
 """What somebody's estimator returned → numbers, or an error that says what came and what was expected."""
 
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,6 @@ from pgcheck.errors import EstimatorError
 from pgcheck.mdp import Floats, Ints
 
 GREATEST = 1e120  # numbers whose squares still are numbers
-
-Function = Callable[[Batch], Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from pgcheck.errors import EstimatorError
+from pgcheck.estimate import Estimate
 from pgcheck.estimators import estimator
-from pgcheck.interface import Function, a_thing
+from pgcheck.interface import a_thing
 
 
 def is_built_in(spec: str) -> bool:
@@ -18,7 +19,7 @@ def is_built_in(spec: str) -> bool:
     return ":" not in spec
 
 
-def load(spec: str) -> Function:
+def load(spec: str) -> Estimate:
     """Returns the function that `spec` names; the code of its module runs.
 
     Raises:

@@ -9,7 +9,7 @@ def test_reinforce():
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgcheck.interface import Function
+from pgcheck.estimate import Estimate
 from pgcheck.mdp import MDP
 from pgcheck.policy import Policy
 from pgcheck.verdicts import explanation, first_line
@@ -29,7 +29,7 @@ class GradientMismatch(AssertionError):  # noqa: N818
 
 
 def assert_policy_gradient(
-    estimate: Function | str,
+    estimate: Estimate | str,
     *,
     models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
     tolerance: float | None = None,

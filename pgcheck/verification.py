@@ -15,6 +15,7 @@ from pgcheck.calls import Caller, LocalCaller
 from pgcheck.counting import count_trajectories
 from pgcheck.diagnosis import diagnose
 from pgcheck.errors import TooLargeError, UsageError
+from pgcheck.estimate import Estimate
 from pgcheck.estimators import estimator as built_in
 from pgcheck.exact import exact_gradient
 from pgcheck.expectation import (
@@ -28,7 +29,7 @@ from pgcheck.expectation import (
     over_episodes,
     some_of,
 )
-from pgcheck.interface import Answer, Function
+from pgcheck.interface import Answer
 from pgcheck.mdp import MDP
 from pgcheck.modelfile import load
 from pgcheck.policy import Policy
@@ -85,7 +86,7 @@ class Verification:
 
 
 def verify(
-    estimate: Function | str,
+    estimate: Estimate | str,
     models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
     *,
     tolerance: float | None = None,

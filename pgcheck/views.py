@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from pgcheck.batch import Batch
-from pgcheck.comparison import Contender
 from pgcheck.convergence import Row, Slope
 from pgcheck.estimate import Estimator
 from pgcheck.estimation import SampledGradient
@@ -152,7 +151,7 @@ def sample_view(
         (
             (
                 r[names[0]], r[names[1]], f"{r['estimate']:.6g}", f"{r['gradient']:.6g}",
-                _if_known(r["std_error"], ".1e"), _if_known(r["z"], "+.2f"),
+                if_known(r["std_error"], ".1e"), if_known(r["z"], "+.2f"),
             )
             for r in each()
         ),
@@ -199,7 +198,7 @@ def converge_cells(row: Row, first: Row, last: int) -> tuple[str, ...]:
         length = 1 + (BAR - 1) * (1 - math.log10(first.error / row.error) / decades)
     bar = "#" * round(min(max(length, 0), BAR))
     cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
-    return spaced(row.n), f"{row.error:.2e}", _if_known(row.expected, ".2e"), percent(row.relative_error), cosine, bar
+    return spaced(row.n), f"{row.error:.2e}", if_known(row.expected, ".2e"), percent(row.relative_error), cosine, bar
 
 
 def row_record(row: Row) -> Record:
@@ -234,86 +233,6 @@ def converge_record(
         "slope": fit.slope,
         "slope_std_err": fit.std_err,
     }
-
-
-def estimators_view(estimators: Sequence[Estimator]) -> View:
-    """The built-in estimators: formula, bias, source."""
-    rows: list[Record] = [
-        {
-            "estimator": some.name, "bias": some.bias, "formula": some.formula, "about": some.about,
-            "off_policy": some.off_policy, "source": some.source,
-        }
-        for some in estimators
-    ]  # fmt: skip
-    bias = {"none": "no bias", "vanishes": "the bias vanishes as N grows", "wrong": "wrong"}
-    listed: list[str | Grid] = [
-        f"{some.name}\n  {some.formula}\n  {bias[some.bias]}: {some.about}\n  {some.source}" for some in estimators
-    ]
-    legend = (
-        "\npsi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; L is the number of steps;\n"
-        "G_t = sum_{k>=t} gamma^(k-t) r_k; delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
-        "rho_t = pi(a_t|s_t) / b(a_t|s_t), rho is their product; b draws the rollouts"
-    )
-    return View(lambda: {"estimators": rows}, rows, [*listed, legend])
-
-
-def contenders_view(
-    mdp: MDP, exact: ExactGradient, seed: int, rows: Sequence[Contender], left_out: Sequence[Estimator],
-    accuracy: float | None,
-) -> View:  # fmt: skip
-    """Estimators side by side: of a plan, where there is an accuracy, or of a comparison."""
-
-    def keys(row: Contender) -> Record:
-        figures: Record = {
-            "estimator": row.estimator.name, "n": row.n, "bias": row.bias, "trace": row.trace,
-            "variance_reduction": row.reduction, "expected_error": row.expected,
-        }  # fmt: skip
-        if accuracy is None:
-            figures["error"] = row.error
-        return {**figures, "covariance": row.evidence}
-
-    def record() -> Record:
-        asked = {"accuracy": accuracy} if accuracy is not None else {"n": rows[0].n if rows else None}
-        head = {**model_record(mdp), "seed": seed, **asked, "value": exact.value, "norm": exact.norm}
-        return {**head, "estimators": [keys(row) for row in rows]}
-
-    def bias(row: Contender) -> str:
-        if row.bias is None:
-            return "unknown"
-        if row.bias <= 1e-9 * exact.norm + exact.rounding:
-            return "0"
-        return f"{'~' if row.evidence == 'sample' else ''}{row.bias:.2e}"
-
-    def trace(row: Contender) -> str:
-        return "" if row.trace is None else f"{'~' if row.evidence == 'sample' else ''}{row.trace:.4g}"
-
-    columns = [Column("estimator", right=False), Column("bias"), Column("tr cov")]
-    if accuracy is None:
-        columns += [Column("expected"), Column("measured")]
-        first = f"{headline(mdp, exact.trajectories)}; N = {spaced(rows[0].n or 0) if rows else 0}; seed {seed}"
-        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
-        cells = [
-            (row.estimator.name, bias(row), trace(row), _if_known(row.expected, ".2e"), _if_known(row.error, ".2e"))
-            for row in rows
-        ]
-    else:
-        columns += [Column("less variance"), Column("N")]
-        first = f"{headline(mdp, exact.trajectories)}"
-        last = f"N rollouts have an expected error of at most {percent(accuracy)} of ||gradient|| = {exact.norm:.4g}"
-        cells = [(row.estimator.name, bias(row), trace(row), percent(row.reduction), _needs(row)) for row in rows]
-    blocks: list[str | Grid] = [first, "", Grid(tuple(columns), cells), "", last]
-    if any(row.evidence == "sample" for row in rows):
-        blocks.append("~ is an estimate from a sample; the other figures are exact")
-    if left_out:
-        names = ", ".join(some.name for some in left_out)
-        blocks.append(f"left out, as the model has no behavior: {names}")
-    return View(record, map(keys, rows), blocks)
-
-
-def _needs(row: Contender) -> str:
-    if row.n is not None:
-        return spaced(row.n)
-    return "unknown" if row.bias is None else "never"
 
 
 def show_view(
@@ -446,7 +365,8 @@ def _listed(values: Floats | None, size: int) -> list[float | None]:
     return [None] * size if values is None else values.tolist()
 
 
-def _if_known(value: float | None, form: str) -> str:
+def if_known(value: float | None, form: str) -> str:
+    """A number in a form, or nothing for None."""
     return "" if value is None else format(value, form)
 
 

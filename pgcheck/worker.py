@@ -24,7 +24,7 @@ import numpy as np
 from pgcheck.batch import Batch
 from pgcheck.calls import LocalCaller
 from pgcheck.errors import EstimatorError, PgcheckError
-from pgcheck.interface import Function
+from pgcheck.estimate import Estimate
 from pgcheck.loading import load
 
 PACKAGE = str(Path(__file__).resolve().parent)
@@ -72,7 +72,7 @@ def main() -> None:
             os._exit(PIPE_GONE)
 
 
-def _alone(function: Function) -> Function:
+def _alone(function: Estimate) -> Estimate:
     """The function, after which copies of this process that it has made go no further."""
     own = os.getpid()
 

@@ -42,7 +42,7 @@ LAYERS = (
         "diagnosis",
         "verification",
     ),
-    ("report", "wording", "views", "verdicts"),
+    ("report", "wording", "views", "standings", "verdicts"),
     ("adapters", "testing", "pytest_plugin", "cli"),
     ("__main__",),
 )

@@ -183,6 +183,27 @@ def test_one_direction_has_no_cosine_and_is_judged_by_impulses() -> None:
     assert [one.id for one in unknown.diagnosis] == ["other"]
 
 
+def test_texts_that_tell_causes_apart() -> None:
+    def text(name: str) -> str:
+        return " ".join(one.text for one in verify(zoo.WRONG[name][0]).diagnosis)
+
+    assert "a discount of about 0.99 is written in the code" in text("a discount written in the code")
+    assert "is `reversed` or [::-1] forgotten?" in text("reversed forgotten")
+    assert "reversed" not in text("own reward only")
+    assert "as of an entropy bonus of 0.1; without it the estimator is right" in text("an entropy bonus")
+    assert "divide by the number of episodes" in text("loss.mean() of a tutorial")
+    assert "the matrix shows how each step is weighed" in text("in the wrong order")
+    assert "exactly proportional to 1/B" not in text("standardised over the batch")
+
+
+def test_the_order_of_few_episodes_is_seen_too() -> None:
+    """Where a model has so few that batches of them could all look alike."""
+    for horizon in (2, 3, 4, 5):
+        found = verify(zoo.RIGHT["the neighbour as baseline"], [pgcheck.load("random_walk", horizon=horizon)])
+        assert found.habits.ordered
+        assert found.verdict == "pass"
+
+
 def test_right_for_gamma_1_is_said() -> None:
     forgotten = zoo.WRONG["gamma^t forgotten"][0]
     assert "(it is right for gamma = 1)" in verify(forgotten).diagnosis[0].text

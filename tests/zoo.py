@@ -122,6 +122,27 @@ def baseline_by_action(batch: Batch, e: Any) -> list[float]:
     return [w - 0.7 * (1 + a) for w, a in zip(textbook(batch, e), e.actions, strict=True)]
 
 
+def leave_one_out_in_python(batch: Batch) -> Any:
+    """Fails on a batch of one, as the sum of the others has nobody to be divided by."""
+    r = returned(batch).tolist()
+    total = np.zeros(batch.theta.shape)
+    for i, score in enumerate(batch.score.sum(axis=1)):
+        others = [x for j, x in enumerate(r) if j != i]
+        total += (r[i] - sum(others) / len(others)) * score
+    return total / len(r)
+
+
+def wrong_critic(batch: Batch) -> Any:
+    """A one-step difference with values that are not those of the steps that are left."""
+    v = np.arange(batch.num_states) * 0.3
+    after = np.where(
+        batch.terminated[:, None] & (np.arange(batch.rewards.shape[1]) == batch.lengths[:, None] - 1),
+        0.0,
+        v[batch.next_states],
+    )
+    return discount(batch) * (batch.rewards + batch.gamma * after - v[batch.states])
+
+
 def past_counts_too(batch: Batch, e: Any) -> list[float]:
     return [sum(batch.gamma**k * r for k, r in enumerate(e.rewards))] * len(e.rewards)
 
@@ -144,6 +165,12 @@ RIGHT: dict[str, Estimate] = {
         whole(lambda b: each_step(b, returned(b) - returned(b).mean()))(b) * (len(b) / max(len(b) - 1, 1))
     ),
     "past rewards as baseline": vector(lambda b: discount(b) * to_go(b) + np.cumsum(b.rewards, axis=1) - b.rewards),
+    "leave one out, in Python": leave_one_out_in_python,
+    "the neighbour as baseline": lambda b: (
+        np.einsum("n,n...->...", returned(b) - np.roll(returned(b), 1), b.score.sum(axis=1)) / len(b)
+        if len(b) > 1
+        else np.einsum("n,n...->...", returned(b), b.score.sum(axis=1))
+    ),
     "single precision": lambda b: vector(lambda b: discount(b) * to_go(b))(b).astype(np.float32),
 }
 
@@ -202,6 +229,20 @@ WRONG: dict[str, tuple[Estimate, set[str], str]] = {
     ),
     "baseline of the time step over those still running": (
         whole(lambda b: discount(b) * (to_go(b) - (to_go(b) * b.mask).sum(axis=0) / np.maximum(b.mask.sum(axis=0), 1))), {"batch-coupled"}, "leave one out",
+    ),
+    "an entropy bonus, and gamma^t forgotten": (
+        vector(lambda b: to_go(b) - 0.1 * np.log(np.where(b.mask, b.probs[b.states, b.actions], 1.0))), {"regulariser", "dropped-gamma"}, "vectorised",
+    ),
+    "a critic that is not exact": (vector(wrong_critic), {"bootstrap"}, "vectorised"),
+    "a discount written in the code": (
+        vector(lambda b: 0.99 ** np.arange(b.rewards.shape[1]) * to_go(b, 0.99)), {"other"}, "vectorised",
+    ),
+    "the absolute return": (vector(lambda b: each_step(b, np.abs(returned(b)))), {"nonlinear"}, "vectorised total"),
+    "loss.mean() of a tutorial": (
+        lambda b: -len(b) * whole(to_go)(b) / max(b.lengths.sum(), 1), {"length-normalised", "dropped-gamma", "sign"}, "mean of batch",
+    ),
+    "reversed forgotten": (
+        vector(lambda b: np.cumsum(discount(b) * b.rewards, axis=1)), {"immediate-reward"}, "vectorised",
     ),
     "pi instead of log pi": (
         vector(lambda b: discount(b) * to_go(b) * b.probs[b.states, b.actions]), {"other"}, "vectorised",
