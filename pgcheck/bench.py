@@ -10,13 +10,14 @@ from pgcheck import probes
 from pgcheck.batch import Batch
 from pgcheck.calls import Caller
 from pgcheck.errors import EstimatorError
-from pgcheck.expectation import Expectation, Habits, over_batches
+from pgcheck.exact import norm_of
+from pgcheck.expectation import Expectation, Habits, calls_for, over_batches
 from pgcheck.mdp import MDP, Floats
 from pgcheck.policy import Policy
 
 STEPS = 4  # of the episodes that are probed with impulses
 GAMMA = 0.9  # where the models' own is 0 or 1
-MAX_PROBED = 200  # batches of two are made of so many trajectories at most, where episodes are altered
+MAX_PROBED = 5_000  # batches of one size, where their episodes are altered again and again
 CLOSE, CLOSE_SINGLE = 1e-6, 1e-4
 
 
@@ -50,7 +51,7 @@ class Finding:
     Attributes:
       mdp, policy: the model.
       expectation: E[ĝ] and its batch size.
-      gradient: ∇J `[*theta.shape]`.
+      gradient: ∇J `[*theta.shape]`; all 0 where rounding alone is left of it.
       value: J.
       reinforce, reward_to_go: tr Σ of these; None where it is not known exactly.
       case: the model's episodes, where they are few.
@@ -68,12 +69,12 @@ class Finding:
     @property
     def norm(self) -> float:
         """‖∇J‖."""
-        return float(np.linalg.norm(self.gradient))
+        return norm_of(self.gradient)
 
     @property
     def bias(self) -> float:
         """‖E[ĝ] − ∇J‖."""
-        return float(np.linalg.norm(self.expectation.mean - self.gradient))
+        return norm_of(self.expectation.mean - self.gradient)
 
     @property
     def relative_bias(self) -> float | None:
@@ -94,7 +95,7 @@ class Finding:
     @property
     def cosine(self) -> float | None:
         """Of the angle between E[ĝ] and ∇J; None where one is 0, or where there is but one direction."""
-        size = float(np.linalg.norm(self.expectation.mean))
+        size = norm_of(self.expectation.mean)
         if self.freedom < 2 or size == 0 or self.norm == 0:
             return None
         return float(np.clip(np.sum(self.expectation.mean / size * (self.gradient / self.norm)), -1, 1))
@@ -104,11 +105,12 @@ class Finding:
         """The c for which c ∇J is nearest to E[ĝ]."""
         if self.norm == 0:
             return None
-        return float(np.sum(self.expectation.mean * self.gradient) / self.norm**2)
+        unit = self.gradient / self.norm
+        return float(np.sum(self.expectation.mean / self.norm * unit))
 
     def is_right(self, tolerance: float, scale: float = 1.0) -> bool:
         """Whether E[ĝ] is scale · ∇J but for the tolerance."""
-        off = float(np.linalg.norm(self.expectation.mean - scale * self.gradient))
+        off = norm_of(self.expectation.mean - scale * self.gradient)
         if self.norm == 0:
             # Relative to nothing: to what one reward could have made of it.
             return off <= tolerance * max(float(np.abs(self.mdp.reward).max(initial=0)), 1e-300) or off == 0
@@ -159,8 +161,11 @@ class Bench:
         return [
             found
             for found in findings
-            if found.case is not None and (self.kind.by_episode or len(found.case.batch) <= MAX_PROBED)
+            if found.case is not None and (self.kind.by_episode or self._calls(found, found.case) <= MAX_PROBED)
         ]
+
+    def _calls(self, found: Finding, case: Case) -> int:
+        return calls_for(len(case.batch), found.expectation.batch_size, self.kind)
 
     def matrix(self, gamma: float) -> Matrix | None:
         """W of episodes that terminate; None for an estimator of whole batches."""

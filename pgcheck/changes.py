@@ -10,6 +10,7 @@ from pgcheck.batch import Batch
 from pgcheck.bench import STEPS, Bench, Case, Diagnosis, Finding, Matrix, best_factor
 from pgcheck.calls import Caller
 from pgcheck.estimators import discounts
+from pgcheck.exact import norm_of
 from pgcheck.fields import Field
 from pgcheck.interface import Answer
 from pgcheck.matching import by_field
@@ -31,13 +32,13 @@ def by_change(
     one = min(probed, key=_episodes)
     case, mean = one.case, one.expectation.mean
     assert case is not None
-    scale = max(float(np.linalg.norm(mean)), one.norm, 1e-300)
+    scale = max(norm_of(mean), one.norm, 1e-300)
 
     def means(change: Change, some: Sequence[Finding] = (one,)) -> list[Floats | None]:
         return [_altered(bench, found, change) for found in some]
 
     def differ(a: Floats | None, b: Floats | None) -> bool:
-        return a is not None and b is not None and float(np.linalg.norm(a - b)) > close * scale
+        return a is not None and b is not None and norm_of(a - b) > close * scale
 
     def rest(change: Change, signs: tuple[float, float]) -> list[Diagnosis] | None:
         """What is wrong beyond a change: with `signs` times the means before and after it; None for nothing."""
@@ -157,7 +158,7 @@ def _without_reward(bench: Bench, case: Case, zero: Floats, gamma: float, close:
     for weights in (_log_pi, lambda batch: discounts(batch) * _log_pi(batch)):
         entropy = Field((), "", weights).mean(case.batch, case.prob)
         factor = best_factor([zero], [entropy])
-        if factor and float(np.linalg.norm(zero - factor * entropy)) <= close * float(np.linalg.norm(zero)):
+        if factor and norm_of(zero - factor * entropy) <= close * norm_of(zero):
             return Diagnosis("regulariser", f"{text}, as of an entropy bonus of {abs(factor):.4g}")
     if bench.kind.by_episode and _varies(bench, case, close) and _swapped(bench, gamma, 0.0):
         text = "without any reward a step has a weight that changes with its action, as of a baseline b(s, a)"
@@ -203,7 +204,7 @@ def _padded_length(lengths: Ints) -> Floats:
 def _flag_told(one: Finding, ended: Floats | None, cut: Floats | None, tolerance: float) -> str:
     text = "the result depends on the flag `terminated`"
     for mean, what in ((ended, "terminated"), (cut, "cut off")):
-        if mean is not None and float(np.linalg.norm(mean - one.gradient)) <= tolerance:
+        if mean is not None and norm_of(mean - one.gradient) <= tolerance:
             why = "after the horizon no value is left" if what == "terminated" else "a last reward counts too"
             return f"{text}: it is right once every episode counts as {what}; {why}"
     return f"{text}: what the time limit cuts off is treated in another way than what terminates"
@@ -221,7 +222,7 @@ def _trend(findings: Sequence[Finding], close: float) -> str:
     for few, many in pairs:
         one, other = (found.expectation.mean - found.gradient for found in (few, many))
         b, c = few.expectation.batch_size, many.expectation.batch_size
-        exact = exact and float(np.linalg.norm(b * one - c * other)) <= 10 * close * max(few.norm, few.bias)
+        exact = exact and norm_of(b * one - c * other) <= 10 * close * max(few.norm, few.bias)
         shrinks = shrinks and many.bias < few.bias * (1 + b / c) / 2
     if exact:
         return "; the bias is exactly proportional to 1/B"

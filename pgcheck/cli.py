@@ -352,7 +352,7 @@ def verify(
     from pgcheck.runner import Runner
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
-    usual = verification.MAX_CALLS if models else verification.BATTERY_CALLS
+    usual = verification.MAX_CALLS if models or batch_sizes else verification.BATTERY_CALLS
     calls = usual if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
     sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)

@@ -1,19 +1,20 @@
 """Estimators side by side: how good each of them is, and how many rollouts it needs."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pgcheck.errors import UsageError
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimate import Estimator
-from pgcheck.estimation import sample_gradients
+from pgcheck.estimation import SampledGradient, sample_gradients
 from pgcheck.estimators import estimator as built_in
 from pgcheck.exact import ExactGradient, Progress
 from pgcheck.mdp import MDP
 from pgcheck.policy import Policy
-from pgcheck.prediction import Evidence, Prediction, predict
+from pgcheck.prediction import SIGNIFICANT, Evidence, Prediction, predict
 from pgcheck.sampling import MAX_N
 
 
@@ -66,7 +67,7 @@ def plan(
     Raises:
       UsageError: the gradient is 0, so that no error is relative to it.
     """
-    if exact.norm == 0:
+    if exact.is_zero:
         raise UsageError(f"{mdp.name}: the gradient is 0; no accuracy is relative to it")
     target = accuracy * exact.norm
     rows = []
@@ -97,15 +98,38 @@ def compare(
     for off in (False, True):
         some = [estimator for estimator in estimators if estimator.off_policy == off]
         if some:
-            drawn = sample_gradients(mdp, policy, n, stream(n, 0), some, behavior=behavior, progress=progress)
-            for estimator, sampled in zip(some, drawn, strict=True):
+            for estimator, sampled in _sampled(mdp, policy, some, n, stream, behavior, progress):
                 errors[estimator.name] = exact.discrepancy(sampled.estimate).error
     rows = []
     for row, foretold in _foretold(mdp, policy, exact, estimators, stream, behavior, n, progress):
         moments = foretold(n)
         expected = None if moments is None else moments.expected_error(exact.gradient, n)
-        rows.append(replace(row, n=n, expected=expected, error=errors[row.estimator.name]))
+        rows.append(replace(row, n=n, expected=expected, error=errors.get(row.estimator.name)))
     return rows
+
+
+def _sampled(
+    mdp: MDP,
+    policy: Policy,
+    some: Sequence[Estimator],
+    n: int,
+    stream: Callable[..., np.random.Generator],
+    behavior: Policy | None,
+    progress: Progress | None,
+) -> list[tuple[Estimator, SampledGradient]]:
+    """The estimates from the same rollouts, without those of estimators that the model is too large for."""
+
+    def drawn(which: Sequence[Estimator]) -> list[SampledGradient]:
+        return sample_gradients(mdp, policy, n, stream(n, 0), which, behavior=behavior, progress=progress)
+
+    try:
+        return list(zip(some, drawn(some), strict=True))
+    except TooLargeError:
+        found = []
+        for estimator in some:
+            with contextlib.suppress(TooLargeError):
+                found.append((estimator, drawn([estimator])[0]))
+        return found
 
 
 def _foretold(
@@ -121,14 +145,20 @@ def _foretold(
     """What is known beforehand of each estimator, and the prediction that it comes from."""
     reference = predict(mdp, policy, built_in("reinforce"), stream(0, 0))(n)
     for number, some in enumerate(estimators):
-        foretold = predict(mdp, policy, some, stream(0, 0), behavior=behavior)
-        moments = foretold(n)
+        try:
+            foretold = predict(mdp, policy, some, stream(0, 0), behavior=behavior)
+            moments = foretold(n)
+        except TooLargeError:
+            yield Contender(some), lambda n: None
+            continue
         if progress is not None:
             progress((number + 1) / len(estimators))
         if moments is None:
             yield Contender(some), foretold
             continue
         bias = math.hypot(*moments.bias(exact.gradient, n).tolist())
+        if moments.rollouts is not None and bias <= SIGNIFICANT * math.sqrt(moments.trace / moments.rollouts):
+            bias = 0.0  # a sample does not show any
         trace = None if some.once and n is None else moments.trace
         reduction = None
         if trace is not None and reference is not None and reference.trace > 0:

@@ -9,6 +9,7 @@ from pgcheck.batch import Batch
 from pgcheck.errors import UsageError
 from pgcheck.estimate import Estimator
 from pgcheck.estimators import estimator as built_in
+from pgcheck.estimators import reinforce as plain
 from pgcheck.mdp import MDP, Floats, Ints
 from pgcheck.policy import Policy
 from pgcheck.sampling import Sampler
@@ -94,7 +95,7 @@ def sample_gradients(
             f"{whole[0]} makes one gradient of all rollouts and gets them at once: "
             f"at most {MAX_TOGETHER:,}, not {n:,}"
         )
-    if all(some.name == "reinforce" for some in estimators):
+    if all(some.weights is plain and some.is_mean for some in estimators):
         # It needs no trajectories: returns are gathered on the way back up the tree.
         sampler = Sampler(mdp, actor, n, rng)
         for _ in sampler.walk():

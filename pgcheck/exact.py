@@ -86,11 +86,16 @@ class ExactGradient:
     @property
     def norm(self) -> float:
         """‖∇J‖₂."""
-        return _norm(self.gradient)
+        return norm_of(self.gradient)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether ∇J is 0 but for what rounding may have left."""
+        return self.norm <= self.rounding
 
     def discrepancy(self, estimate: Floats) -> Discrepancy:
         """Returns how far `estimate` `[d]` is from this gradient."""
-        error, norm, length = _norm(estimate - self.gradient), self.norm, _norm(estimate)
+        error, norm, length = norm_of(estimate - self.gradient), self.norm, norm_of(estimate)
         cosine = None
         if norm > 0 and length > 0:
             # Each is scaled first: the product of two tiny norms would underflow.
@@ -147,7 +152,7 @@ def exact_gradient(
     apart = gradient - induction.gradient
     return _trusted(mdp, ExactGradient(
         value, gradient, policy.parameters, "enumeration", trajectories, mass,
-        float(np.max(np.abs(apart), initial=0.0)), induction.rounding + _norm(apart),
+        float(np.max(np.abs(apart), initial=0.0)), induction.rounding + norm_of(apart),
     ))  # fmt: skip
 
 
@@ -309,6 +314,6 @@ def _too_many(mdp: MDP, count: int, limit: int) -> str:
     )
 
 
-def _norm(vector: Floats) -> float:
-    """‖vector‖₂ without overflow or underflow on the way."""
-    return math.hypot(*vector.tolist())
+def norm_of(values: Floats) -> float:
+    """Returns ‖values‖₂, of all entries, without overflow or underflow on the way."""
+    return math.hypot(*values.ravel().tolist())

@@ -41,34 +41,42 @@ class Field:
 
 
 def to_go(batch: Batch, gamma: float | None = None) -> Floats:
+    """Σ_{k≥t} γ^{k−t} r_k; `gamma` in place of the model's."""
     return onward(batch.rewards, batch.gamma if gamma is None else gamma)
 
 
 def undiscounted(batch: Batch) -> Floats:
+    """Σ_{k≥t} r_k."""
     return to_go(batch, 1.0)
 
 
 def next_rewards(batch: Batch, gamma: float | None = None) -> Floats:
+    """Σ_{k>t} γ^{k−t} r_k."""
     return to_go(batch, gamma) - batch.rewards
 
 
 def without_last_step(batch: Batch, gamma: float | None = None) -> Floats:
+    """The rewards to go, but 0 at the last step."""
     return np.where(_is_last(batch), 0.0, to_go(batch, gamma))
 
 
 def without_last_reward(batch: Batch, gamma: float | None = None) -> Floats:
+    """The rewards to go, without the last one."""
     return onward(np.where(_is_last(batch), 0.0, batch.rewards), batch.gamma if gamma is None else gamma)
 
 
 def over_length(batch: Batch, gamma: float | None = None) -> Floats:
+    """The rewards to go over L."""
     return to_go(batch, gamma) / _length(batch)
 
 
 def over_steps_to_go(batch: Batch) -> Floats:
+    """The rewards to go over L − t."""
     return np.asarray(to_go(batch) / np.maximum(_length(batch) - np.arange(len(batch.outcomes)), 1))
 
 
 def centred(batch: Batch) -> Floats:
+    """The rewards to go minus their mean over the episode."""
     weights = np.where(batch.mask, to_go(batch), 0.0)
     return np.asarray(weights - weights.sum(axis=1, keepdims=True) / _length(batch))
 
@@ -80,26 +88,32 @@ def from_the_end(batch: Batch) -> Floats:
 
 
 def times_pi(batch: Batch) -> Floats:
+    """The rewards to go times π(a_t|s_t)."""
     return np.asarray(to_go(batch) * batch.probs[batch.states, batch.actions])
 
 
 def last_step_only(batch: Batch) -> Floats:
+    """The rewards to go at the last step, else 0."""
     return np.where(_is_last(batch), to_go(batch), 0.0)
 
 
 def first_step_only(batch: Batch) -> Floats:
+    """The rewards to go at t = 0, else 0."""
     return np.asarray(np.where(np.arange(len(batch.outcomes)) == 0, to_go(batch), 0.0))
 
 
 def squared(batch: Batch) -> Floats:
+    """γ^t times the rewards to go; with γ^t once more in front."""
     return np.asarray(discounts(batch) * to_go(batch))
 
 
 def reward(batch: Batch) -> Floats:
+    """r_t."""
     return np.asarray(batch.rewards)
 
 
 def whole_over_length(batch: Batch) -> Floats:
+    """R / L."""
     return np.broadcast_to(returns(batch)[:, None] / _length(batch), batch.rewards.shape)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from pgcheck import probes
 from pgcheck.bench import STEPS, Bench, Diagnosis, Finding, Matrix, best_factor
+from pgcheck.exact import norm_of
 from pgcheck.fields import FIELDS, RIGHT, Field
 from pgcheck.mdp import Floats
 
@@ -50,13 +51,13 @@ def by_field(
 ) -> list[Diagnosis]:
     """The known field, or multiple of one, that the expectation is on every model."""
     means = [found.expectation.mean for found in findings]
-    sizes = [max(float(np.linalg.norm(mean)), 1e-300) for mean in means]
+    sizes = [max(norm_of(mean), 1e-300) for mean in means]
     if all(size <= close * found.norm for size, found in zip(sizes, findings, strict=True)):
         return [Diagnosis("zero-mean", "the expectation is 0: what is weighed with does not depend on the action")]
 
     def fits(fields: Sequence[Floats], factors: Sequence[float]) -> bool:
         return all(
-            float(np.linalg.norm(mean - factor * field)) <= close * size
+            norm_of(mean - factor * field) <= close * size
             for mean, field, factor, size in zip(means, fields, factors, sizes, strict=True)
         )
 

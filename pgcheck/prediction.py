@@ -11,6 +11,8 @@ from pgcheck.counting import count_trajectories
 from pgcheck.errors import TooLargeError
 from pgcheck.estimate import Estimator
 from pgcheck.estimation import drawn_by
+from pgcheck.estimators import reinforce as plain
+from pgcheck.estimators import whole_ratio
 from pgcheck.mdp import MDP, Floats
 from pgcheck.policy import Policy
 from pgcheck.recursions import RECURSIONS, Setting, weighted_importance_sampling
@@ -25,6 +27,7 @@ PILOT = 10_000  # rollouts in a sample that stands in for exact moments
 MIN_PILOT = 100
 PILOT_NUMBERS = 20_000_000  # numbers in their gradients
 NOISE = 1e-13  # of the second moment: what is left of a variance of 0 after rounding
+SIGNIFICANT = 4.0  # standard errors of a bias that is seen in a sample
 MAX_MATRIX = 300  # parameters of which a whole covariance matrix is made
 
 
@@ -66,11 +69,11 @@ class Moments:
 
     def expected_error(self, gradient: Floats, n: int) -> float:
         """Returns √E‖ĝ_N − ∇J‖² = √(tr Σ / N + ‖bias‖²)."""
-        noise = 0.0
+        bias = math.fsum(self.bias(gradient, n) ** 2)
         if self.evidence == "sample" and self.rollouts:
-            # What looks like a bias in a sample is in part its own error.
+            # What looks like a bias in a sample may be its own error: only what is clearly more counts.
             noise = self.trace / self.rollouts
-        bias = max(math.fsum(self.bias(gradient, n) ** 2) - noise, 0.0)
+            bias = bias - noise if bias > SIGNIFICANT**2 * noise else 0.0
         return math.sqrt(self.trace / n + bias)
 
     def chi2(self, gradient: Floats, estimate: Floats, n: int) -> tuple[float, int] | None:
@@ -153,9 +156,10 @@ def _by_recursion(mdp: MDP, policy: Policy, actor: Policy, estimator: Estimator,
     """The moments at any horizon, if there is a recursion for this estimator, and memory and time for it."""
     setting = Setting(mdp, policy, actor, estimator, full)
     try:
-        if estimator.name in RECURSIONS:
-            return _moments(*RECURSIONS[estimator.name](setting), "recursion")
-        if estimator.share is not None:
+        function = getattr(estimator.weights, "func", estimator.weights)  # of a partial, what it is made from
+        if estimator.is_mean and function in RECURSIONS:
+            return _moments(*RECURSIONS[function](setting), "recursion")
+        if estimator.share is whole_ratio and function is plain:
             mean, second, drift = weighted_importance_sampling(setting)
             return replace(_moments(mean, second, "recursion"), drift=drift)
     except TooLargeError:

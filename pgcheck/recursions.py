@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
+from pgcheck import estimators
 from pgcheck.critic import Critic, critic
 from pgcheck.estimate import Estimator
-from pgcheck.estimators import odds
 from pgcheck.mdp import MDP, Floats
 from pgcheck.moments import Frame, Step, field, total, traced
 from pgcheck.policy import Policy
@@ -42,7 +42,7 @@ class Setting:
     @cached_property
     def ratio(self) -> Floats:
         """π/b of each outcome `[K]`."""
-        return odds(self.mdp, self.policy, self.actor)
+        return estimators.odds(self.mdp, self.policy, self.actor)
 
     def traced(
         self, x: Callable[[int], Floats], trace: Floats | float, carry: Floats | float,
@@ -58,83 +58,98 @@ class Setting:
 
 
 def reinforce(of: Setting, baseline: float = 0.0) -> Sums:
+    """Of `reinforce`, or with a constant baseline: `moments.total`, R − b times Ψ."""
     whole = total(of.frame, of.joint, baseline=baseline)
     return whole.first[1], whole.second[2]
 
 
 def constant_baseline(of: Setting) -> Sums:
+    """Of `constant-baseline`."""
     return reinforce(of, of.critic.value)
 
 
 def optimal_baseline(of: Setting) -> Sums:
+    """Of `optimal-baseline`."""
     return reinforce(of, of.critic.best_constant)
 
 
 def mean_over_steps(of: Setting) -> Sums:
+    """Of `mean-over-steps`: the return, weighted by 1/L; squared, by 1/L²."""
     mean = total(of.frame, of.joint, ending=lambda length: 1 / max(length, 1), powers=())
     square = total(of.frame, of.joint, ending=lambda length: 1 / max(length, 1) ** 2)
     return mean.first[1], square.second[2]
 
 
 def importance_sampling(of: Setting) -> Sums:
+    """Of `importance-sampling`: with ρ² for a weight under b the second moment, with ρ the mean."""
     mean = total(of.frame, of.joint * of.ratio, powers=())
     return mean.first[1], total(of.frame, of.joint * of.ratio**2).second[2]
 
 
 def reward_to_go(of: Setting) -> Sums:
+    """Of `reward-to-go`."""
     return of.traced(lambda t: of.mdp.reward, of.mdp.gamma, of.mdp.gamma)
 
 
 def value_baseline(of: Setting) -> Sums:
+    """Of `value-baseline`."""
     return of.traced(lambda t: of.mdp.reward, of.mdp.gamma, of.mdp.gamma, of.critic.values)
 
 
 def actor_critic(of: Setting) -> Sums:
+    """Of `actor-critic`."""
     return of.traced(of.critic.differences, 0.0, of.mdp.gamma)
 
 
 def gae(of: Setting) -> Sums:
+    """Of `gae`: differences carried on by γλ."""
     assert of.estimator.lam is not None
     return of.traced(of.critic.differences, of.estimator.lam * of.mdp.gamma, of.mdp.gamma)
 
 
 def advantage(of: Setting) -> Sums:
+    """Of `advantage`."""
     return of.traced(lambda t: of.critic.advantages(t)[of.mdp.state, of.mdp.action], 0.0, of.mdp.gamma)
 
 
 def all_actions(of: Setting) -> Sums:
+    """Of `all-actions`: `moments.field`, Σ_a ∇π A."""
     pair = of.frame.state, of.frame.action
     return field(of.frame, of.joint, lambda t: of.frame.pi * of.critic.advantages(t)[pair])
 
 
 def per_decision(of: Setting) -> Sums:
+    """Of `per-decision`: γρ carries both what follows and what came before."""
     factor = of.ratio * of.mdp.gamma
     return of.traced(lambda t: of.ratio * of.mdp.reward, factor, factor)
 
 
 def dropped_gamma(of: Setting) -> Sums:
+    """Of `dropped-gamma`."""
     return of.traced(lambda t: of.mdp.reward, of.mdp.gamma, 1.0)
 
 
 def immediate_reward(of: Setting) -> Sums:
+    """Of `immediate-reward`."""
     return of.traced(lambda t: of.mdp.reward, 0.0, of.mdp.gamma)
 
 
-RECURSIONS: dict[str, Callable[[Setting], Sums]] = {
-    "reinforce": reinforce,
-    "reward-to-go": reward_to_go,
-    "constant-baseline": constant_baseline,
-    "optimal-baseline": optimal_baseline,
-    "value-baseline": value_baseline,
-    "actor-critic": actor_critic,
-    "gae": gae,
-    "advantage": advantage,
-    "all-actions": all_actions,
-    "importance-sampling": importance_sampling,
-    "per-decision": per_decision,
-    "dropped-gamma": dropped_gamma,
-    "mean-over-steps": mean_over_steps,
-    "immediate-reward": immediate_reward,
+# By the function of the estimator, as its name may be given to another.
+RECURSIONS: dict[object, Callable[[Setting], Sums]] = {
+    estimators.reinforce: reinforce,
+    estimators.reward_to_go: reward_to_go,
+    estimators.constant_baseline: constant_baseline,
+    estimators.optimal_baseline: optimal_baseline,
+    estimators.value_baseline: value_baseline,
+    estimators.actor_critic: actor_critic,
+    estimators.gae: gae,
+    estimators.advantage: advantage,
+    estimators.all_actions: all_actions,
+    estimators.importance_sampling: importance_sampling,
+    estimators.per_decision: per_decision,
+    estimators.dropped_gamma: dropped_gamma,
+    estimators.mean_over_steps: mean_over_steps,
+    estimators.immediate_reward: immediate_reward,
 }
 
 

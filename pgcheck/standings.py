@@ -1,5 +1,6 @@
 """Estimators → views: the list of them, and side by side in a plan or a comparison."""
 
+import textwrap
 from collections.abc import Sequence
 
 from pgcheck.comparison import Contender
@@ -26,7 +27,8 @@ def estimators_view(estimators: Sequence[Estimator]) -> View:
     ]
     legend = (
         "\npsi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; L is the number of steps;\n"
-        "G_t = sum_{k>=t} gamma^(k-t) r_k; delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
+        "G_t = sum_{k>=t} gamma^(k-t) r_k;\n"
+        "delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
         "rho_t = pi(a_t|s_t) / b(a_t|s_t), rho is their product; b draws the rollouts"
     )
     return View(lambda: {"estimators": rows}, rows, [*listed, legend])
@@ -56,7 +58,7 @@ def contenders_view(
         if row.bias is None:
             return "unknown"
         if row.bias <= 1e-9 * exact.norm + exact.rounding:
-            return "0"
+            return "~0" if row.evidence == "sample" else "0"
         return f"{'~' if row.evidence == 'sample' else ''}{row.bias:.2e}"
 
     def trace(row: Contender) -> str:
@@ -81,11 +83,11 @@ def contenders_view(
         blocks.append("~ is an estimate from a sample; the other figures are exact")
     if left_out:
         names = ", ".join(some.name for some in left_out)
-        blocks.append(f"left out, as the model has no behavior: {names}")
+        blocks.append(textwrap.fill(f"left out, as the model has no behavior: {names}", 79, break_on_hyphens=False))
     return View(record, map(keys, rows), blocks)
 
 
 def _needs(row: Contender) -> str:
     if row.n is not None:
-        return spaced(row.n)
+        return f"{'~' if row.evidence == 'sample' else ''}{spaced(row.n)}"
     return "unknown" if row.bias is None else "never"

@@ -1,10 +1,12 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
 
 from pgcheck.bench import Finding
+from pgcheck.estimators import NAMES, estimator
 from pgcheck.mdp import Floats
 from pgcheck.probes import drawn
 from pgcheck.report import Column, Grid, Record, View
@@ -13,6 +15,7 @@ from pgcheck.wording import many, percent
 
 EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
 WORST = 3  # components that are named
+WIDTH = 79
 NEEDLESS = 1.2  # times the variance of reward-to-go that is worth a word
 
 
@@ -55,8 +58,11 @@ def verification_view(name: str, found: Verification) -> View:
         if any(one.freedom < 2 for one in found.findings):
             blocks.append("no cosine where a gradient has but one direction: it would say nothing")
         blocks.append("")
-    blocks += [f"{one.model}: not checked: {one.why}" for one in found.skipped]
-    blocks += list(_pass_told(found) if found.verdict == "pass" else _fail_told(found))
+    checked = {one.mdp.name for one in found.findings}
+    for left in found.skipped:
+        what = "left out" if left.model in checked else "not checked"
+        blocks.append(textwrap.fill(f"{left.model}: {what}: {left.why}", WIDTH))
+    blocks += list(_pass_told(name, found) if found.verdict == "pass" else _fail_told(found))
     blocks += list(_variance_told(found))
     return View(record, lines, blocks)
 
@@ -133,7 +139,7 @@ def _share(x: float) -> str:
     return f"{x:.1e}" if x < 1e-5 else percent(x)
 
 
-def _pass_told(found: Verification) -> Iterator[str]:
+def _pass_told(name: str, found: Verification) -> Iterator[str]:
     checked = {one.mdp.name for one in found.findings}
     what = "all trajectories" if found.habits.by_episode else "all batches"
     times = "" if found.scale is None else f"{found.scale:.6g} times "
@@ -143,8 +149,13 @@ def _pass_told(found: Verification) -> Iterator[str]:
     )
     if all(one.mdp.gamma == 1 for one in found.findings):
         yield "All of these have gamma = 1: nothing is said of discounting; try --gamma 0.9."
+    flat = sorted({one.mdp.name for one in found.findings if one.norm == 0})
+    if flat:
+        yield f"The gradient is 0 on {', '.join(flat)}: sign, scale and discount are not tested there."
+    if name in NAMES and estimator(name).off_policy:
+        yield "The episodes are the policy's own, so that all ratios are 1: nothing is said of\nanother behavior."
     for one in found.diagnosis:
-        yield f"Be warned: {one.id}: {one.text}"
+        yield textwrap.fill(f"Be warned: {one.id}: {one.text}", WIDTH)
 
 
 def _fail_told(found: Verification) -> Iterator[str]:
@@ -162,7 +173,8 @@ def _fail_told(found: Verification) -> Iterator[str]:
     if listed:
         yield f"Worst components, on {worst.mdp.name}:\n" + "\n".join(listed)
     yield ""
-    yield from _named(found)
+    for line in _named(found):
+        yield textwrap.fill(line, WIDTH, subsequent_indent="  ")
     if found.matrix is not None:
         gamma = found.matrix.gamma
         rows = drawn(found.matrix.values)

@@ -87,7 +87,7 @@ class Verification:
 
 def verify(
     estimate: Estimate | str,
-    models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
+    models: Sequence[str | Path | tuple[MDP, Policy]] | str | Path | None = None,
     *,
     tolerance: float | None = None,
     up_to_scale: bool = False,
@@ -107,10 +107,12 @@ def verify(
     """
     function = built_in(estimate) if isinstance(estimate, str) else estimate
     name = estimate if isinstance(estimate, str) else getattr(estimate, "__name__", "the estimator")
+    if isinstance(models, str | Path):
+        models = [models]
     chosen = battery() if models is None else [load(m) if isinstance(m, str | Path) else m for m in models]
     return verify_with(
         LocalCaller(function, name), chosen, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes,
-        max_calls=BATTERY_CALLS if models is None else MAX_CALLS,
+        max_calls=BATTERY_CALLS if models is None and batch_sizes is None else MAX_CALLS,
     )  # fmt: skip
 
 
@@ -142,10 +144,14 @@ def verify_with(
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns what is no gradient.
-      UsageError: a batch size is out of range.
+      UsageError: a batch size or the tolerance is out of range, or there are no models.
     """
     if batch_sizes is not None and not all(1 <= size <= 64 for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to 64")
+    if tolerance is not None and not 0 < tolerance <= 1:
+        raise UsageError(f"tolerance {tolerance}; expected more than 0, at most 1")
+    if not models:
+        raise UsageError("no models to check on; give at least one")
     kind: Habits | None = None
     findings: list[Finding] = []
     cases: list[Case] = []
@@ -159,8 +165,8 @@ def verify_with(
     for (mdp, policy), first in zip(models, looked, strict=True):
         count = _count(mdp)
         if count is None or count > max_trajectories:
-            many = "too many to count" if count is None else f"{count:,}"
-            skipped.append(Skipped(mdp.name, f"{many} trajectories; the limit is {max_trajectories:,}"))
+            many = "more than can be counted" if count is None else f"{_sized(count)} trajectories"
+            skipped.append(Skipped(mdp.name, f"{many}; the limit is {max_trajectories:,}"))
             continue
         found, why, kind = _expectations(caller, mdp, policy, count, kind, batch_sizes, max_calls, progress)
         if why:
@@ -198,6 +204,11 @@ def _count(mdp: MDP) -> int | None:
         return None
 
 
+def _sized(count: int) -> str:
+    """A number of things; of a very large one, its size."""
+    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
+
+
 def _stricter(one: Habits | None, other: Habits) -> Habits:
     """What holds on both of two models."""
     if one is None:
@@ -229,17 +240,20 @@ def _expectations(
 
     if kind.by_episode and sizes is None:
         if not kind.rows and count > max_calls:
-            return [], f"{count:,} trajectories, one call each; the limit is {max_calls:,} calls", kind
+            return [], f"{count:,} trajectories, one call each; the limit is {max_calls:,} (--max-calls)", kind
         found = over_episodes(caller, mdp, policy, kind, progress=told)
         if found is not None:
             return [found], "", kind
         kind = Habits(True, True, True, False, kind.single)
     fitting = [size for size in sizes or SIZES if count <= MAX_LISTED and calls_for(count, size, kind) <= max_calls]
     why = ""
-    if not fitting or (sizes is not None and len(fitting) < len(sizes)):
+    if len(fitting) < len(sizes or SIZES):
         size = next(size for size in sizes or SIZES if size not in fitting)
-        calls = calls_for(count, size, kind)
-        why = f"{calls:,} batches of {size} among {count:,} trajectories; the limit is {max_calls:,} calls"
+        many = calls_for(count, size, kind)
+        why = f"{_sized(many)} batches of {size} among {_sized(count)} trajectories"
+        why += (
+            f"; the limit is {MAX_LISTED:,}" if count > MAX_LISTED else f"; the limit is {max_calls:,} (--max-calls)"
+        )
     if not fitting:
         return [], why, kind
     batch, prob = listed(mdp, policy)
@@ -255,7 +269,8 @@ def _finding(mdp: MDP, policy: Policy, expectation: Expectation, some: Batch, ca
         exact = moments is not None and moments.evidence != "sample"
         traces.append(moments.trace if moments is not None and exact else None)
     reinforce, to_go = traces
-    return Finding(mdp, policy, expectation, some.shaped(truth.gradient), truth.value, reinforce, to_go, case)
+    gradient = some.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
+    return Finding(mdp, policy, expectation, gradient, truth.value, reinforce, to_go, case)
 
 
 def _common_scale(findings: Sequence[Finding]) -> float | None:

@@ -1,4 +1,6 @@
+import inspect
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import pytest
 import pgcheck
 from pgcheck import bundled, exact_gradient
 from pgcheck.estimators import ESTIMATORS, NAMES
+from tests import zoo
 from tests.conftest import Run
 
 
@@ -134,6 +137,40 @@ def test_what_is_wrong_is_said(run: Run, words: list[str], message: str) -> None
     assert message in done.stderr
 
 
+def test_a_sample_does_not_make_a_bias_of_its_own_noise(run: Run, tmp_path: Path) -> None:
+    """A right estimator whose moments come from a sample needs about as many rollouts as its exact twin."""
+    source = inspect.getsource(zoo.to_go)
+    for typed in (": Batch", ": float | None", "-> Floats"):
+        source = source.replace(typed, "")
+    mine = "\ndef mine(b):\n    return np.einsum('nt,nt...->n...', to_go(b), b.score)\n"
+    (tmp_path / "mine.py").write_text("import numpy as np\n" + source + mine)
+    asked = ("plan", "frozen_lake", "--estimator", "mine.py:mine,reward-to-go")
+    for seed in ("0", "1", "2"):
+        done = run(*asked, "--seed", seed)
+        assert "never" not in done.stdout
+        assert "~ is an estimate from a sample" in done.stdout
+        told = json.loads(
+            run("plan", "frozen_lake", "--estimator", "mine.py:mine,reward-to-go", "--format", "json").stdout
+        )
+        few, many = sorted(row["n"] for row in told["estimators"])
+        assert many < 1.3 * few
+
+
+def test_one_estimator_that_is_too_large_leaves_the_others(run: Run) -> None:
+    states = 4000
+    rows = ", ".join(f"[{s}, {a}, {(s + a + 1) % states}, {a}]" for s in range(states) for a in range(2))
+    model = (
+        f"horizon: 3\nstates: {states}\nactions: 2\nstart: 0\n"
+        f"transitions: {{columns: [state, action, to, reward], rows: [{rows}]}}\n"
+    )
+    done = run("compare", "-", "--n", "10", "--format", "json", stdin=model)
+    assert done.returncode == 0
+    by_name = {row["estimator"]: row for row in json.loads(done.stdout)["estimators"]}
+    assert by_name["reinforce"]["error"] is not None
+    assert by_name["optimal-baseline"]["error"] is None
+    assert by_name["advantage"]["error"] is not None
+
+
 MODEL = """
 horizon: 2
 states: [here]
@@ -150,7 +187,7 @@ def test_a_model_without_a_behavior(run: Run) -> None:
     assert "has no behavior: importance-sampling needs a second policy" in done.stderr
     done = run("compare", "-", stdin=model)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].startswith("left out, as the model has no behavior: importance-sampling")
+    assert "left out, as the model has no behavior: importance-sampling, " in done.stdout
 
 
 def test_a_gradient_of_zero(run: Run) -> None:

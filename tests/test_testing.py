@@ -37,7 +37,7 @@ def test_the_first_line_says_which_model_by_how_much_and_why() -> None:
     assert caught.value.verification.verdict == "fail"
     with pytest.raises(GradientMismatch, match=r"with batches of 2 has a relative bias of 50\.00 %"):
         assert_policy_gradient(zoo.WRONG["batch mean as baseline"][0], models=["two_state"])
-    with pytest.raises(GradientMismatch, match="inconclusive: frozen-lake: 3,836"):
+    with pytest.raises(GradientMismatch, match=r"inconclusive: frozen-lake: about 10\^96 trajectories"):
         assert_policy_gradient("reinforce", models=["frozen_lake"])
 
 
