@@ -1,6 +1,6 @@
 """Speed and memory, as ratios measured in one run.
 
-    python benchmarks/run.py            all of it, about three minutes
+    python benchmarks/run.py            all of it, about four minutes
     python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, covariance, estimators,
                                         verification, startup
 

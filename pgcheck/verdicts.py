@@ -54,7 +54,12 @@ def verification_view(name: str, found: Verification) -> View:
 
     blocks: list[str | Grid] = [f"{name}: {found.verdict.upper()}"]
     if found.findings:
-        blocks += ["", _table(found), "", "variance: B times that of the estimate, beside the one of reinforce"]
+        blocks += [
+            "",
+            _table(found),
+            "",
+            "variance: B tr Cov of the estimate, over tr Cov of one rollout's reinforce",
+        ]
         if any(one.freedom < 2 for one in found.findings):
             blocks.append("no cosine where a gradient has but one direction: it would say nothing")
         blocks.append("")

@@ -10,7 +10,7 @@ import numpy as np
 
 from pgcheck.batch import Batch
 from pgcheck.battery import battery
-from pgcheck.bench import Case, Diagnosis, Finding, Matrix
+from pgcheck.bench import MAX_PROBED, Case, Diagnosis, Finding, Matrix
 from pgcheck.calls import Caller, LocalCaller
 from pgcheck.counting import count_trajectories
 from pgcheck.diagnosis import diagnose
@@ -186,10 +186,27 @@ def verify_with(
     if right:
         incomplete = _nothing(findings, skipped) or (skipped and batch_sizes is not None)
         verdict = "pass" if findings and not incomplete else "inconclusive"
-    diagnosis, matrix = diagnose(caller, kind, findings, cases, failed=not right, tolerance=tolerance)
+    shown = findings if right else findings + _elsewhere(caller, kind, findings)
+    diagnosis, matrix = diagnose(caller, kind, shown, cases, failed=not right, tolerance=tolerance)
     for batch, answer in before:  # after all these calls it is still the same function
         check_again(caller, batch, answer)
     return Verification(verdict, tuple(findings), kind, tolerance, scale, tuple(diagnosis), matrix, tuple(skipped))
+
+
+def _elsewhere(caller: Caller, kind: Habits, findings: Sequence[Finding]) -> list[Finding]:
+    """For a diagnosis: a finding on a small model, where batches of the others are too many to be altered."""
+    if kind.by_episode or any(
+        found.case and calls_for(len(found.case.batch), found.expectation.batch_size, kind) <= MAX_PROBED
+        for found in findings
+    ):
+        return []
+    mdp, policy = battery()[0]
+    case = Case(mdp, policy, *listed(mdp, policy))
+    try:
+        expectation = over_batches(caller, case.batch, case.prob, SIZES[0], kind)
+    except Exception:  # it may be made for the other models only
+        return []
+    return [_finding(mdp, policy, expectation, case.batch, case)]
 
 
 def _nothing(findings: Sequence[Finding], skipped: Sequence[Skipped]) -> bool:

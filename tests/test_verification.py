@@ -204,6 +204,15 @@ def test_the_order_of_few_episodes_is_seen_too() -> None:
         assert found.verdict == "pass"
 
 
+def test_a_large_model_is_diagnosed_with_the_help_of_a_small_one() -> None:
+    """All pairs of 468 episodes are too many to be altered again and again; what is wrong is found all the same."""
+    found = verify(zoo.WRONG["standardised over the batch"][0], ["early_exit"], batch_sizes=[2])
+    assert {one.mdp.name for one in found.findings} == {"early-exit"}
+    assert [one.id for one in found.diagnosis] == ["nonlinear"]
+    found = verify(zoo.WRONG["loss.mean() of a tutorial"][0], ["early_exit"], batch_sizes=[2])
+    assert {one.id for one in found.diagnosis} == {"length-normalised", "dropped-gamma", "sign"}
+
+
 def test_right_for_gamma_1_is_said() -> None:
     forgotten = zoo.WRONG["gamma^t forgotten"][0]
     assert "(it is right for gamma = 1)" in verify(forgotten).diagnosis[0].text
