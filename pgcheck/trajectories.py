@@ -85,7 +85,7 @@ def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]
         for paths, returns in sampler.rolled:
             if distinct:
                 first, count = _distinct(paths)
-                yield paths[:, first], count.astype(np.float64), returns[first]
+                yield np.take(paths, first, axis=1, mode="clip"), count.astype(np.float64), returns[first]
             else:
                 yield paths, np.ones(len(returns)), returns
         sampler.rolled.clear()
