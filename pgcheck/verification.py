@@ -157,12 +157,20 @@ def verify_with(
     cases: list[Case] = []
     skipped: list[Skipped] = []
     before: list[tuple[Batch, Answer]] = []
-    looked = [listed(mdp, policy, most=2000)[0] for mdp, policy in models]
-    for first in looked:
+    looked: list[tuple[MDP, Policy, Batch]] = []
+    for mdp, policy in models:
+        try:
+            first, _ = listed(mdp, policy, most=2000)
+        except TooLargeError as error:
+            skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
+            continue
+        looked.append((mdp, policy, first))
         kind = _stricter(kind, habits(caller, first))
         before.append((some_of(first), caller.whole(some_of(first))))
-    assert kind is not None
-    for (mdp, policy), first in zip(models, looked, strict=True):
+    if kind is None:
+        nothing = Habits(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
+        return Verification("inconclusive", (), nothing, tolerance or TOLERANCE, None, (), None, tuple(skipped))
+    for mdp, policy, first in looked:
         count = _count(mdp)
         if count is None or count > max_trajectories:
             many = "more than can be counted" if count is None else f"{_sized(count)} trajectories"

@@ -271,6 +271,9 @@ def test_what_cannot_be_listed_is_inconclusive(run: Run) -> None:
     assert done.returncode == 3
     assert "frozen-lake: not checked" in done.stdout
     assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "200000")
+    assert done.returncode == 3
+    assert "not checked: trajectories of more than 100,000 steps" in done.stdout
     done = run("verify", "uniform-trajectories", "cliff_walk", "--format", "json")
     assert done.returncode == 3
     assert "batches of 2 among 1,039,279 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
