@@ -52,7 +52,6 @@ class Finding:
       mdp, policy: the model.
       expectation: E[ĝ] and its batch size.
       gradient: ∇J `[*theta.shape]`; all 0 where rounding alone is left of it.
-      value: J.
       reinforce, reward_to_go: tr Σ of these; None where it is not known exactly.
       case: the model's episodes, where they are few.
     """
@@ -61,7 +60,6 @@ class Finding:
     policy: Policy
     expectation: Expectation
     gradient: Floats
-    value: float
     reinforce: float | None
     reward_to_go: float | None
     case: Case | None

@@ -68,11 +68,11 @@ def by_change(
         right = "; without it the estimator is right" if others is None else ""
         told += [Diagnosis(found.id, found.text + right), *(others or [])]
     base = np.zeros(mean.shape) if zero is None else zero
-    for changed, factor, what in ((doubled, 2.0, "twice the rewards do not give twice"), (negated, -1.0, "minus")):
+    for changed, factor, what in ((doubled, 2.0, "twice"), (negated, -1.0, "minus")):
         if changed is not None and differ(changed - base, factor * (mean - base)):
-            what = what if factor > 0 else "minus the rewards do not give minus"
-            text = f"{what} the gradient: something is standardised, clipped, ranked or made positive"
-            told.append(Diagnosis("nonlinear", f"{text}{_trend(findings, close)}"))
+            text = f"{what} the rewards do not give {what} the gradient: something is"
+            text += f" standardised, clipped, ranked or made positive{_trend(findings, close)}"
+            told.append(Diagnosis("nonlinear", text))
             break
     else:
         told += [] if told else _by_trend(bench, findings, close)

@@ -33,11 +33,15 @@ class Field:
 
     def each(self, batch: Batch) -> Floats:
         """Returns the estimate of each episode `[N, *theta.shape]`."""
-        return batch.shaped(Estimator("", "", "wrong", "", "", self.weights).each(batch))
+        return batch.shaped(self._estimator.each(batch))
 
     def mean(self, batch: Batch, prob: Floats) -> Floats:
         """Returns Σ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`."""
-        return batch.shaped(Estimator("", "", "wrong", "", "", self.weights).total(batch, prob))
+        return batch.shaped(self._estimator.total(batch, prob))
+
+    @property
+    def _estimator(self) -> Estimator:
+        return Estimator(" ".join(self.ids), "", "wrong", self.text, "", self.weights)
 
 
 def to_go(batch: Batch, gamma: float | None = None) -> Floats:

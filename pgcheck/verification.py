@@ -166,7 +166,8 @@ def verify_with(
             continue
         looked.append((mdp, policy, first))
         kind = _stricter(kind, habits(caller, first))
-        before.append((some_of(first), caller.whole(some_of(first))))
+        some = some_of(first)
+        before.append((some, caller.whole(some)))
     if kind is None:
         nothing = Habits(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
         return Verification("inconclusive", (), nothing, tolerance or TOLERANCE, None, (), None, tuple(skipped))
@@ -176,15 +177,13 @@ def verify_with(
             many = "more than can be counted" if count is None else f"{_sized(count)} trajectories"
             skipped.append(Skipped(mdp.name, f"{many}; the limit is {max_trajectories:,}"))
             continue
-        found, why, kind = _expectations(caller, mdp, policy, count, kind, batch_sizes, max_calls, progress)
+        case = Case(mdp, policy, *listed(mdp, policy)) if count <= MAX_LISTED else None
+        found, why, kind = _expectations(caller, mdp, policy, count, case, kind, batch_sizes, max_calls, progress)
         if why:
             skipped.append(Skipped(mdp.name, why))
         if not found:
             continue
-        case = None
-        if count <= MAX_LISTED:
-            case = Case(mdp, policy, *listed(mdp, policy))
-            cases.append(case)
+        cases += [] if case is None else [case]
         findings += [_finding(mdp, policy, expectation, first, case) for expectation in found]
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if kind.single else TOLERANCE
@@ -252,6 +251,7 @@ def _expectations(
     mdp: MDP,
     policy: Policy,
     count: int,
+    case: Case | None,
     kind: Habits,
     sizes: Sequence[int] | None,
     max_calls: int,
@@ -270,7 +270,7 @@ def _expectations(
         if found is not None:
             return [found], "", kind
         kind = Habits(True, True, True, False, kind.single)
-    fitting = [size for size in sizes or SIZES if count <= MAX_LISTED and calls_for(count, size, kind) <= max_calls]
+    fitting = [size for size in sizes or SIZES if case is not None and calls_for(count, size, kind) <= max_calls]
     why = ""
     if len(fitting) < len(sizes or SIZES):
         size = next(size for size in sizes or SIZES if size not in fitting)
@@ -279,10 +279,9 @@ def _expectations(
         why += (
             f"; the limit is {MAX_LISTED:,}" if count > MAX_LISTED else f"; the limit is {max_calls:,} (--max-calls)"
         )
-    if not fitting:
+    if case is None or not fitting:
         return [], why, kind
-    batch, prob = listed(mdp, policy)
-    return [over_batches(caller, batch, prob, size, kind, progress=told) for size in fitting], why, kind
+    return [over_batches(caller, case.batch, case.prob, size, kind, progress=told) for size in fitting], why, kind
 
 
 def _finding(mdp: MDP, policy: Policy, expectation: Expectation, some: Batch, case: Case | None) -> Finding:
@@ -295,7 +294,7 @@ def _finding(mdp: MDP, policy: Policy, expectation: Expectation, some: Batch, ca
         traces.append(moments.trace if moments is not None and exact else None)
     reinforce, to_go = traces
     gradient = some.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
-    return Finding(mdp, policy, expectation, gradient, truth.value, reinforce, to_go, case)
+    return Finding(mdp, policy, expectation, gradient, reinforce, to_go, case)
 
 
 def _common_scale(findings: Sequence[Finding]) -> float | None:

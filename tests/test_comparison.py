@@ -41,7 +41,7 @@ def test_a_wrong_estimator_stalls_and_the_last_sentence_says_so(run: Run) -> Non
     assert told["rows"][-1]["error"] == pytest.approx(told["bias"], rel=0.01)
     assert told["estimator"] == "mean-over-steps"
     early = run("converge", "--estimator", "dropped-gamma", "--n", "1,2").stdout
-    assert "error will stall at the bias of dropped-gamma" in early or "error stalls" in early
+    assert "error will stall at the bias of dropped-gamma" in early
     assert "stall" not in run("converge", "--estimator", "reward-to-go").stdout
 
 

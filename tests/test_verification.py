@@ -296,7 +296,7 @@ def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
     assert told["diagnosis"][0].keys() == {"id", "text"}
     assert told["matrix"][0] == pytest.approx([1, 0.9, 0.81, 0.729])
     sizes = json.loads(run("verify", "weighted-importance-sampling", "bandit", "--format", "json").stdout)["models"]
-    assert [row["batch_size"] for row in sizes] == [1] or [row["batch_size"] for row in sizes] == [2, 3]
+    assert [row["batch_size"] for row in sizes] == [1]  # with ratios of 1 it is a plain mean
     lines = run("verify", "gae", "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line)["model"] for line in lines] == [pgcheck.load(name)[0].name for name, _ in BATTERY]
 
