@@ -5,7 +5,7 @@ YAML's own idea of types is not used: `no`, `1_2` and `1e-3` stay text, and the 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import yaml
@@ -14,6 +14,7 @@ from yaml import AliasEvent, CollectionEndEvent, MappingStartEvent, ScalarEvent,
 from pgcheck.errors import ModelError
 
 MAX_DEPTH = 32
+TOO_DEEP = f"nested deeper than {MAX_DEPTH}; a model file needs 5"
 MAX_NODES = 10_000_000  # a million rows of six columns, or as many outcomes in words, and some
 MAX_PROBLEMS = 20
 WIDTH = 96  # of a quoted line
@@ -155,9 +156,7 @@ def parse(text: str, file: str) -> Node:
     problems.check()
     root = None
     try:
-        root = _build(yaml.parse(text, Loader=_LOADER), problems)
-    except yaml.MarkedYAMLError as error:
-        problems.add(*_explain(text, error))
+        root = _build(text, problems)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # yaml in pure Python leaves some to int() and chr()
         problems.add(1, 1, f"not YAML: {error}")
     problems.check()
@@ -168,50 +167,56 @@ def parse(text: str, file: str) -> Node:
     return root
 
 
-def _build(events: Iterator[yaml.Event], problems: Problems) -> Node | None:
-    """The nodes of the one document."""
+def _build(text: str, problems: Problems) -> Node | None:
+    """The nodes of the one document; None where reading had to stop, with the reason among the problems."""
     root: Node | None = None
     open_: list[Sequence | Mapping] = []
     texts: dict[str, str] = {}
     nodes = line = 0
-    for event in events:
-        mark = event.start_mark
-        assert mark is not None
-        # Equal words, and the lines of the words of one row, are one object each: a third of the memory.
-        line = line if mark.line + 1 == line else mark.line + 1
-        node: Node
-        if isinstance(event, ScalarEvent):
-            word = texts.setdefault(event.value, event.value) if len(texts) < _MAX_SHARED else event.value
-            node = Scalar(word, line, mark.column + 1, event.style in _QUOTES)
-        elif isinstance(event, CollectionEndEvent):
-            open_.pop()
-            continue
-        elif isinstance(event, SequenceStartEvent):
-            node = Sequence([], line, mark.column + 1)
-        elif isinstance(event, MappingStartEvent):
-            node = Mapping([], line, mark.column + 1)
-        elif isinstance(event, AliasEvent):
-            node = Scalar("", line, mark.column + 1)
-        else:
-            continue
-        if event.anchor is not None or event.tag is not None:  # type: ignore[union-attr] # no tag: no alias
-            problems.add(node.line, node.column, _forbidden(event))
-        nodes += 1
-        if nodes == _ENOUGH and isinstance(root, Sequence | Mapping) and _is_hopeless(root):
-            return root  # for the reader to say so, rather than after millions more
-        depth = len(open_)
-        # The call costs as much as the rest of the loop, and most nodes are neither many nor first nor deep.
-        if not 0 < depth < MAX_DEPTH or nodes > MAX_NODES:
-            fault = _excess(node, nodes, depth, root)
-            if fault:
-                problems.add(node.line, node.column, fault)
-                return None
-        if depth:
-            open_[-1].items.append(node)
-        else:
-            root = node
-        if not isinstance(node, Scalar):
-            open_.append(node)
+    last: yaml.Event | None = None
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            last = event
+            mark = event.start_mark
+            assert mark is not None
+            # Equal words, and the lines of the words of one row, are one object each: a third of the memory.
+            line = line if mark.line + 1 == line else mark.line + 1
+            node: Node
+            if isinstance(event, ScalarEvent):
+                word = texts.setdefault(event.value, event.value) if len(texts) < _MAX_SHARED else event.value
+                node = Scalar(word, line, mark.column + 1, event.style in _QUOTES)
+            elif isinstance(event, CollectionEndEvent):
+                open_.pop()
+                continue
+            elif isinstance(event, SequenceStartEvent):
+                node = Sequence([], line, mark.column + 1)
+            elif isinstance(event, MappingStartEvent):
+                node = Mapping([], line, mark.column + 1)
+            elif isinstance(event, AliasEvent):
+                node = Scalar("", line, mark.column + 1)
+            else:
+                continue
+            if event.anchor is not None or event.tag is not None:  # type: ignore[union-attr] # no tag: no alias
+                problems.add(node.line, node.column, _forbidden(event))
+            nodes += 1
+            if nodes == _ENOUGH and isinstance(root, Sequence | Mapping) and _is_hopeless(root):
+                return root  # for the reader to say so, rather than after millions more
+            depth = len(open_)
+            # The call costs as much as the rest of the loop, and most nodes are neither many nor first nor deep.
+            if not 0 < depth < MAX_DEPTH or nodes > MAX_NODES:
+                fault = _excess(node, nodes, depth, root)
+                if fault:
+                    problems.add(node.line, node.column, fault)
+                    return None
+            if depth:
+                open_[-1].items.append(node)
+            else:
+                root = node
+            if not isinstance(node, Scalar):
+                open_.append(node)
+    except yaml.MarkedYAMLError as error:
+        problems.add(*(_too_deep(text, error, last, len(open_)) or _explain(text, error)))
+        return None
     return root
 
 
@@ -225,7 +230,7 @@ def _excess(node: Node, nodes: int, depth: int, root: Node | None) -> str | None
     if nodes > MAX_NODES:
         return f"more than {MAX_NODES:,} values; the limit of a model file"
     if depth == MAX_DEPTH and not isinstance(node, Scalar):
-        return f"nested deeper than {MAX_DEPTH}; a model file needs 5"
+        return TOO_DEEP
     return "a second document; a model file holds one" if root is not None and not depth else None
 
 
@@ -238,6 +243,35 @@ def _forbidden(event: yaml.NodeEvent) -> str:
         return f"anchor &{anchor}; write the value out where it is needed"
     tag = getattr(event, "tag", "").replace("tag:yaml.org,2002:", "!!")
     return f"tag {visible(tag[:60])}; write the plain value"
+
+
+def _too_deep(
+    text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None, depth: int
+) -> tuple[int, int, str] | None:
+    """Where brackets are nested too deep that yaml has read but not handed out.
+
+    While a bracket may begin a key, yaml reads further in its line, so that its own limit on depth can come before
+    ours. That limit and its words differ between versions: the brackets are counted here instead.
+
+    Args:
+      text, error: what was read, and what yaml says of it.
+      last: what yaml handed out last.
+      depth: how many collections were open then.
+    """
+    mark = error.problem_mark
+    if mark is None:
+        return None
+    end = last.end_mark if last is not None else None
+    begin = end.column if end is not None and end.line == mark.line else 0
+    start, _ = _spans(text, {mark.line + 1}).get(mark.line + 1, (0, 0))
+    for column, char in enumerate(text[start + begin : start + mark.column], begin + 1):
+        if char in "[{":
+            if depth == MAX_DEPTH:
+                return mark.line + 1, column, TOO_DEEP
+            depth += 1
+        elif char in "]}":
+            depth -= 1
+    return None
 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int, str]:
