@@ -20,15 +20,15 @@ import numpy as np
 
 import pgcheck
 from pgcheck import MDP, Batch, Estimator, Policy
-from pgcheck.battery import battery
-from pgcheck.calls import LocalCaller, call_groups
-from pgcheck.estimators import ESTIMATORS
-from pgcheck.exact import enumerate_gradient
-from pgcheck.expectation import listed
-from pgcheck.rollouts import AliasTables, Phase
-from pgcheck.runner import Runner
-from pgcheck.sampling import Sampler
-from pgcheck.verification import BATTERY_CALLS, verify_with
+from pgcheck.estimators.catalogue import ESTIMATORS
+from pgcheck.exact.gradient import enumerate_gradient
+from pgcheck.external.calling import LocalCaller, call_groups
+from pgcheck.external.process import Runner
+from pgcheck.trajectories.rollouts import AliasTables, Phase
+from pgcheck.trajectories.sampling import Sampler
+from pgcheck.verification.battery import battery
+from pgcheck.verification.exhaustive import listed
+from pgcheck.verification.verdict import BATTERY_CALLS, verify_with
 
 REPEATS = 5
 
@@ -99,7 +99,7 @@ def memory() -> None:
     peaks = []
     for horizon in (6, 8):
         code = (
-            "import resource, pgcheck; from pgcheck.exact import enumerate_gradient;"
+            "import resource, pgcheck; from pgcheck.exact.gradient import enumerate_gradient;"
             f"enumerate_gradient(*pgcheck.load('frozen_lake', horizon={horizon}));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )

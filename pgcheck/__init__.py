@@ -16,59 +16,59 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgcheck.batch import Batch as Batch
-    from pgcheck.batch import Episode as Episode
-    from pgcheck.bench import Diagnosis as Diagnosis
-    from pgcheck.bench import Finding as Finding
-    from pgcheck.convergence import Convergence as Convergence
-    from pgcheck.convergence import Row as Row
-    from pgcheck.convergence import converge as converge
     from pgcheck.errors import EstimatorError as EstimatorError
     from pgcheck.errors import ModelError as ModelError
     from pgcheck.errors import PgcheckError as PgcheckError
     from pgcheck.errors import PrecisionError as PrecisionError
     from pgcheck.errors import TooLargeError as TooLargeError
     from pgcheck.errors import UsageError as UsageError
-    from pgcheck.estimate import Estimate as Estimate
-    from pgcheck.estimate import Estimator as Estimator
-    from pgcheck.estimation import SampledGradient as SampledGradient
-    from pgcheck.estimation import sample_gradient as sample_gradient
-    from pgcheck.estimators import estimator as estimator
-    from pgcheck.exact import Discrepancy as Discrepancy
-    from pgcheck.exact import ExactGradient as ExactGradient
-    from pgcheck.exact import exact_gradient as exact_gradient
-    from pgcheck.mdp import MDP as MDP
-    from pgcheck.modelfile import Model as Model
-    from pgcheck.modelfile import load as load
-    from pgcheck.modelfile import load_model as load_model
-    from pgcheck.modelfile import loads as loads
-    from pgcheck.policy import Policy as Policy
-    from pgcheck.prediction import Moments as Moments
-    from pgcheck.prediction import predict as predict
-    from pgcheck.trajectories import Trajectory as Trajectory
-    from pgcheck.trajectories import enumerate_trajectories as enumerate_trajectories
-    from pgcheck.trajectories import most_likely as most_likely
-    from pgcheck.trajectories import sample_trajectories as sample_trajectories
-    from pgcheck.verification import Verification as Verification
-    from pgcheck.verification import verify as verify
+    from pgcheck.estimators.base import Estimate as Estimate
+    from pgcheck.estimators.base import Estimator as Estimator
+    from pgcheck.estimators.catalogue import estimator as estimator
+    from pgcheck.estimators.convergence import Convergence as Convergence
+    from pgcheck.estimators.convergence import Row as Row
+    from pgcheck.estimators.convergence import converge as converge
+    from pgcheck.estimators.moments import Moments as Moments
+    from pgcheck.estimators.moments import predict as predict
+    from pgcheck.estimators.sampled import SampledGradient as SampledGradient
+    from pgcheck.estimators.sampled import sample_gradient as sample_gradient
+    from pgcheck.exact.gradient import Discrepancy as Discrepancy
+    from pgcheck.exact.gradient import ExactGradient as ExactGradient
+    from pgcheck.exact.gradient import exact_gradient as exact_gradient
+    from pgcheck.formats.modelfile import Model as Model
+    from pgcheck.formats.modelfile import load as load
+    from pgcheck.formats.modelfile import load_model as load_model
+    from pgcheck.formats.modelfile import loads as loads
+    from pgcheck.model.mdp import MDP as MDP
+    from pgcheck.model.policy import Policy as Policy
+    from pgcheck.trajectories.batch import Batch as Batch
+    from pgcheck.trajectories.batch import Episode as Episode
+    from pgcheck.trajectories.paths import Trajectory as Trajectory
+    from pgcheck.trajectories.paths import enumerate_trajectories as enumerate_trajectories
+    from pgcheck.trajectories.paths import most_likely as most_likely
+    from pgcheck.trajectories.paths import sample_trajectories as sample_trajectories
+    from pgcheck.verification.probing import Diagnosis as Diagnosis
+    from pgcheck.verification.probing import Finding as Finding
+    from pgcheck.verification.verdict import Verification as Verification
+    from pgcheck.verification.verdict import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "batch": ("Batch", "Episode"),
-    "convergence": ("Convergence", "Row", "converge"),
-    "bench": ("Diagnosis", "Finding"),
+    "trajectories.batch": ("Batch", "Episode"),
+    "estimators.convergence": ("Convergence", "Row", "converge"),
+    "verification.probing": ("Diagnosis", "Finding"),
     "errors": ("EstimatorError", "ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
-    "estimate": ("Estimate", "Estimator"),
-    "estimation": ("SampledGradient", "sample_gradient"),
-    "estimators": ("estimator",),
-    "exact": ("Discrepancy", "ExactGradient", "exact_gradient"),
-    "mdp": ("MDP",),
-    "modelfile": ("Model", "load", "load_model", "loads"),
-    "policy": ("Policy",),
-    "prediction": ("Moments", "predict"),
-    "verification": ("Verification", "verify"),
-    "trajectories": ("Trajectory", "enumerate_trajectories", "most_likely", "sample_trajectories"),
+    "estimators.base": ("Estimate", "Estimator"),
+    "estimators.sampled": ("SampledGradient", "sample_gradient"),
+    "estimators.catalogue": ("estimator",),
+    "exact.gradient": ("Discrepancy", "ExactGradient", "exact_gradient"),
+    "model.mdp": ("MDP",),
+    "formats.modelfile": ("Model", "load", "load_model", "loads"),
+    "model.policy": ("Policy",),
+    "estimators.moments": ("Moments", "predict"),
+    "verification.verdict": ("Verification", "verify"),
+    "trajectories.paths": ("Trajectory", "enumerate_trajectories", "most_likely", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -1,6 +1,6 @@
 """`python -m pgcheck` is `pgcheck`."""
 
-from pgcheck.cli import main
+from pgcheck.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.batch import Batch
 from pgcheck.errors import EstimatorError
-from pgcheck.mdp import Floats, Ints
+from pgcheck.model.mdp import Floats, Ints
+from pgcheck.trajectories.batch import Batch
 
 Loss = Callable[[Any, Batch], Any]
 

@@ -7,7 +7,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pgcheck.verification import Verification
+    from pgcheck.verification.verdict import Verification
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ def test_reinforce():
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgcheck.estimate import Estimate
-from pgcheck.mdp import MDP
-from pgcheck.policy import Policy
-from pgcheck.verdicts import explanation, first_line
-from pgcheck.verification import Verification, verify
+from pgcheck.estimators.base import Estimate
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.report.verification import explanation, first_line
+from pgcheck.verification.verdict import Verification, verify
 
 
 class GradientMismatch(AssertionError):  # noqa: N818

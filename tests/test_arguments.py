@@ -1,6 +1,7 @@
 import pytest
 
-from pgcheck import UsageError, arguments
+from pgcheck import UsageError
+from pgcheck.cli import arguments
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import ExactGradient, bundled, exact_gradient
-from pgcheck.counting import count_trajectories
-from pgcheck.schema import model_schema
+from pgcheck import ExactGradient, exact_gradient
+from pgcheck.formats import sources as bundled
+from pgcheck.formats.schema import model_schema
+from pgcheck.trajectories.counting import count_trajectories
 from tests import oracles
 
 

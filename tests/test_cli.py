@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck.schema import model_schema
+from pgcheck.formats.schema import model_schema
 from tests.conftest import Run
 
 NAMES = [["left", "stay"], ["left", "move"], ["right", "stay"], ["right", "move"]]
@@ -248,8 +248,8 @@ def test_version_and_help(run: Run) -> None:
 
 def test_a_bug_exits_70_and_debug_shows_it(run: Run, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import pgcheck.exact\ndef broken(*a, **k): raise ZeroDivisionError('inside')\n"
-        "pgcheck.exact.exact_gradient = broken\n"
+        "import pgcheck.exact.gradient\ndef broken(*a, **k): raise ZeroDivisionError('inside')\n"
+        "pgcheck.exact.gradient.exact_gradient = broken\n"
     )
     env = {"PYTHONPATH": str(tmp_path)}
     done = run("exact", env=env)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import bundled, exact_gradient
-from pgcheck.estimators import ESTIMATORS, NAMES
+from pgcheck import exact_gradient
+from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
+from pgcheck.formats import sources as bundled
 from tests import zoo
 from tests.conftest import Run
 

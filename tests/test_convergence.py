@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, Row, UsageError, converge, sample_gradient
-from pgcheck.convergence import fit_slope
-from pgcheck.sampling import streams
+from pgcheck.estimators.convergence import fit_slope
+from pgcheck.trajectories.sampling import streams
 from tests import oracles
 
 

@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 import pgcheck
 from pgcheck import TooLargeError
-from pgcheck.counting import count_trajectories, counts_by_horizon, counts_shown, horizon_that_fits, spelled
+from pgcheck.trajectories.counting import (
+    count_trajectories,
+    counts_by_horizon,
+    counts_shown,
+    horizon_that_fits,
+    spelled,
+)
 from tests import oracles
 from tests.problems import random_problem
 

@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Batch, Policy, UsageError, estimator, exact_gradient, predict, sample_gradient
-from pgcheck.estimation import sample_gradients
-from pgcheck.estimators import ESTIMATORS, NAMES
-from pgcheck.prediction import _by_enumeration, _by_sample
-from pgcheck.trajectories import enumerated_paths, measured
+from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
+from pgcheck.estimators.moments import _by_enumeration, _by_sample
+from pgcheck.estimators.sampled import sample_gradients
+from pgcheck.trajectories.paths import enumerated_paths, measured
 from tests import oracles
 from tests.plain import Problem
 from tests.problems import random_problem

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Policy, PrecisionError, TooLargeError, bundled, exact_gradient
-from pgcheck.exact import Induction, Method, backward_induction, enumerate_gradient
-from pgcheck.tree import Tree
+from pgcheck import MDP, Policy, PrecisionError, TooLargeError, exact_gradient
+from pgcheck.exact.gradient import Induction, Method, backward_induction, enumerate_gradient
+from pgcheck.formats import sources as bundled
+from pgcheck.trajectories.tree import Tree
 from tests import oracles
 from tests.problems import random_problem
 

@@ -10,9 +10,9 @@ import pytest
 
 import pgcheck
 from pgcheck import Batch, EstimatorError, verify
-from pgcheck.calls import call, call_groups
-from pgcheck.expectation import listed
-from pgcheck.interface import converted
+from pgcheck.external.calling import call, call_groups
+from pgcheck.external.results import converted
+from pgcheck.verification.exhaustive import listed
 from tests import zoo
 from tests.oracles import Floats
 
@@ -153,7 +153,7 @@ def test_small_batches_are_what_they_would_be_alone() -> None:
 
 
 def test_places_of_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pgcheck.loading import load
+    from pgcheck.external.loading import load
 
     (tmp_path / "neighbour.py").write_text("factor = 1.0\n")
     (tmp_path / "my file.py").write_text(

@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 import pgcheck
-from pgcheck import ModelError, UsageError, bundled, nodes
-from pgcheck.exact import exact_gradient
-from pgcheck.modelfile import load, load_model, loads
-from pgcheck.reader import number
+from pgcheck import ModelError, UsageError
+from pgcheck.exact.gradient import exact_gradient
+from pgcheck.formats import nodes
+from pgcheck.formats import sources as bundled
+from pgcheck.formats.modelfile import load, load_model, loads
+from pgcheck.formats.reader import number
 from tests.conftest import Run
 
 MODELS = Path(__file__).resolve().parent / "models"

@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcheck import ModelError, bundled, nodes
-from pgcheck.modelfile import load
+from pgcheck import ModelError
+from pgcheck.formats import nodes
+from pgcheck.formats import sources as bundled
+from pgcheck.formats.modelfile import load
 
 ROOT = Path(__file__).resolve().parent.parent
 VALID, FAULTY = (

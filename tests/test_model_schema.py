@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from pgcheck import ModelError, bundled
-from pgcheck.modelfile import loads
-from pgcheck.schema import model_schema
+from pgcheck import ModelError
+from pgcheck.formats import sources as bundled
+from pgcheck.formats.modelfile import loads
+from pgcheck.formats.schema import model_schema
 
 MODELS = Path(__file__).resolve().parent / "models"
 VALID = sorted([*(MODELS / "unusual").glob("*.yaml"), *bundled.directory().glob("*.yaml")])

@@ -9,9 +9,10 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, estimator, exact_gradient, predict
-from pgcheck.estimators import ESTIMATORS
-from pgcheck.moments import Frame, total
-from pgcheck.recursions import RECURSIONS
+from pgcheck.estimators.catalogue import ESTIMATORS
+from pgcheck.estimators.recursions import RECURSIONS
+from pgcheck.exact.critic import critic
+from pgcheck.exact.second_moments import Frame, total
 from tests.plain import Problem
 from tests.problems import random_problem
 
@@ -99,7 +100,7 @@ def test_the_best_constant_baseline_is_the_best() -> None:
     joint = policy.probs()[mdp.state, mdp.action] * mdp.prob
     best = predict(mdp, policy, estimator("optimal-baseline"), rng())(None)
     assert best is not None
-    b = pgcheck.critic.critic(mdp, policy).best_constant
+    b = critic(mdp, policy).best_constant
     gradient = exact_gradient(mdp, policy, method="backward-induction").gradient
     for off in (-1.0, -0.01, 0.01, 1.0):
         second = total(Frame(mdp, policy), joint, baseline=b + off).second[2]

@@ -61,7 +61,7 @@ HARMLESS = {
     "a thread": "import threading, time; threading.Thread(target=lambda: time.sleep(60), daemon=False).start()",
     "signal handlers": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
     "two processes": "import os; os.fork()",
-    "patched pgcheck": "import pgcheck.verification as v; v.TOLERANCE = 1e9",
+    "patched pgcheck": "import pgcheck.verification.verdict as v; v.TOLERANCE = 1e9",
 }
 
 

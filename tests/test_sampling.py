@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, UsageError, exact_gradient, sample_gradient, sample_trajectories
-from pgcheck.rollouts import AliasTables
-from pgcheck.sampling import Sampler, streams
-from pgcheck.tree import Tree
+from pgcheck.trajectories.rollouts import AliasTables
+from pgcheck.trajectories.sampling import Sampler, streams
+from pgcheck.trajectories.tree import Tree
 from tests import oracles
 from tests.problems import random_problem
 

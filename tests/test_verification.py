@@ -9,13 +9,13 @@ import pytest
 
 import pgcheck
 from pgcheck import Batch, EstimatorError, exact_gradient, verify
-from pgcheck.battery import BATTERY, battery
-from pgcheck.calls import LocalCaller
-from pgcheck.estimators import ESTIMATORS
-from pgcheck.expectation import Habits, calls_for, habits, listed, over_batches
-from pgcheck.fields import FIELDS, RIGHT
-from pgcheck.probes import chain, impulses, right
-from pgcheck.verification import verify_with
+from pgcheck.estimators.catalogue import ESTIMATORS
+from pgcheck.estimators.mistakes import FIELDS, RIGHT
+from pgcheck.external.calling import LocalCaller
+from pgcheck.verification.battery import BATTERY, battery
+from pgcheck.verification.exhaustive import Habits, calls_for, habits, listed, over_batches
+from pgcheck.verification.impulses import chain, impulses, right
+from pgcheck.verification.verdict import verify_with
 from tests import zoo
 from tests.conftest import Run
 from tests.plain import Problem

@@ -1,0 +1,3 @@
+"""The command line."""
+
+from pgcheck.cli.main import main as main

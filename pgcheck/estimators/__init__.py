@@ -1,0 +1,1 @@
+"""Estimators of the gradient: their formulas, estimates from rollouts, means and covariances."""

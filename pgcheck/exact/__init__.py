@@ -1,0 +1,1 @@
+"""The exact policy gradient, exact values, and exact second moments."""

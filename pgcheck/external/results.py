@@ -1,0 +1,164 @@
+"""What somebody's estimator returned → numbers, or an error that says what came and what was expected."""
+
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pgcheck.errors import EstimatorError
+from pgcheck.model.mdp import Floats, Ints
+from pgcheck.trajectories.batch import Batch
+
+GREATEST = 1e120  # numbers whose squares still are numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came back.
+
+    Attributes:
+      values: one gradient a row `[n, *theta.shape]`: for each episode, or for each whole batch.
+      per_episode: which of the two.
+      single: whether they came in single precision or less.
+    """
+
+    values: Floats
+    per_episode: bool
+    single: bool
+
+
+def converted(result: object, batch: Batch) -> Answer:
+    """Returns an estimator's result as an answer.
+
+    Lists, read-only arrays, single precision, torch and jax arrays are taken; tensors are detached and copied.
+
+    Raises:
+      EstimatorError: it is something else.
+    """
+    array = _array(result, batch)
+    shape = batch.theta.shape
+    if array.shape == (len(batch), *shape):
+        per_episode = True
+    elif array.shape == shape:
+        per_episode, array = False, array[None]
+    else:
+        raise EstimatorError(f"the estimator returned {_shape(array)}{_hint(array, batch)}; {_expected(batch)}")
+    single = array.dtype.itemsize < 8 and array.dtype.kind == "f"
+    return Answer(array.astype(np.float64), per_episode, single)
+
+
+def check_finite(answer: Answer, lengths: Ints, padded: int = 0) -> None:
+    """Raises EstimatorError where a gradient is not finite.
+
+    Args:
+      answer: the gradients.
+      lengths: of their episodes `[n]` or `[n, B]`.
+      padded: to how many steps the episodes were padded.
+    """
+    flat = answer.values.reshape(len(answer.values), -1)
+    bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
+    if not len(bad):
+        greatest = float(np.max(np.abs(flat), initial=0.0))
+        if greatest > GREATEST:
+            raise EstimatorError(
+                f"the estimator returned numbers of size {greatest:.3g}; expected at most {GREATEST:g}"
+            )
+        return
+    value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
+    steps = np.atleast_1d(lengths[bad[0]]).tolist()
+    whose = f"an episode of {_steps(steps[0])}" if len(steps) == 1 else f"a batch of episodes of {steps} steps"
+    why = ""
+    if len(steps) > 1:
+        why = "\n  Is something divided by a standard deviation? That of equal numbers is 0."
+    elif steps[0] == 1:
+        why = "\n  Is something divided by a standard deviation? That of one number is 0, or NaN with ddof=1."
+    if padded > steps[0]:
+        why += (
+            "\n  Beyond its end states and actions are 0, and probs[0, 0] may be 0: mask before a log or a division."
+        )
+    raise EstimatorError(f"the estimator returned {value} for {whose}; expected finite numbers{why}", not_finite=True)
+
+
+def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
+    expected = _expected(batch)
+    if result is None:
+        raise EstimatorError(f"the estimator returned None; is a return missing? {_capital(expected)}")
+    if isinstance(result, types.GeneratorType | types.CoroutineType):
+        what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
+        raise EstimatorError(f"the estimator returned a {what}, whose numbers have not been made; {expected}")
+    if hasattr(result, "detach") and hasattr(result, "cpu"):  # torch
+        result = result.detach().cpu()
+        if "bfloat16" in str(getattr(result, "dtype", "")):
+            result = result.float()
+    if isinstance(result, list | tuple):
+        result = [item.detach().cpu() if hasattr(item, "detach") else item for item in result]
+    if isinstance(result, np.ma.MaskedArray):
+        result = np.ma.filled(result.astype(np.float64), np.nan)  # what is masked is no number
+    if isinstance(result, str | bytes | dict | set) or callable(result):
+        raise EstimatorError(f"the estimator returned {a_thing(result)}; {expected}")
+    try:
+        array = np.array(result)
+    except (ValueError, TypeError) as error:
+        raise EstimatorError(
+            f"the estimator returned {a_thing(result)} that is no array ({error}); {expected}"
+        ) from None
+    if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiu":
+        kinds = {"O": "objects", "c": "complex numbers", "b": "booleans", "U": "text", "S": "text"}
+        what = kinds.get(array.dtype.kind, str(array.dtype))
+        wanted = expected.replace("expected", "expected real numbers:", 1)
+        raise EstimatorError(f"the estimator returned {what}, {_shape(array)}; {wanted}")
+    return array
+
+
+def _expected(batch: Batch) -> str:
+    theta = list(batch.theta.shape)
+    return (
+        f"expected one gradient for each of the {len(batch)} episodes of {batch.mdp.name}, {[len(batch), *theta]}, "
+        f"or one for the whole batch, {theta}"
+    )
+
+
+def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
+    """What kind of mistake the shape looks like."""
+    n, shape = len(batch), batch.theta.shape
+    size = int(np.prod(shape))
+    table = (batch.num_states, batch.num_actions)
+    if len(shape) == 1 and array.shape in ((n, *table), table):
+        return (
+            " (a table; but this model's theta is flat, as states look alike or lack actions: use batch.score, or "
+            "check on models with a full table, like two_state)"
+        )
+    if array.ndim == 0:
+        return " (a loss is not a gradient; see pgcheck.adapters)"
+    if array.shape == (*shape, n) or array.shape == (*shape[::-1], n) or array.shape == (n, *shape[::-1]):
+        return " (transposed?)"
+    if array.shape == shape[::-1]:
+        return " (transposed?)"
+    if array.shape in ((n, size), (size,)):
+        return " (flattened? reshape it to batch.theta.shape)"
+    if array.shape == (n,):
+        return " (a number for each episode: losses or returns are not gradients)"
+    if array.shape[:2] == batch.states.shape:
+        return " (one for each step? sum over the steps of an episode)"
+    return ""
+
+
+def _shape(array: "np.ndarray[Any, np.dtype[Any]]") -> str:
+    return "a scalar" if array.ndim == 0 else f"an array of shape {list(array.shape)}"
+
+
+def a_thing(value: object) -> str:
+    """Returns what kind of thing a value is."""
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _steps(n: int) -> str:
+    return f"{n} step{'' if n == 1 else 's'}"

@@ -1,0 +1,218 @@
+"""A model file (format `pgcheck/1`) → an MDP and a policy, or every error in it with its place."""
+
+import contextlib
+import gc
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pgcheck.errors import UsageError
+from pgcheck.formats import sources as bundled
+from pgcheck.formats.nodes import Mapping, Node, Scalar, visible
+from pgcheck.formats.reader import Reader, Where, quoted
+from pgcheck.formats.transitions import MAX_SIZE, PROBABILITY, SIZE, Outcomes, sum_text
+from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK, Floats, Ints
+from pgcheck.model.policy import Policy
+
+MAX_HORIZON = 10**15
+HORIZON = "a whole number of steps, 1 to 1e15"
+SOFTMAX = "softmax: {state: {action: preference}}"
+
+KEYS = (
+    "name", "horizon", "gamma", "states", "actions", "start", "terminal", "observations", "transitions",
+    "policy", "behavior",
+)  # fmt: skip
+REQUIRED = ("horizon", "states", "actions", "start", "transitions")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What a model file holds.
+
+    Attributes:
+      mdp, policy: the problem and the point θ at which it is differentiated.
+      behavior: the policy that drew the data, for off-policy estimators; None if the file has none.
+    """
+
+    mdp: MDP
+    policy: Policy
+    behavior: Policy | None
+
+
+def load(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> tuple[MDP, Policy]:
+    """Returns the MDP and the policy of a model file.
+
+    Args:
+      source: a path, `-` for standard input, or the name of a bundled model.
+      horizon, gamma: in place of the file's own.
+
+    Raises:
+      ModelError: the file is at fault; the message lists up to 20 errors, each with FILE:LINE:COL.
+      UsageError: there is no such file, or horizon or gamma is out of range.
+    """
+    model = load_model(source, horizon=horizon, gamma=gamma)
+    return model.mdp, model.policy
+
+
+def load_model(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> Model:
+    """Returns all that a model file holds; arguments and errors are those of `load`."""
+    if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps")
+    if gamma is not None and not 0 <= gamma <= 1:
+        raise UsageError(f"gamma {gamma}; expected 0 to 1")
+    file, text = bundled.text(str(source))
+    model = loads(text, file)
+    changes = {k: v for k, v in (("horizon", horizon), ("gamma", gamma)) if v is not None}
+    return replace(model, mdp=replace(model.mdp, **changes)) if changes else model  # type: ignore[arg-type]
+
+
+def loads(text: str, file: str = "<string>") -> Model:
+    """Returns the model in YAML text; `file` stands in messages, and its stem is the default name.
+
+    Raises:
+      ModelError: the text is at fault; the message lists up to 20 errors, each with FILE:LINE:COL.
+    """
+    with _uncollected():
+        return _ModelReader(file, text.removeprefix("\ufeff")).model()
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pauses the search for cycles: among millions of nodes it takes half of the time, and there are none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _ModelReader(Reader):
+    """One model file."""
+
+    def model(self) -> Model:
+        found = self.entries(self.root, (), f"a mapping with the keys {', '.join(REQUIRED)}")
+        self.known(found.values(), KEYS, ())
+        missing = [key for key in REQUIRED if key not in found]
+        if missing and isinstance(self.root, Mapping):
+            are = "is" if len(missing) == 1 else "are"
+            self.fail(self.root, (), f"{', '.join(missing)} {are} missing; a model needs {', '.join(REQUIRED)}")
+        value = {key: node for key, (_, node) in found.items()}
+        title = self.name(value["name"], ("name",), "a name") if "name" in value else visible(Path(self.file).stem)
+        horizon = self.whole(value["horizon"], ("horizon",), MAX_HORIZON, HORIZON, "10") if "horizon" in value else 1
+        gamma = self.real(value["gamma"], ("gamma",), 0, 1, "a number from 0 to 1") if "gamma" in value else 1.0
+        states, actions = self.sizes(value)
+        terminal = np.zeros(len(states), dtype=np.bool_)
+        if "terminal" in value:
+            terminal[self.listed(value["terminal"], ("terminal",), states, "state", next(iter(states)))] = True
+        start = self.start(value.get("start"), states)
+        observations, observation = self.observations(value.get("observations"), states)
+        outcomes = Outcomes(self, states, actions)
+        if "transitions" in value:
+            outcomes.read(value["transitions"])
+        self.problems.check()
+        outcomes.check_offered(found["transitions"][0], terminal, observations, observation)
+        self.problems.check()
+        if title is None or horizon is None or gamma is None:
+            raise AssertionError  # each of them would have been a problem
+        mdp = MDP(
+            title, tuple(states), tuple(actions), horizon, gamma, start, terminal, observations, observation,
+            *outcomes.arrays(),
+        )  # fmt: skip
+        plain = Policy.softmax(mdp)
+        policies = [self.policy(value[k], (k,), mdp, plain) if k in value else None for k in ("policy", "behavior")]
+        self.problems.check()
+        return Model(mdp, policies[0] or plain, policies[1])
+
+    def sizes(self, value: dict[str, Node]) -> tuple[dict[str, int], dict[str, int]]:
+        """The names of the states and actions; everything else is about these."""
+        states, actions = (
+            self.names(value[key], (key,), what) if key in value else {}
+            for key, what in (("states", "state"), ("actions", "action"))
+        )
+        if len(states) * len(actions) > MAX_PAIRS:
+            many = f"{len(states):,} states x {len(actions):,} actions"
+            self.fail(value["actions"], ("actions",), f"{many}; expected at most {MAX_PAIRS:,} pairs")
+            self.problems.check()
+        if not states or not actions:
+            self.problems.check()
+        return states, actions
+
+    def start(self, node: Node | None, states: dict[str, int]) -> Floats:
+        """The probability of each state to be the first."""
+        start = np.zeros(len(states))
+        if node is None:
+            return start
+        if isinstance(node, Scalar) and node.text:
+            index = self.index(node, ("start",), states, "state")
+            start[index or 0] = 1.0
+            return start
+        before = self.problems.count
+        for key, value in self.entries(node, ("start",), "a state, or states with their probabilities").values():
+            index = self.index(key, ("start",), states, "state")
+            if index is not None:
+                start[index] = self.real(value, ("start", key.text), 0, 1 + PROBABILITY_SLACK, PROBABILITY) or 0.0
+        if self.problems.count == before and abs(math.fsum(start) - 1) > PROBABILITY_SLACK:
+            self.fail(node, ("start",), sum_text(math.fsum(start)))
+        return start
+
+    def observations(self, node: Node | None, states: dict[str, int]) -> tuple[tuple[str, ...], Ints]:
+        """What the policy sees: the names in order of first appearance, and which of them each state shows."""
+        seen = list(states)
+        if node is not None:
+            for key, value in self.entries(node, ("observations",), "states with what the policy sees").values():
+                index = self.index(key, ("observations",), states, "state")
+                name = self.name(value, ("observations", key.text), "a name")
+                if index is not None and name is not None:
+                    seen[index] = name
+        number = {name: i for i, name in enumerate(dict.fromkeys(seen))}
+        return tuple(number), np.array([number[name] for name in seen], dtype=np.int64)
+
+    def policy(self, node: Node, where: Where, mdp: MDP, plain: Policy) -> Policy | None:
+        """The softmax with the file's preferences; those that it leaves out are 0."""
+        found = self.entries(node, where, SOFTMAX)
+        self.known(found.values(), ("softmax",), where)
+        if "softmax" not in found:
+            if isinstance(node, Mapping) and not found:
+                self.fail(node, where, f"softmax is missing; expected {SOFTMAX}")
+            return None
+        rows: dict[str, dict[str, int]] = {}
+        for number, (row, action) in enumerate(plain.parameters):
+            rows.setdefault(row, {})[action] = number
+        where = (*where, "softmax")
+        theta = np.array(plain.theta)
+        for key, choices in self.entries(found["softmax"][1], where, "states with their preferences").values():
+            if key.text not in rows:
+                self.fail(key, where, self.no_row(key.text, mdp, rows))
+                continue
+            self.preferences(choices, (*where, key.text), rows[key.text], theta)
+        theta.flags.writeable = False
+        return replace(plain, theta=theta)
+
+    def preferences(self, node: Node, where: Where, numbers: dict[str, int], theta: Floats) -> None:
+        """Puts the preferences of one row in their places."""
+        for key, value in self.entries(node, where, "actions with their preferences").values():
+            preference = self.real(value, (*where, key.text), -MAX_SIZE, MAX_SIZE, SIZE)
+            if key.text not in numbers:
+                self.fail(key, where, f"no action {quoted(key.text)} here{self.meant(key.text, numbers)}")
+            elif preference is not None:
+                theta[numbers[key.text]] = preference
+
+    def no_row(self, name: str, mdp: MDP, rows: Collection[str]) -> str:
+        """Why a policy cannot have preferences for `name`."""
+        if self.problems.full:
+            return ""
+        if name in mdp.states:
+            state = mdp.states.index(name)
+            if mdp.terminal[state]:
+                return f"{quoted(name)} is terminal and has no actions; remove it"
+            return (
+                f"the policy sees {quoted(name)} as {quoted(mdp.observations[mdp.observation[state]])}; use that name"
+            )
+        if name in mdp.observations:
+            return f"only terminal states are seen as {quoted(name)}, and these have no actions; remove it"
+        return f"unknown state or observation {quoted(name)}{self.meant(name, rows)}"

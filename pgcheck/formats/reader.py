@@ -1,0 +1,245 @@
+"""Nodes → names and numbers; what is wrong is noted with its place, and reading goes on."""
+
+import difflib
+import itertools
+import math
+import re
+from collections.abc import Collection, Iterable
+
+from pgcheck.formats.nodes import Mapping, Node, Problems, Scalar, Sequence, hidden, parse, visible
+
+MAX_NAMES = 1_000_000
+MAX_NAME = 1000  # characters; YAML itself allows a key no more than 1024
+MAX_DIGITS = 10_000  # characters of a number
+
+REAL = r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+FRACTION = r"[-+]?[0-9]{1,400}/[0-9]{1,400}"
+TRUTHS = {word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+
+_REAL, _FRACTION = re.compile(REAL), re.compile(FRACTION)
+_MAX_REMEMBERED = 100_000
+
+Where = tuple[str | int, ...]  # the way to a value: keys, and places in lists
+
+
+class Reader:
+    """Reads nodes into values; after a fault it goes on, so that one run shows every error."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.problems = Problems(file, text)
+        self.root = parse(text, file)
+        self._numbers: dict[str, float] = {}
+
+    def fail(self, node: Node, where: Where, what: str) -> None:
+        """Notes an error at a node."""
+        if self.problems.full or not where:
+            self.problems.add(node.line, node.column, what)
+            return
+        steps = (f"[{step}]" if isinstance(step, int) else f".{cropped(step)}" for step in where)
+        self.problems.add(node.line, node.column, f"{''.join(steps)[1:]}: {what}")
+
+    def entries(self, node: Node, where: Where, what: str) -> dict[str, tuple[Scalar, Node]]:
+        """The keys and values of a mapping; `what` says what is expected of it."""
+        if not isinstance(node, Mapping):
+            self.fail(node, where, f"found {kind_of(node)}; expected {what}")
+            return {}
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in node.entries:
+            if not isinstance(key, Scalar):
+                self.fail(key, where, f"found {kind_of(key)} as a key; expected a name")
+            elif key.text == "<<" and not key.quoted:
+                self.fail(key, where, "merge key <<; write the entries out")
+            elif key.text in entries:
+                first = entries[key.text][0].line
+                self.fail(key, where, f"key {quoted(key.text)} stands twice, first in line {first}; keep one")
+            else:
+                entries[key.text] = key, value
+        return entries
+
+    def known(self, entries: Iterable[tuple[Scalar, Node]], names: Collection[str], where: Where) -> None:
+        """Notes the keys that are none of `names`."""
+        for key, _ in entries:
+            if key.text not in names:
+                comma = where and key.text.isdecimal()  # {p: 0,8} has a key 8
+                hint = "; write 0.5, not 0,5" if comma else self.meant(key.text, names)
+                self.fail(key, where, f"unknown key {quoted(key.text)}{hint}")
+
+    def name(self, node: Node, where: Where, what: str) -> str | None:
+        """A name that is being given."""
+        if not isinstance(node, Scalar) or not node.text:
+            self.fail(node, where, f"found {kind_of(node)}; expected {what}")
+        elif len(node.text) > MAX_NAME:
+            self.fail(node, where, f"a name of {len(node.text):,} characters; expected at most {MAX_NAME:,}")
+        elif char := hidden(node.text):
+            self.fail(node, where, f"{quoted(node.text)} holds the hidden character U+{ord(char):04X}; remove it")
+        else:
+            return node.text
+        return None
+
+    def index(self, node: Node, where: Where, names: dict[str, int], what: str) -> int | None:
+        """The number of a name that must be one of `names`."""
+        if isinstance(node, Scalar):
+            known = names.get(node.text)
+            if known is not None:
+                return known
+            if node.text:
+                self.fail(node, where, f"unknown {what} {quoted(node.text)}{self.meant(node.text, names)}")
+                return None
+        self.fail(node, where, f"found {kind_of(node)}; expected the name of {_a(what)}")
+        return None
+
+    def real(
+        self, node: Node, where: Where, lo: float, hi: float, what: str, like: str = "0.5, 1e-3 or 1/3"
+    ) -> float | None:
+        """A number from lo to hi; `what` says what is expected, `like` gives examples."""
+        if not isinstance(node, Scalar):
+            self.fail(node, where, f"found {kind_of(node)}; expected {what}")
+            return None
+        value = self._numbers.get(node.text)
+        if value is None:
+            value = number(node.text)
+            if value is None:
+                self.fail(node, where, f"found {kind_of(node)}; expected {what}{_number_hint(node.text, like)}")
+                return None
+            if len(self._numbers) < _MAX_REMEMBERED:
+                self._numbers[node.text] = value
+        if not lo <= value <= hi:
+            self.fail(node, where, f"{quoted(node.text)} is out of range; expected {what}")
+            return None
+        return value
+
+    def whole(self, node: Node, where: Where, hi: int, what: str, like: str) -> int | None:
+        """A whole number from 1 to hi."""
+        value = self.real(node, where, 1, hi, what, like)
+        if value is not None and value != int(value):
+            self.fail(node, where, f"{kind_of(node)} is not whole; expected {what}")
+            return None
+        return None if value is None else int(value)
+
+    def truth(self, node: Node, where: Where) -> bool | None:
+        if isinstance(node, Scalar) and node.text in TRUTHS:
+            if not node.quoted:
+                return TRUTHS[node.text]
+            self.fail(node, where, f"found {kind_of(node)} in quotes; expected true or false, without")
+        else:
+            self.fail(node, where, f"found {kind_of(node)}; expected true or false")
+        return None
+
+    def names(self, node: Node, where: Where, what: str) -> dict[str, int]:
+        """Names from a list, or 0..n-1 from a number n; none if there is a fault."""
+        expected = f"a list of names, or their number (1 to {MAX_NAMES:,})"
+        if isinstance(node, Scalar):
+            n = self.whole(node, where, MAX_NAMES, expected, "[a, b] or 2")
+            return {str(i): i for i in range(n or 0)}
+        if not isinstance(node, Sequence) or not node.items:
+            self.fail(node, where, f"found {kind_of(node)}; expected {expected}")
+            return {}
+        if len(node.items) > MAX_NAMES:
+            self.fail(node, where, f"{len(node.items):,} names; expected at most {MAX_NAMES:,}")
+            return {}
+        names: dict[str, int] = {}
+        for item in node.items:
+            name = self.name(item, where, f"the name of {_a(what)}")
+            if name is not None and name in names:
+                self.fail(item, where, f"{what} {quoted(name)} stands twice; keep one")
+            elif name is not None:
+                names[name] = len(names)
+        return names if len(names) == len(node.items) else {}
+
+    def listed(self, node: Node, where: Where, names: dict[str, int], what: str, like: str) -> list[int]:
+        """A list of names that must be known, each once."""
+        if not isinstance(node, Sequence):
+            like = node.text if isinstance(node, Scalar) and node.text in names else like
+            self.fail(node, where, f"found {kind_of(node)}; expected a list of {what}s, like [{cropped(like)}]")
+            return []
+        listed: dict[int, None] = {}
+        for item in node.items:
+            index = self.index(item, where, names, what)
+            if index in listed:
+                self.fail(item, where, f"{what} {kind_of(item)} stands twice; keep one")
+            elif index is not None:
+                listed[index] = None
+        return list(listed)
+
+    def meant(self, text: str, names: Collection[str]) -> str:
+        """The end of a message about an unknown name: the nearest known one, or some of them."""
+        if self.problems.full:
+            return ""  # the search takes time, and nobody will read it
+        if text.partition(":")[0] in names:
+            return "; a colon needs a space after it"
+        if len(names) > 12 and "0" in names and str(len(names) - 1) in names:
+            return f"; expected 0 to {len(names) - 1}"
+        some = [name[:60] for name in itertools.islice(names, 250)]
+        near = difflib.get_close_matches(text[:60], some, 1, 0.6)
+        if near:
+            return f"; did you mean {quoted(near[0])}?"
+        return f"; expected {'one of ' if len(some) > 1 else ''}{enumerated(names)}"
+
+
+def number(text: str) -> float | None:
+    """Returns the number that `3`, `-.5`, `1e-3` or `1/3` stands for; None for any other text.
+
+    Also None where a number is too long, too large for a float, or is not 0 but would become 0.
+    """
+    if len(text) > MAX_DIGITS:
+        return None
+    if "/" in text and _FRACTION.fullmatch(text):
+        numerator, denominator = map(int, text.split("/"))
+        try:
+            value = numerator / denominator
+        except (ZeroDivisionError, OverflowError):
+            return None
+        return None if numerator and not value else value + 0.0
+    if not _REAL.fullmatch(text):
+        return None
+    value = float(text)
+    vanished = value == 0 and re.search("[1-9]", re.split("[eE]", text)[0])
+    return None if vanished or math.isinf(value) else value + 0.0  # -0 is 0
+
+
+def cropped(text: str) -> str:
+    """Returns a user's text for a message, cropped."""
+    return visible(text if len(text) <= 60 else text[:57] + "...")
+
+
+def quoted(text: str) -> str:
+    """Returns a user's text for a message, cropped and in quotes."""
+    return f"'{cropped(text)}'"
+
+
+def enumerated(names: Collection[str]) -> str:
+    """Returns the first names of many, for a message."""
+    return ", ".join(map(cropped, itertools.islice(names, 12))) + (", ..." if len(names) > 12 else "")
+
+
+def kind_of(node: Node) -> str:
+    """Returns what a node is, for a message."""
+    if isinstance(node, Scalar):
+        return quoted(node.text) if node.text or node.quoted else "nothing"
+    kind = "list" if isinstance(node, Sequence) else "mapping"
+    return f"{'a' if node.items else 'an empty'} {kind}"
+
+
+def _number_hint(text: str, like: str) -> str:
+    """What a text that is no number may have been meant for."""
+    if len(text) > MAX_DIGITS:
+        return f", of at most {MAX_DIGITS:,} characters"
+    plain = text.replace("_", "").replace("\N{MINUS SIGN}", "-")
+    if plain != text and number(plain) is not None:
+        return f", written {cropped(plain)}"
+    if text.lower().lstrip("+-.") in ("nan", "inf", "infinity"):
+        return ", finite"
+    if _FRACTION.fullmatch(text) and not int(text.partition("/")[2]):
+        return ", not divided by 0"
+    if _REAL.fullmatch(text) or _FRACTION.fullmatch(text):
+        return ", one that a 64-bit float can hold"
+    if text.endswith("%") and number(text[:-1]) is not None:
+        return f", like {text[:-1]}/100"
+    if re.fullmatch("0x[0-9a-fA-F]{1,12}", text):
+        return f", written {int(text, 16)}"
+    return f", like {like}"
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

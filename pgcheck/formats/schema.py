@@ -1,0 +1,162 @@
+"""The form of a model file as a JSON Schema, for editors and for programs that write models.
+
+It says what can be said of one value at a time; what needs the whole file, such as sums of probabilities and
+names that must be known, is left to the loader.
+"""
+
+from pgcheck.formats.modelfile import KEYS, MAX_HORIZON, REQUIRED
+from pgcheck.formats.nodes import HIDDEN
+from pgcheck.formats.reader import FRACTION, MAX_NAME, MAX_NAMES, REAL
+from pgcheck.formats.transitions import COLUMNS, MAX_SIZE
+from pgcheck.model.mdp import PROBABILITY_SLACK
+
+Schema = dict[str, object]
+
+ESSENTIAL = COLUMNS[:3]  # of a table
+
+
+def model_schema() -> Schema:
+    """Returns the JSON Schema (draft-07) of a model file.
+
+    A file that the loader reads is valid. A file with a wrong type, an unknown or missing key, or a number that
+    is out of range as it stands is not; a number in other words, like `10/9`, is checked by the loader alone.
+    """
+    properties = {
+        "name": _ref("name", "What reports call the model; default: the name of the file."),
+        "horizon": _ref("horizon", "The greatest number of steps."),
+        "gamma": _ref("probability", "The discount, 0 to 1; default 1."),
+        "states": _ref("names", "The names of the states, or n for 0 to n - 1."),
+        "actions": _ref("names", "The names of the actions, or n for 0 to n - 1."),
+        "start": _ref("start", "The first state, or states with their probabilities."),
+        "terminal": _ref("listed", "States on whose entry the episode ends."),
+        "observations": _ref("observations", "What the policy sees in place of a state's name."),
+        "transitions": _ref("transitions", "state: {action: outcomes}, or a table of columns and rows."),
+        "policy": _ref("policy", "The point at which the gradient is taken; default: all preferences 0."),
+        "behavior": _ref("policy", "A second policy: who drew the data."),
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Model file of pgcheck (format pgcheck/1)",
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(REQUIRED),
+        "properties": {key: properties[key] for key in KEYS},
+        "definitions": _names() | _numbers() | _parts() | _transitions() | {"table": _table()},
+    }
+
+
+def _ref(name: str, description: str = "") -> Schema:
+    # Beside $ref other words are ignored, hence allOf.
+    ref: Schema = {"$ref": f"#/definitions/{name}"}
+    return {"allOf": [ref], "description": description} if description else ref
+
+
+def _mapping(values: Schema, **more: object) -> Schema:
+    # Which keys are known is left to the loader; that there is one is not.
+    return {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": values, **more}
+
+
+def _names() -> Schema:
+    # A YAML parser may take a name for a number, a truth value or null; it means its raw text all the same.
+    hidden = "".join(char if char == "-" else f"\\u{ord(char):04x}" for char in HIDDEN)
+    text: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": f"^[^{hidden}]*$"}
+    name: Schema = {"anyOf": [text, {"type": ["number", "boolean", "null"]}]}
+    return {
+        "name": name,
+        "names": {"anyOf": [_ref("count"), _list_of_names(minItems=1, maxItems=MAX_NAMES)]},
+        "listed": _list_of_names(),
+    }
+
+
+def _list_of_names(**more: object) -> Schema:
+    return {"type": "array", "items": _ref("name"), **more}
+
+
+def _number(lo: float, hi: float, kind: str = "number") -> Schema:
+    """A number, or its text: fractions and quoted numbers are strings to YAML."""
+    text: Schema = {"type": "string", "pattern": f"^({REAL}|{FRACTION})$"}
+    return {"anyOf": [{"type": kind, "minimum": lo, "maximum": hi}, text]}
+
+
+def _numbers() -> Schema:
+    return {
+        "horizon": _number(1, MAX_HORIZON, "integer"),
+        "count": _number(1, MAX_NAMES, "integer"),
+        "probability": _number(0, 1),
+        "mass": _number(0, 1 + PROBABILITY_SLACK),
+        "size": _number(-MAX_SIZE, MAX_SIZE),
+    }
+
+
+def _parts() -> Schema:
+    rows = _mapping(_mapping(_ref("size")))
+    return {
+        "start": {"anyOf": [_ref("name"), _mapping(_ref("mass"), minProperties=1)]},
+        "observations": _mapping(_ref("name")),
+        "policy": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["softmax"],
+            "properties": {"softmax": {**rows, "description": "{state or observation: {action: preference}}"}},
+        },
+    }
+
+
+def _transitions() -> Schema:
+    """The nested form, and how to tell it from the table."""
+    outcome: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["to"],
+        "properties": {column: _cell(column) for column in COLUMNS[2:]},
+    }
+    nested = _mapping(_mapping({"anyOf": [_ref("name"), _ref("outcome"), _ref("outcomes")]}))
+    # A state may be called columns, but its actions are no list.
+    lists = [{"required": [key], "properties": {key: {"type": "array"}}} for key in ("columns", "rows")]
+    return {
+        "transitions": {"if": {"anyOf": lists}, "then": _ref("table"), "else": nested},
+        "outcome": outcome,
+        "outcomes": {"type": "array", "minItems": 1, "items": {"anyOf": [_ref("name"), _ref("outcome")]}},
+    }
+
+
+def _cell(column: str) -> Schema:
+    match column:
+        case "p":
+            return _ref("mass", "The probability of the outcome; default 1.")
+        case "reward":
+            return _ref("size", "The reward; default 0.")
+        case "done":
+            return {"type": "boolean", "description": "Whether the episode ends; default false."}
+    return _ref("name", "The next state." if column == "to" else f"The {column}.")
+
+
+def _table() -> Schema:
+    """columns and rows; a row has a value for each column, and the column says of what kind."""
+    columns: Schema = {
+        "type": "array",
+        "items": {"enum": list(COLUMNS)},
+        "uniqueItems": True,
+        "allOf": [{"contains": {"const": column}} for column in ESSENTIAL],
+    }
+    places = range(len(COLUMNS))
+    widths = [_when({"minItems": n, "maxItems": n}, {"minItems": n, "maxItems": n}) for n in places[3:]]
+    widths.append(_when({"minItems": 6}, {"minItems": 6, "maxItems": 6}))
+    kinds = [_when(_at(i, {"const": column}), _at(i, _cell(column))) for i in places for column in COLUMNS]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["columns", "rows"],
+        "properties": {"columns": columns, "rows": {"type": "array", "items": {"type": "array"}}},
+        "allOf": [*widths, *kinds],
+    }
+
+
+def _at(place: int, schema: Schema) -> Schema:
+    """The value at one place of a list is such."""
+    return {"items": [*[{}] * place, schema], "minItems": place + 1}
+
+
+def _when(columns: Schema, row: Schema) -> Schema:
+    """If the columns are such, then so is every row."""
+    return {"if": {"properties": {"columns": columns}}, "then": {"properties": {"rows": {"items": row}}}}

@@ -1,0 +1,1 @@
+"""The problem: a finite Markov decision process, and the policy at which it is differentiated."""

@@ -1,0 +1,1 @@
+"""Results → tables for people, JSON, JSON lines and CSV; where they are written to."""

@@ -1,0 +1,1 @@
+"""The tree of trajectories and what comes of it: all of them, rollouts, counts, batches."""

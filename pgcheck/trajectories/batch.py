@@ -1,0 +1,202 @@
+"""Trajectories as arrays: what lists of trajectories and estimators are made of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgcheck.model.mdp import MDP, Bools, Floats, Ints
+from pgcheck.model.policy import Policy
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One trajectory of L steps.
+
+    Attributes:
+      states, actions, next_states: by number `[L]`.
+      rewards: r_t `[L]`.
+      terminated: False where the horizon cut it off.
+    """
+
+    states: Ints
+    actions: Ints
+    rewards: Floats
+    next_states: Ints
+    terminated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """N trajectories, padded with 0 to the length T of the longest; all arrays are read-only.
+
+    The arrays `[N, T]` are worked out when they are first asked for; they lie in memory step by step.
+
+    Attributes:
+      mdp, policy: where they come from.
+      starts: s_0, also of trajectories of length 0 `[N]`.
+      outcomes: the number of each step's outcome among the MDP's; `mdp.ended` beyond the end `[T, N]`.
+      behavior: who drew the actions, where that was not `policy`.
+    """
+
+    mdp: MDP
+    policy: Policy
+    starts: Ints
+    outcomes: Ints
+    behavior: Policy | None = None
+
+    @classmethod
+    def from_paths(cls, mdp: MDP, policy: Policy, paths: Ints, behavior: Policy | None = None) -> "Batch":
+        """Returns the trajectories that take these paths.
+
+        Args:
+          mdp, policy: where they come from.
+          paths: the first state, then the outcomes' numbers, `mdp.ended` beyond the end `[1 + T, N]`.
+          behavior: who drew the actions, where that was not `policy`.
+        """
+        longest = len(paths)
+        while longest > 1 and np.all(paths[longest - 1] == mdp.ended):
+            longest -= 1
+        return cls(mdp, policy, _read_only(paths[0]), _read_only(paths[1:longest]), behavior)
+
+    def altered(self, **arrays: NDArray[np.generic]) -> "Batch":
+        """Returns the same trajectories with some arrays, like `rewards` or `terminated`, replaced by others."""
+        changed = Batch(self.mdp, self.policy, self.starts, self.outcomes, self.behavior)
+        kept = {name: self.__dict__[name] for name in self.alterations}
+        frozen = {name: _read_only(array.copy()) for name, array in arrays.items()}
+        changed.__dict__.update({**kept, **frozen, "alterations": (*kept, *frozen)})
+        return changed
+
+    def part(self, rows: slice | Ints) -> "Batch":
+        """Returns some of the trajectories, padded as they are here, with what was altered."""
+        some = Batch(self.mdp, self.policy, self.starts[rows], self.outcomes[:, rows], self.behavior)
+        return some.altered(**{name: self.__dict__[name][rows] for name in self.alterations})
+
+    @cached_property
+    def alterations(self) -> tuple[str, ...]:
+        """The names of the arrays that were replaced."""
+        return ()
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __iter__(self) -> Iterator[Episode]:
+        for i, length in enumerate(self.lengths.tolist()):
+            yield Episode(
+                self.states[i, :length],
+                self.actions[i, :length],
+                self.rewards[i, :length],
+                self.next_states[i, :length],
+                bool(self.terminated[i]),
+            )
+
+    @property
+    def gamma(self) -> float:
+        return self.mdp.gamma
+
+    @property
+    def horizon(self) -> int:
+        return self.mdp.horizon
+
+    @property
+    def num_states(self) -> int:
+        return self.mdp.num_states
+
+    @property
+    def num_actions(self) -> int:
+        return self.mdp.num_actions
+
+    @cached_property
+    def states(self) -> Ints:
+        """s_t `[N, T]`."""
+        return self._at_steps(self.mdp.state)
+
+    @cached_property
+    def actions(self) -> Ints:
+        """a_t `[N, T]`."""
+        return self._at_steps(self.mdp.action)
+
+    @cached_property
+    def next_states(self) -> Ints:
+        """s_{t+1} `[N, T]`."""
+        return self._at_steps(self.mdp.next_state)
+
+    @cached_property
+    def rewards(self) -> Floats:
+        """r_t, not discounted `[N, T]`."""
+        return self._at_steps(self.mdp.reward)
+
+    @cached_property
+    def mask(self) -> Bools:
+        """True at the steps that belong to the trajectory `[N, T]`."""
+        return _read_only((self.outcomes != self.mdp.ended).T)
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """The number of steps L `[N]`."""
+        return _read_only(np.sum(self.mask, axis=1, dtype=np.int64))
+
+    @cached_property
+    def terminated(self) -> Bools:
+        """False where the horizon cut the trajectory off `[N]`."""
+        terminated = self.mdp.terminal[self.starts]
+        some = np.flatnonzero(self.lengths)
+        terminated[some] = self.mdp.ends[self.outcomes[self.lengths[some] - 1, some]]
+        return _read_only(terminated)
+
+    @cached_property
+    def probs(self) -> Floats:
+        """π(a|s) `[S, A]`."""
+        return _read_only(self.policy.probs())
+
+    @cached_property
+    def behavior_probs(self) -> Floats:
+        """The probabilities `[S, A]` by which the actions were drawn: those of `behavior`, or π."""
+        return self.probs if self.behavior is None else _read_only(self.behavior.probs())
+
+    @cached_property
+    def theta(self) -> Floats:
+        """The policy's parameters: `[S, A]` where every state has a row of its own and every action, else `[d]`.
+
+        Rows of terminal states are 0.
+        """
+        return _read_only(self.shaped(self.policy.theta))
+
+    @cached_property
+    def score(self) -> Floats:
+        """∇log π(a_t|s_t) `[N, T, *theta.shape]`, 0 beyond the end."""
+        score = self.policy.score(self.states, self.actions)
+        score[~self.mask] = 0.0
+        return _read_only(self.shaped(score))
+
+    def shaped(self, vector: Floats) -> Floats:
+        """Returns parameters, or gradients, `[..., d]` in the shape of theta, `[..., *theta.shape]`."""
+        mdp = self.mdp
+        acting = ~mdp.terminal
+        if len(mdp.observations) < mdp.num_states or not mdp.available[acting].all():
+            return vector.copy()
+        table = np.zeros((*vector.shape[:-1], mdp.num_states, mdp.num_actions))
+        table[..., acting, :] = vector.reshape(*vector.shape[:-1], int(acting.sum()), mdp.num_actions)
+        return table
+
+    def flattened(self, values: Floats) -> Floats:
+        """Returns values in the shape of theta, `[..., *theta.shape]`, as `[..., d]`; rows of terminal states go."""
+        if self.theta.ndim == 1:
+            return values
+        rows = values[..., ~self.mdp.terminal, :]
+        return rows.reshape(*values.shape[:-2], rows.shape[-2] * rows.shape[-1])
+
+    def _at_steps(self, column: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        """A column of the MDP's outcomes, looked up for every step `[N, T]`."""
+        beyond = np.append(column, np.zeros(1, dtype=column.dtype))
+        return _read_only(np.take(beyond, self.outcomes, mode="clip").T)
+
+
+def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    array.flags.writeable = False
+    return array
