@@ -24,10 +24,10 @@ from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.gradient import enumerate_gradient
 from pgcheck.external.calling import LocalCaller, call_groups
 from pgcheck.external.process import Runner
+from pgcheck.trajectories.paths import listed
 from pgcheck.trajectories.rollouts import AliasTables, Phase
 from pgcheck.trajectories.sampling import Sampler
 from pgcheck.verification.battery import battery
-from pgcheck.verification.exhaustive import listed
 from pgcheck.verification.verdict import BATTERY_CALLS, verify_with
 
 REPEATS = 5

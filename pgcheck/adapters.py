@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.model.mdp import Floats, Ints
 from pgcheck.trajectories.batch import Batch
 
 Loss = Callable[[Any, Batch], Any]

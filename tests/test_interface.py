@@ -12,7 +12,7 @@ import pgcheck
 from pgcheck import Batch, EstimatorError, verify
 from pgcheck.external.calling import call, call_groups
 from pgcheck.external.results import converted
-from pgcheck.verification.exhaustive import listed
+from pgcheck.trajectories.paths import listed
 from tests import zoo
 from tests.oracles import Floats
 

@@ -109,7 +109,10 @@ def test_batches_are_of_bounded_size() -> None:
 def test_paths_become_a_batch_and_back() -> None:
     mdp, policy = pgcheck.load("two_state")
     paths = np.concatenate(
-        [np.pad(p, ((0, 4 - len(p)), (0, 0)), constant_values=mdp.ended) for p, *_ in enumerated_paths(mdp, policy)],
+        [
+            np.pad(p, ((0, 4 - len(p)), (0, 0)), constant_values=mdp.padding)
+            for p, *_ in enumerated_paths(mdp, policy)
+        ],
         axis=1,
     )
     batch = Batch.from_paths(mdp, policy, paths)

@@ -10,10 +10,12 @@ import pytest
 import pgcheck
 from pgcheck import Batch, EstimatorError, exact_gradient, verify
 from pgcheck.estimators.catalogue import ESTIMATORS
+from pgcheck.estimators.contract import Contract, contract_of
 from pgcheck.estimators.mistakes import FIELDS, RIGHT
 from pgcheck.external.calling import LocalCaller
+from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
-from pgcheck.verification.exhaustive import Habits, calls_for, habits, listed, over_batches
+from pgcheck.verification.exhaustive import calls_for, over_batches
 from pgcheck.verification.impulses import chain, impulses, right
 from pgcheck.verification.verdict import verify_with
 from tests import zoo
@@ -129,11 +131,11 @@ def test_batches_are_weighted_as_ordered_tuples(name: str, size: int) -> None:
         expected += math.prod(prob[list(rows)]) * np.asarray(estimate(short))
     caller = LocalCaller(estimate, name)
     for ordered in (False, True):
-        kind = Habits(False, False, ordered, False, False)
+        kind = Contract(False, False, ordered, False, False)
         found = over_batches(caller, batch, prob, size, kind)
         np.testing.assert_allclose(found.mean, expected, atol=1e-12)
-    assert calls_for(11, 2, Habits(False, False, True, False, False)) == 121
-    assert calls_for(11, 2, Habits(False, False, False, False, False)) == 66
+    assert calls_for(11, 2, Contract(False, False, True, False, False)) == 121
+    assert calls_for(11, 2, Contract(False, False, False, False, False)) == 66
 
 
 def test_an_estimate_that_depends_on_the_order_is_given_all_orders() -> None:
@@ -147,7 +149,7 @@ def test_an_estimate_that_depends_on_the_order_is_given_all_orders() -> None:
         return np.einsum("n,nt...->...", r - r[0], batch.score) / len(batch)
 
     mdp, policy = pgcheck.load("two_state")
-    assert habits(LocalCaller(first_counts_double, ""), listed(mdp, policy)[0]).ordered
+    assert contract_of(LocalCaller(first_counts_double, ""), listed(mdp, policy)[0]).ordered
     assert verify(first_counts_double).verdict == "pass"
     found = verify(first_as_baseline, ["two_state"])
     assert found.verdict == "fail"
@@ -170,7 +172,7 @@ def test_the_tolerance_is_what_passes() -> None:
     assert verify(nearly, tolerance=1e-4).verdict == "pass"
     single = verify(zoo.RIGHT["single precision"])
     assert single.tolerance == 1e-4
-    assert single.habits.single
+    assert single.contract.single
     assert verify(zoo.RIGHT["single precision"], tolerance=1e-12).verdict == "fail"
 
 
@@ -200,7 +202,7 @@ def test_the_order_of_few_episodes_is_seen_too() -> None:
     """Where a model has so few that batches of them could all look alike."""
     for horizon in (3, 4, 5):
         found = verify(zoo.RIGHT["the neighbour as baseline"], [pgcheck.load("random_walk", horizon=horizon)])
-        assert found.habits.ordered
+        assert found.contract.ordered
         assert found.verdict == "pass"
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from pgcheck.model.mdp import Floats
+from pgcheck.arrays import Floats, Ints
 from pgcheck.trajectories.batch import Batch
 
 ROWS = 2**20  # numbers that the gradients of some trajectories may take on the way
@@ -20,6 +20,33 @@ class Estimate(Protocol):
 
     def __call__(self, batch: Batch, /) -> Any:
         """Returns `[N, *theta.shape]` or `[*theta.shape]`: an array, or what can be made one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What came back.
+
+    Attributes:
+      values: one gradient a row `[n, *theta.shape]`: for each episode, or for each whole batch.
+      per_episode: which of the two.
+      single: whether they came in single precision or less.
+    """
+
+    values: Floats
+    per_episode: bool
+    single: bool
+
+
+class Caller(Protocol):
+    """Whoever calls the estimator, here or in a process of its own."""
+
+    name: str
+
+    def whole(self, batch: Batch) -> Gradients:
+        """Returns the answer to one batch."""
+
+    def groups(self, batch: Batch, index: Ints) -> Gradients:
+        """Returns the mean gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +128,7 @@ class Estimator:
                 through[:-1] += visits[:, None] * table
             return through[:-1]
         flat = (weights.T * shares).ravel()
-        by_outcome = np.bincount(batch.outcomes.ravel(), weights=flat, minlength=mdp.ended + 1)[: mdp.ended]
+        by_outcome = np.bincount(batch.outcomes.ravel(), weights=flat, minlength=mdp.padding + 1)[: mdp.padding]
         pair = mdp.state * mdp.num_actions + mdp.action
         size = mdp.num_states * mdp.num_actions
         by_pair = np.bincount(pair, weights=by_outcome, minlength=size).astype(np.float64)
@@ -113,7 +140,7 @@ class Estimator:
         n, mdp = len(some), batch.mdp
         assert self.weights is not None
         weights = self.weights(some)
-        t, row = np.nonzero(some.outcomes != mdp.ended)
+        t, row = np.nonzero(some.outcomes != mdp.padding)
         outcome = some.outcomes[t, row]
         through = np.zeros((n, mdp.num_states, mdp.num_actions))
         if weights.ndim == 3:

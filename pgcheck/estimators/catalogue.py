@@ -14,10 +14,11 @@ from functools import partial
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.exact.critic import Critic, critic
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 

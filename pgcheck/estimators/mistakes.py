@@ -9,9 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from pgcheck.arrays import Bools, Floats
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import discounts, onward, returns
-from pgcheck.model.mdp import Bools, Floats
 from pgcheck.trajectories.batch import Batch
 
 Weights = Callable[[Batch], Floats]

@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import reinforce as plain
 from pgcheck.estimators.catalogue import whole_ratio
 from pgcheck.estimators.recursions import RECURSIONS, Setting, weighted_importance_sampling
 from pgcheck.estimators.sampled import drawn_by
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_trajectories
 from pgcheck.trajectories.paths import enumerated_paths, measured, sampled_paths

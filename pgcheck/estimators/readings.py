@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.estimators.sampled import SampledGradient
 from pgcheck.exact.gradient import Progress
-from pgcheck.model.mdp import MDP, Bools, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import Trajectory, sampled_paths
 from pgcheck.trajectories.sampling import Sampler
@@ -60,7 +61,7 @@ def two_readings(
     """
     sampler = Sampler(mdp, policy, n, rng, paths=True)
     counts = np.zeros(len(asked), dtype=np.int64)
-    right, wrong = np.zeros((2, mdp.ended + 1))
+    right, wrong = np.zeros((2, mdp.padding + 1))
     distinct, value = 0, 0.0
     for paths, count, returns in sampled_paths(sampler):
         distinct += len(count)
@@ -75,7 +76,7 @@ def two_readings(
 
     def gradient(by_outcome: Floats) -> Floats:
         visits = np.zeros((mdp.num_states, mdp.num_actions))
-        np.add.at(visits, (mdp.state, mdp.action), by_outcome[: mdp.ended])
+        np.add.at(visits, (mdp.state, mdp.action), by_outcome[: mdp.padding])
         return policy.pullback(visits)
 
     sampled = SampledGradient(n, gradient(right / n), value / n, policy.parameters)
@@ -87,4 +88,4 @@ def _same(mdp: MDP, paths: Ints, path: Ints) -> Bools:
     if len(path) > len(paths):
         return np.zeros(paths.shape[1], dtype=np.bool_)
     first, rest = paths[: len(path)], paths[len(path) :]
-    return np.asarray(np.all(first == path[:, None], axis=0) & np.all(rest == mdp.ended, axis=0), dtype=np.bool_)
+    return np.asarray(np.all(first == path[:, None], axis=0) & np.all(rest == mdp.padding, axis=0), dtype=np.bool_)

@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.estimators import catalogue as estimators
 from pgcheck.estimators.base import Estimator
 from pgcheck.exact.critic import Critic, critic
 from pgcheck.exact.second_moments import Frame, Step, field, total, traced
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 Sums = tuple[Floats, Floats]  # E[ĝ] [d], and E[ĝ ĝᵀ] [d, d] or its diagonal [d]

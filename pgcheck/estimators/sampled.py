@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import estimator as built_in
 from pgcheck.estimators.catalogue import reinforce as plain
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import measured, sampled_paths
@@ -128,7 +129,9 @@ def sample_gradients(
 
 def _rollouts(mdp: MDP, policy: Policy, lots: list[tuple[Ints, Floats]]) -> Batch:
     """All rollouts as one batch, each trajectory as often as it was drawn."""
-    paths = np.full((max(len(lot) for lot, _ in lots), sum(int(c.sum()) for _, c in lots)), mdp.ended, dtype=np.int64)
+    paths = np.full(
+        (max(len(lot) for lot, _ in lots), sum(int(c.sum()) for _, c in lots)), mdp.padding, dtype=np.int64
+    )
     column = 0
     for lot, counts in lots:
         repeated = np.repeat(lot, counts.astype(np.int64), axis=1)

@@ -4,9 +4,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.exact.gradient import backward_induction
 from pgcheck.exact.second_moments import Frame, total
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import PrecisionError, TooLargeError
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_trajectories, horizon_that_fits, spelled
 from pgcheck.trajectories.sums import Gatherer
@@ -312,8 +313,3 @@ def _too_many(mdp: MDP, count: int, limit: int) -> str:
         f"{spelled(count)} trajectories to enumerate; the limit is {limit:,}.\n"
         f"  {lower}{allow} --method backward-induction."
     )
-
-
-def norm_of(values: Floats) -> float:
-    """Returns ‖values‖₂, of all entries, without overflow or underflow on the way."""
-    return math.hypot(*values.ravel().tolist())

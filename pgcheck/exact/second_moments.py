@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 MAX_VECTORS = 20_000_000  # numbers in a vector for each (state, action): 160 MB, and some are needed at once

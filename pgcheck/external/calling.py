@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.base import Estimate
-from pgcheck.external.results import Answer, check_finite, converted
-from pgcheck.model.mdp import Ints
+from pgcheck.estimators.base import Estimate, Gradients
+from pgcheck.external.results import check_finite, converted
 from pgcheck.trajectories.batch import Batch
 
 NUMBERS = 2**21  # in the arrays of the small batches that are made together
@@ -22,18 +22,6 @@ KNOWN = tuple(  # what a batch works out when it is asked for; not what an estim
 Arrays = dict[str, "np.ndarray[Any, np.dtype[Any]]"]
 
 
-class Caller(Protocol):
-    """Whoever calls the estimator, here or in a process of its own."""
-
-    name: str
-
-    def whole(self, batch: Batch) -> Answer:
-        """Returns the answer to one batch."""
-
-    def groups(self, batch: Batch, index: Ints) -> Answer:
-        """Returns the mean gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`."""
-
-
 class LocalCaller:
     """Calls a function of this process."""
 
@@ -41,14 +29,14 @@ class LocalCaller:
         self.function = function
         self.name = name
 
-    def whole(self, batch: Batch) -> Answer:
+    def whole(self, batch: Batch) -> Gradients:
         return call(self.function, batch)
 
-    def groups(self, batch: Batch, index: Ints) -> Answer:
+    def groups(self, batch: Batch, index: Ints) -> Gradients:
         return call_groups(self.function, batch, index)
 
 
-def call(function: Estimate, batch: Batch) -> Answer:
+def call(function: Estimate, batch: Batch) -> Gradients:
     """Returns the answer to one batch; the estimator sees a copy of it, which it must leave as it was.
 
     Raises:
@@ -68,7 +56,7 @@ def call(function: Estimate, batch: Batch) -> Answer:
     return answer
 
 
-def call_groups(function: Estimate, batch: Batch, index: Ints) -> Answer:
+def call_groups(function: Estimate, batch: Batch, index: Ints) -> Gradients:
     """Returns one gradient for each small batch: what the estimator returned, or the mean of its rows.
 
     What is slow is done for many batches together: each array that the estimator turns out to use is cut from the
@@ -111,7 +99,7 @@ def call_groups(function: Estimate, batch: Batch, index: Ints) -> Answer:
             fresh["starts"] = batch.starts[index[some]]
             fresh["outcomes"] = np.moveaxis(np.take(batch.outcomes[:steps], index[some], axis=1), 1, 0)
             _check_untouched(fresh, {**cut, "starts": starts, "outcomes": outcomes})
-    whole = Answer(values, per_episode, single)
+    whole = Gradients(values, per_episode, single)
     check_finite(whole, batch.lengths[index])
     return whole
 

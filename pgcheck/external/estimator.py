@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from pgcheck.estimators.base import Estimator
-from pgcheck.external.calling import Caller
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.arrays import Floats
+from pgcheck.estimators.base import Caller, Estimator
+from pgcheck.estimators.contract import contract_of
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.exhaustive import habits, listed
+from pgcheck.trajectories.paths import listed
 
 
 def somebodys(caller: Caller, mdp: MDP, policy: Policy) -> Estimator:
@@ -16,7 +17,7 @@ def somebodys(caller: Caller, mdp: MDP, policy: Policy) -> Estimator:
     Raises:
       EstimatorError: it cannot be called, or returns what is no gradient, or other numbers when called again.
     """
-    kind = habits(caller, listed(mdp, policy, most=2000)[0])
+    kind = contract_of(caller, listed(mdp, policy, most=2000)[0])
 
     def gradients(batch: Batch) -> Floats:
         if kind.rows:

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import EstimatorError
+from pgcheck.estimators.base import Gradients
 from pgcheck.external.child import PIPE_GONE
-from pgcheck.external.results import Answer
-from pgcheck.model.mdp import Ints
 from pgcheck.trajectories.batch import Batch
 
 TIMEOUT = 60.0  # seconds
@@ -78,13 +78,13 @@ class Runner:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
-    def whole(self, batch: Batch) -> Answer:
+    def whole(self, batch: Batch) -> Gradients:
         """Returns the answer to one batch."""
         return self._call(batch, None)
 
-    def groups(self, batch: Batch, index: Ints) -> Answer:
+    def groups(self, batch: Batch, index: Ints) -> Gradients:
         """Returns the gradients of many small batches, asked for in lots that take about half a second each."""
-        parts: list[Answer] = []
+        parts: list[Gradients] = []
         lo = 0
         while lo < len(index) or not parts:
             size = max(1, int(min(PATIENCE, self._timeout / 4) / self._seconds_a_call)) if parts else 1
@@ -93,9 +93,9 @@ class Runner:
             self._seconds_a_call = max((time.monotonic() - since) / min(size, max(len(index) - lo, 1)), 1e-6)
             lo += size
         values = np.concatenate([part.values for part in parts])
-        return Answer(values, parts[0].per_episode, any(part.single for part in parts))
+        return Gradients(values, parts[0].per_episode, any(part.single for part in parts))
 
-    def _call(self, batch: Batch, index: Ints | None) -> Answer:
+    def _call(self, batch: Batch, index: Ints | None) -> Gradients:
         model = batch.mdp, batch.policy, batch.behavior
         if [id(part) for part in model] != [id(part) for part in self._model]:
             self._ask(("model", *model))
@@ -106,7 +106,7 @@ class Runner:
         shape = (rows if index is None else len(index), *batch.theta.shape)
         if header.get("shape") != list(shape) or len(body) != 8 * math.prod(shape):
             raise self._disturbed()
-        answer = Answer(
+        answer = Gradients(
             np.frombuffer(body, dtype=np.float64).reshape(shape),
             bool(header["per_episode"]),
             bool(header.get("single")),

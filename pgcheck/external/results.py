@@ -1,34 +1,19 @@
 """What somebody's estimator returned → numbers, or an error that says what came and what was expected."""
 
 import types
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.model.mdp import Floats, Ints
+from pgcheck.estimators.base import Gradients
 from pgcheck.trajectories.batch import Batch
 
 GREATEST = 1e120  # numbers whose squares still are numbers
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What came back.
-
-    Attributes:
-      values: one gradient a row `[n, *theta.shape]`: for each episode, or for each whole batch.
-      per_episode: which of the two.
-      single: whether they came in single precision or less.
-    """
-
-    values: Floats
-    per_episode: bool
-    single: bool
-
-
-def converted(result: object, batch: Batch) -> Answer:
+def converted(result: object, batch: Batch) -> Gradients:
     """Returns an estimator's result as an answer.
 
     Lists, read-only arrays, single precision, torch and jax arrays are taken; tensors are detached and copied.
@@ -45,10 +30,10 @@ def converted(result: object, batch: Batch) -> Answer:
     else:
         raise EstimatorError(f"the estimator returned {_shape(array)}{_hint(array, batch)}; {_expected(batch)}")
     single = array.dtype.itemsize < 8 and array.dtype.kind == "f"
-    return Answer(array.astype(np.float64), per_episode, single)
+    return Gradients(array.astype(np.float64), per_episode, single)
 
 
-def check_finite(answer: Answer, lengths: Ints, padded: int = 0) -> None:
+def check_finite(answer: Gradients, lengths: Ints, padded: int = 0) -> None:
     """Raises EstimatorError where a gradient is not finite.
 
     Args:

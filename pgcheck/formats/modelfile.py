@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.formats import sources as bundled
 from pgcheck.formats.nodes import Mapping, Node, Scalar, visible
 from pgcheck.formats.reader import Reader, Where, quoted
 from pgcheck.formats.transitions import MAX_SIZE, PROBABILITY, SIZE, Outcomes, sum_text
-from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK, Floats, Ints
+from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
 
 MAX_HORIZON = 10**15

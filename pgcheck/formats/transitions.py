@@ -4,9 +4,10 @@ from array import array
 
 import numpy as np
 
+from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.formats.nodes import Mapping, Node, Scalar, Sequence
 from pgcheck.formats.reader import Reader, Where, enumerated, kind_of, quoted
-from pgcheck.model.mdp import PROBABILITY_SLACK, Bools, Floats, Ints
+from pgcheck.model.mdp import PROBABILITY_SLACK
 
 MAX_SIZE = 1e100  # of a reward or preference: sums and squares of returns stay finite
 SIZE = "a number up to 1e100 in size"

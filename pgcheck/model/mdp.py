@@ -6,11 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.errors import ModelError, TooLargeError
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # how far a row of probabilities may miss 1 before it is refused
 MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits in 160 MB
@@ -93,8 +90,8 @@ class MDP:
         return self.done | self.terminal[self.next_state]
 
     @property
-    def ended(self) -> int:
-        """K: among the outcomes' numbers it stands for the steps beyond a trajectory's end."""
+    def padding(self) -> int:
+        """K: stands among the outcomes' numbers for the steps beyond a trajectory's end."""
         return len(self.prob)
 
     @cached_property

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import ModelError
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.estimators.catalogue import NAMES, estimator
-from pgcheck.model.mdp import Floats
 from pgcheck.report.printer import Column, Grid, Record, View
 from pgcheck.report.words import many, percent
 from pgcheck.verification.impulses import drawn
@@ -37,7 +37,7 @@ def verification_view(name: str, found: Verification) -> View:
             "evidence": "exact",
             "tolerance": found.tolerance,
             "accepted_scale": found.scale,
-            "per_episode": found.habits.by_episode,
+            "per_episode": found.contract.by_episode,
             "models": [
                 {
                     **row,
@@ -79,7 +79,7 @@ def first_line(found: Verification) -> str:
     if worst is None or found.verdict == "inconclusive":
         return "inconclusive: " + "; ".join(f"{one.model}: {one.why}" for one in found.skipped)
     size = worst.expectation.batch_size
-    batch = "" if size == 1 and found.habits.by_episode else f" with batches of {size}"
+    batch = "" if size == 1 and found.contract.by_episode else f" with batches of {size}"
     off = (
         f"a relative bias of {percent(worst.relative_bias)}"
         if worst.relative_bias is not None
@@ -146,7 +146,7 @@ def _share(x: float) -> str:
 
 def _pass_told(name: str, found: Verification) -> Iterator[str]:
     checked = {one.mdp.name for one in found.findings}
-    what = "all trajectories" if found.habits.by_episode else "all batches"
+    what = "all trajectories" if found.contract.by_episode else "all batches"
     times = "" if found.scale is None else f"{found.scale:.6g} times "
     yield (
         f"Over {what} of {many(len(checked), 'model')} the exact expectation is {times}the gradient,\n"

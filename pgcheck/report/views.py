@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.convergence import Row, Slope
 from pgcheck.estimators.moments import Moments
 from pgcheck.estimators.readings import Readings
 from pgcheck.estimators.sampled import SampledGradient
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.report.printer import Column, Grid, Record, View
 from pgcheck.report.words import (

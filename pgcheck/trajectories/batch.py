@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pgcheck.model.mdp import MDP, Bools, Floats, Ints
+from pgcheck.arrays import Bools, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -40,7 +41,7 @@ class Batch:
     Attributes:
       mdp, policy: where they come from.
       starts: s_0, also of trajectories of length 0 `[N]`.
-      outcomes: the number of each step's outcome among the MDP's; `mdp.ended` beyond the end `[T, N]`.
+      outcomes: the number of each step's outcome among the MDP's; `mdp.padding` beyond the end `[T, N]`.
       behavior: who drew the actions, where that was not `policy`.
     """
 
@@ -56,11 +57,11 @@ class Batch:
 
         Args:
           mdp, policy: where they come from.
-          paths: the first state, then the outcomes' numbers, `mdp.ended` beyond the end `[1 + T, N]`.
+          paths: the first state, then the outcomes' numbers, `mdp.padding` beyond the end `[1 + T, N]`.
           behavior: who drew the actions, where that was not `policy`.
         """
         longest = len(paths)
-        while longest > 1 and np.all(paths[longest - 1] == mdp.ended):
+        while longest > 1 and np.all(paths[longest - 1] == mdp.padding):
             longest -= 1
         return cls(mdp, policy, _read_only(paths[0]), _read_only(paths[1:longest]), behavior)
 
@@ -134,7 +135,7 @@ class Batch:
     @cached_property
     def mask(self) -> Bools:
         """True at the steps that belong to the trajectory `[N, T]`."""
-        return _read_only((self.outcomes != self.mdp.ended).T)
+        return _read_only((self.outcomes != self.mdp.padding).T)
 
     @cached_property
     def lengths(self) -> Ints:

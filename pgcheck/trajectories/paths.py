@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.sampling import Sampler
@@ -20,7 +21,7 @@ MAX_BOUNDS = 40_000_000  # numbers that the search for the likeliest trajectorie
 BATCH = 4096  # trajectories in a batch, about
 ROOM = 2**18  # steps in a batch for estimators, about: its arrays fit in a processor's cache
 
-Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, `mdp.ended` beyond [1 + T, m]; measure; return [m]
+Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, `mdp.padding` beyond [1 + T, m]; measure; return [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,23 @@ def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
     for block, leaves in tree.walk(root, split_probability, trails=True, block=room):
         if leaves is not None:
             yield from _ended(tree, block, leaves)
+
+
+def listed(mdp: MDP, policy: Policy, most: int | None = None) -> tuple[Batch, Floats]:
+    """Returns all trajectories of a model as one batch, and their probabilities; or at least `most` of them."""
+    paths: list[Ints] = []
+    prob: list[Floats] = []
+    for lot, p, _ in enumerated_paths(mdp, policy):
+        paths.append(lot)
+        prob.append(p)
+        if most is not None and sum(map(len, prob)) >= most:
+            break
+    whole = np.full((max(map(len, paths)), sum(lot.shape[1] for lot in paths)), mdp.padding, dtype=np.int64)
+    column = 0
+    for lot in paths:
+        whole[: len(lot), column : column + lot.shape[1]] = lot
+        column += lot.shape[1]
+    return Batch.from_paths(mdp, policy, whole), np.concatenate(prob)
 
 
 def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]:
@@ -231,7 +249,7 @@ def _padded(mdp: MDP, lots: list[Paths]) -> Paths:
     if len(lots) == 1:
         return lots[0]
     shape = max(len(p) for p, _, _ in lots), sum(p.shape[1] for p, _, _ in lots)
-    paths = np.full(shape, mdp.ended, dtype=np.int64)
+    paths = np.full(shape, mdp.padding, dtype=np.int64)
     column = 0
     for lot, _, _ in lots:
         paths[: len(lot), column : column + lot.shape[1]] = lot

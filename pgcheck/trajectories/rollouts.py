@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
-from pgcheck.model.mdp import Floats, Ints
 from pgcheck.trajectories.tree import Tree
 
 MAX_STEPS = 2**27  # steps that may be remembered at once: 1 GB

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.rollouts import MAX_STEPS, AliasTables, Phase
 from pgcheck.trajectories.sums import Gatherer
@@ -43,7 +44,7 @@ class Sampler:
       gatherer: sums the returns of the rollouts through each (state, action), if `paths` were not asked for.
       at_once: how many rollouts start in each terminal state, and so end at once `[S]`.
       rolled: rollouts drawn one by one since it was last cleared, in lots of about one length: their paths
-        (first state and outcomes, `mdp.ended` beyond the end `[1 + longest, m]`) and returns `[m]`; kept if
+        (first state and outcomes, `mdp.padding` beyond the end `[1 + longest, m]`) and returns `[m]`; kept if
         `paths` was asked for. A trajectory never stands in two lots.
     """
 
@@ -138,7 +139,7 @@ class Sampler:
             every = len(phase.rollouts) == n
             if not every:
                 last[phase.rollouts] = number
-                taken[t : t + len(phase.slots)] = self.tree.mdp.ended
+                taken[t : t + len(phase.slots)] = self.tree.mdp.padding
             for slot in phase.slots:
                 outcome = np.take(self._alias.outcome, slot, mode="clip")
                 taken[t, slice(None) if every else phase.rollouts] = outcome

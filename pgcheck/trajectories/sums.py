@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.model.mdp import Floats
+from pgcheck.arrays import Floats
 from pgcheck.trajectories.tree import Block, Group, Leaves, Tree
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
-from pgcheck.model.mdp import MDP, Floats, Ints
+from pgcheck.model.mdp import MDP
 
 BLOCK = 2**16  # nodes that are held at once in each depth, about
 NODES = 2**24  # nodes that are held at once in all depths: 400 MB

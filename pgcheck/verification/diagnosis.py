@@ -5,9 +5,9 @@ Nothing is named that was not tested for; what is left is `other`, with the matr
 
 from collections.abc import Sequence
 
-from pgcheck.external.calling import Caller
+from pgcheck.estimators.base import Caller
+from pgcheck.estimators.contract import Contract
 from pgcheck.verification import impulses as probes
-from pgcheck.verification.exhaustive import Habits
 from pgcheck.verification.matching import by_field
 from pgcheck.verification.perturbations import by_change, by_steps
 from pgcheck.verification.probing import CLOSE, CLOSE_SINGLE, GAMMA, Bench, Case, Diagnosis, Finding, Matrix
@@ -15,7 +15,7 @@ from pgcheck.verification.probing import CLOSE, CLOSE_SINGLE, GAMMA, Bench, Case
 
 def diagnose(
     caller: Caller,
-    kind: Habits,
+    kind: Contract,
     findings: Sequence[Finding],
     cases: Sequence[Case],
     *,

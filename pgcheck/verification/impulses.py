@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.arrays import Floats
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 

@@ -5,9 +5,8 @@ from itertools import chain as chained
 
 import numpy as np
 
+from pgcheck.arrays import Floats, norm_of
 from pgcheck.estimators.mistakes import FIELDS, RIGHT, Field
-from pgcheck.exact.gradient import norm_of
-from pgcheck.model.mdp import Floats
 from pgcheck.verification import impulses as probes
 from pgcheck.verification.probing import STEPS, Bench, Diagnosis, Finding, Matrix, best_factor
 

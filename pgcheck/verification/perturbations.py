@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pgcheck.arrays import Floats, Ints, norm_of
+from pgcheck.estimators.base import Caller, Gradients
 from pgcheck.estimators.catalogue import discounts
 from pgcheck.estimators.mistakes import Field
-from pgcheck.exact.gradient import norm_of
-from pgcheck.external.calling import Caller
-from pgcheck.external.results import Answer
-from pgcheck.model.mdp import Floats, Ints
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification import impulses as probes
 from pgcheck.verification.matching import by_field
@@ -184,10 +182,10 @@ class _Rescaled:
         self._caller = caller
         self._length = length
 
-    def whole(self, batch: Batch) -> Answer:
+    def whole(self, batch: Batch) -> Gradients:
         return self._caller.whole(batch)
 
-    def groups(self, batch: Batch, index: Ints) -> Answer:
+    def groups(self, batch: Batch, index: Ints) -> Gradients:
         answer = self._caller.groups(batch, index)
         length = self._length(batch.lengths[index]).reshape(-1, *(1 for _ in answer.values.shape[1:]))
         return replace(answer, values=answer.values * length)

@@ -6,14 +6,15 @@ from functools import cached_property
 
 import numpy as np
 
+from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import EstimatorError
-from pgcheck.exact.gradient import norm_of
-from pgcheck.external.calling import Caller
-from pgcheck.model.mdp import MDP, Floats
+from pgcheck.estimators.base import Caller
+from pgcheck.estimators.contract import Contract
+from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification import impulses as probes
-from pgcheck.verification.exhaustive import Expectation, Habits, calls_for, over_batches
+from pgcheck.verification.exhaustive import Expectation, calls_for, over_batches
 
 STEPS = 4  # of the episodes that are probed with impulses
 GAMMA = 0.9  # where the models' own is 0 or 1
@@ -131,7 +132,7 @@ class Bench:
       broke: whether it has returned what is not finite, for some of these.
     """
 
-    def __init__(self, caller: Caller, kind: Habits) -> None:
+    def __init__(self, caller: Caller, kind: Contract) -> None:
         self.caller = caller
         self.kind = kind
         self.broke = False

@@ -9,30 +9,21 @@ from typing import Literal
 import numpy as np
 
 from pgcheck.errors import TooLargeError, UsageError
-from pgcheck.estimators.base import Estimate
+from pgcheck.estimators.base import Caller, Estimate, Gradients
 from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.estimators.contract import Contract, check_again, contract_of, representative
 from pgcheck.estimators.moments import predict
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.external.calling import Caller, LocalCaller
-from pgcheck.external.results import Answer
+from pgcheck.external.calling import LocalCaller
 from pgcheck.formats.modelfile import load
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_trajectories
+from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
 from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.exhaustive import (
-    Expectation,
-    Habits,
-    calls_for,
-    check_again,
-    habits,
-    listed,
-    over_batches,
-    over_episodes,
-    some_of,
-)
+from pgcheck.verification.exhaustive import Expectation, calls_for, over_batches, over_episodes
 from pgcheck.verification.probing import MAX_PROBED, Case, Diagnosis, Finding, Matrix
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -62,7 +53,7 @@ class Verification:
     Attributes:
       verdict: `pass`, `fail`, or `inconclusive` where nothing could be listed.
       findings: one for each model and batch size.
-      habits: what kind of function the estimator is.
+      contract: what kind of function the estimator is.
       tolerance: the relative bias that passes.
       scale: the one factor that was accepted with `up_to_scale`.
       diagnosis: what is wrong, by name.
@@ -72,7 +63,7 @@ class Verification:
 
     verdict: Verdict
     findings: tuple[Finding, ...]
-    habits: Habits
+    contract: Contract
     tolerance: float
     scale: float | None
     diagnosis: tuple[Diagnosis, ...]
@@ -152,11 +143,11 @@ def verify_with(
         raise UsageError(f"tolerance {tolerance}; expected more than 0, at most 1")
     if not models:
         raise UsageError("no models to check on; give at least one")
-    kind: Habits | None = None
+    kind: Contract | None = None
     findings: list[Finding] = []
     cases: list[Case] = []
     skipped: list[Skipped] = []
-    before: list[tuple[Batch, Answer]] = []
+    before: list[tuple[Batch, Gradients]] = []
     looked: list[tuple[MDP, Policy, Batch]] = []
     for mdp, policy in models:
         try:
@@ -165,11 +156,11 @@ def verify_with(
             skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
             continue
         looked.append((mdp, policy, first))
-        kind = _stricter(kind, habits(caller, first))
-        some = some_of(first)
+        kind = _stricter(kind, contract_of(caller, first))
+        some = representative(first)
         before.append((some, caller.whole(some)))
     if kind is None:
-        nothing = Habits(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
+        nothing = Contract(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
         return Verification("inconclusive", (), nothing, tolerance or TOLERANCE, None, (), None, tuple(skipped))
     for mdp, policy, first in looked:
         count = _count(mdp)
@@ -200,7 +191,7 @@ def verify_with(
     return Verification(verdict, tuple(findings), kind, tolerance, scale, tuple(diagnosis), matrix, tuple(skipped))
 
 
-def _elsewhere(caller: Caller, kind: Habits, findings: Sequence[Finding]) -> list[Finding]:
+def _elsewhere(caller: Caller, kind: Contract, findings: Sequence[Finding]) -> list[Finding]:
     """For a diagnosis: a finding on a small model, where batches of the others are too many to be altered."""
     if kind.by_episode or any(
         found.case and calls_for(len(found.case.batch), found.expectation.batch_size, kind) <= MAX_PROBED
@@ -233,11 +224,11 @@ def _sized(count: int) -> str:
     return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
 
 
-def _stricter(one: Habits | None, other: Habits) -> Habits:
+def _stricter(one: Contract | None, other: Contract) -> Contract:
     """What holds on both of two models."""
     if one is None:
         return other
-    return Habits(
+    return Contract(
         one.rows and other.rows,
         one.coupled or other.coupled,
         one.ordered or other.ordered,
@@ -252,11 +243,11 @@ def _expectations(
     policy: Policy,
     count: int,
     case: Case | None,
-    kind: Habits,
+    kind: Contract,
     sizes: Sequence[int] | None,
     max_calls: int,
     progress: Progress | None,
-) -> tuple[list[Expectation], str, Habits]:
+) -> tuple[list[Expectation], str, Contract]:
     """The expectations that fit, why others do not, and what kind of function it was after all."""
 
     def told(fraction: float) -> None:
@@ -269,7 +260,7 @@ def _expectations(
         found = over_episodes(caller, mdp, policy, kind, progress=told)
         if found is not None:
             return [found], "", kind
-        kind = Habits(True, True, True, False, kind.single)
+        kind = Contract(True, True, True, False, kind.single)
     fitting = [size for size in sizes or SIZES if case is not None and calls_for(count, size, kind) <= max_calls]
     why = ""
     if len(fitting) < len(sizes or SIZES):

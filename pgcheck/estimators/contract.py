@@ -1,0 +1,106 @@
+"""What kind of function an estimator is, found out by calling it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Floats, Ints
+from pgcheck.errors import EstimatorError
+from pgcheck.estimators.base import Caller, Gradients
+from pgcheck.trajectories.batch import Batch
+
+SOME = 23  # episodes on which it is found out
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What kind of function an estimator is, found out by calling it.
+
+    Attributes:
+      rows: it returns one gradient for each episode.
+      coupled: it returns rows, but a row changes when the batch around it does.
+      ordered: the gradient of a batch depends on the order of its episodes.
+      plain_mean: the gradient of a batch is the mean of those of its episodes alone.
+      single: its numbers come in single precision.
+    """
+
+    rows: bool
+    coupled: bool
+    ordered: bool
+    plain_mean: bool
+    single: bool
+
+    @property
+    def by_episode(self) -> bool:
+        """Whether batches of one episode tell everything."""
+        return self.plain_mean if not self.rows else not self.coupled
+
+
+def check_again(caller: Caller, batch: Batch, first: Gradients) -> None:
+    """Raises EstimatorError where an estimator no longer gives the same numbers for the same batch."""
+    again = caller.whole(batch)
+    if first.values.shape != again.values.shape or differ(first.values, again.values, False):
+        raise EstimatorError(
+            f"{caller.name} gave other numbers when it was called again with the same batch; a check needs a "
+            "function of the batch alone, without random numbers or memory"
+        )
+
+
+def representative(batch: Batch) -> Batch:
+    """Returns some episodes of a batch, short and long, so many that a transposed result shows."""
+    order = np.argsort(batch.lengths, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, SOME).astype(np.int64))]
+    if len(chosen) in batch.theta.shape:
+        chosen = np.append(chosen, chosen[-1])
+    return batch.part(chosen)
+
+
+def contract_of(caller: Caller, batch: Batch) -> Contract:
+    """Returns what kind of function an estimator is, from some episodes of `batch`.
+
+    Raises:
+      EstimatorError: it gives other numbers when it is called again, or can be called on no batch.
+    """
+    some = representative(batch)
+    first = caller.whole(some)
+    check_again(caller, some, first)
+    if first.per_episode:
+        backwards = caller.whole(some.part(np.arange(len(some))[::-1]))
+        coupled = differ(first.values, backwards.values[::-1], first.single)
+        if not coupled:
+            coupled = rows_change(caller, some, first.values, first.single)
+        return Contract(True, coupled, coupled, not coupled, first.single)
+    n = len(some)
+    rng = np.random.default_rng(0)  # of no consequence but for which batches are looked at
+    index = np.array([rng.permutation(np.arange(max(n, 3)) % n)[:3] for _ in range(SOME)])
+    index[0] = index[0, 0]  # three alike
+    index[1::4, 1] = index[1::4, 0]  # two alike
+    means = caller.groups(some, index)
+    ordered = any(
+        differ(means.values, caller.groups(some, index[:, order]).values, first.single)
+        for order in ([1, 0, 2], [0, 2, 1], [2, 0, 1])
+    )
+    try:
+        alone = caller.groups(some, np.arange(n)[:, None]).values
+    except Exception:  # not finite, or refused: it is not made for batches of one
+        plain = False
+    else:
+        plain = not differ(means.values, alone[index].mean(axis=1), first.single)
+        plain = plain and not differ(first.values[0], alone.mean(axis=0), first.single)
+    return Contract(False, False, ordered, plain, first.single)
+
+
+def rows_change(caller: Caller, batch: Batch, values: Floats, single: bool, rows: Ints | None = None) -> bool:
+    """Whether rows change when their episode stands in a batch by itself."""
+    rows = np.arange(len(batch)) if rows is None else rows
+    try:
+        alone = caller.groups(batch, rows[:, None]).values
+    except Exception:  # not finite, or refused
+        return True
+    return differ(values[rows], alone, single)
+
+
+def differ(one: Floats, other: Floats, single: bool) -> bool:
+    """Whether numbers differ by more than rounding in another order of summation can explain."""
+    scale = float(np.max(np.abs(one), initial=0.0))
+    return float(np.max(np.abs(one - other), initial=0.0)) > (1e-4 if single else 1e-9) * scale
