@@ -12,9 +12,9 @@ import pgcheck
 from pgcheck import Batch
 from pgcheck.adapters import jax_loss, log_probs, torch_loss
 from pgcheck.testing import GradientMismatch, assert_policy_gradient
-from tests import zoo
 from tests.conftest import ROOT, Run
 from tests.test_layers import loaded_by
+from tests.verification import zoo
 
 EXAMPLES = ROOT / "examples"
 

@@ -13,8 +13,8 @@ from pgcheck import Batch, EstimatorError, verify
 from pgcheck.external.calling import call, call_groups
 from pgcheck.external.results import converted
 from pgcheck.trajectories.paths import listed
-from tests import zoo
 from tests.oracles import Floats
+from tests.verification import zoo
 
 
 def rows(batch: Batch) -> Floats:
@@ -168,7 +168,7 @@ def test_places_of_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "my file.py:estimate",
         "my file.py:agent",
         "my file.py:agent.__call__",
-        "pgcheck.estimators:reinforce",
+        "pgcheck.estimators.catalogue:reinforce",
     ):
         assert callable(load(spec))
     assert load("reward-to-go") is pgcheck.estimator("reward-to-go")

@@ -1,6 +1,6 @@
 """Whatever happens to a model file, loading it ends soon: in a model, or in errors that say where they are.
 
-`PGCHECK_FUZZ_EXAMPLES=50000 pytest tests/test_model_fuzz.py` searches longer, and not the same way each time.
+`PGCHECK_FUZZ_EXAMPLES=50000 pytest tests/formats/test_fuzz.py` searches longer, and not the same way each time.
 """
 
 import os
@@ -23,10 +23,13 @@ from pgcheck.formats import nodes
 from pgcheck.formats import sources as bundled
 from pgcheck.formats.modelfile import load
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VALID, FAULTY = (
     [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.yaml")) if path.stat().st_size < 5000]
-    for folders in ([bundled.directory(), ROOT / "tests/models/unusual"], [ROOT / "tests/models/faulty"])
+    for folders in (
+        [bundled.directory(), ROOT / "tests/formats/models/unusual"],
+        [ROOT / "tests/formats/models/faulty"],
+    )
 )
 EXAMPLES = int(os.environ.get("PGCHECK_FUZZ_EXAMPLES", "0"))
 
@@ -164,7 +167,7 @@ def batch(seed: int, many: int) -> None:
 
 
 def test_changed_files_take_little_time_and_memory() -> None:
-    code = f"from tests.test_model_fuzz import batch; batch(0, {EXAMPLES or 1000})"
+    code = f"from tests.formats.test_fuzz import batch; batch(0, {EXAMPLES or 1000})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600 + EXAMPLES, check=False
     )

@@ -9,8 +9,8 @@ import pgcheck
 from pgcheck import exact_gradient
 from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
 from pgcheck.formats import sources as bundled
-from tests import zoo
 from tests.conftest import Run
+from tests.verification import zoo
 
 
 def test_sample_foretells_its_error(run: Run) -> None:

@@ -18,9 +18,9 @@ from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.exhaustive import calls_for, over_batches
 from pgcheck.verification.impulses import chain, impulses, right
 from pgcheck.verification.verdict import verify_with
-from tests import zoo
 from tests.conftest import Run
 from tests.plain import Problem
+from tests.verification import zoo
 
 
 @pytest.mark.parametrize("name", sorted(zoo.RIGHT))
