@@ -1,12 +1,27 @@
-"""What can go wrong, each kind with the exit status that the command line gives it."""
+"""What can go wrong, and the exit status that the command line gives it."""
 
+from enum import IntEnum
 from typing import ClassVar
 
 
-class PgcheckError(Exception):
-    """A problem that the user can mend; its text says where, what, what was expected and how."""
+class ExitStatus(IntEnum):
+    """The exit statuses of the command line; they stand nowhere else."""
 
-    exit_status: ClassVar[int] = 2
+    DONE = 0
+    DISAGREES = 1  # a check ran, and the answer is no
+    FAULT = 2  # it could not be checked: the command line, the model, the estimator, or too large
+    INCONCLUSIVE = 3
+    BUG = 70
+    UNWRITABLE = 74
+    INTERRUPTED = 130
+    READER_GONE = 141
+    TERMINATED = 143
+
+
+class PgcheckError(Exception):
+    """A problem that the user can fix; its text says where, what, what was expected and how."""
+
+    exit_status: ClassVar[ExitStatus] = ExitStatus.FAULT
 
 
 class UsageError(PgcheckError):
@@ -26,7 +41,7 @@ class PrecisionError(PgcheckError):
 
 
 class EstimatorError(PgcheckError):
-    """Somebody's estimator could not be loaded or called, or returned what is no gradient.
+    """A user's estimator could not be loaded or called, or returned something else than gradients.
 
     Attributes:
       not_finite: whether it returned NaN or infinity.
@@ -40,10 +55,10 @@ class EstimatorError(PgcheckError):
 class OutputError(PgcheckError):
     """A result could not be written."""
 
-    exit_status = 74
+    exit_status = ExitStatus.UNWRITABLE
 
 
 class ReaderGoneError(OutputError):
-    """Whoever read the pipe went away (`pgcheck ... | head`)."""
+    """The reader of the pipe went away (`pgcheck ... | head`)."""
 
-    exit_status = 141
+    exit_status = ExitStatus.READER_GONE

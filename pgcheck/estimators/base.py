@@ -1,4 +1,4 @@
-"""What an estimator is, and how weights of ∇log π(a_t|s_t) become gradients and means of them."""
+"""What an estimator is: one protocol; and the form of most of them, weights of ∇log π(a_t|s_t)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,29 +7,86 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.trajectories.batch import Batch
 
-ROWS = 2**20  # numbers that the gradients of some trajectories may take on the way
+MAX_TABLE = 2**20  # numbers in the tables [n, S, A] of weights that are made together
 
 Bias = Literal["none", "vanishes", "wrong", "unknown"]
+Aggregation = Literal["mean", "ratio", "distinct", "batch"]
 Weights = Callable[[Batch], Floats]
+Estimate = Callable[[Batch], Any]  # what users write: from a batch to [N, *theta.shape] or [*theta.shape]
 
 
-class Estimate(Protocol):
-    """What an estimator is: a function from a batch to one gradient for each trajectory, or one for all of it."""
+class Estimator(Protocol):
+    """An estimator of ∇J: called with a batch it returns gradients, and what is known of it stands beside it.
 
-    def __call__(self, batch: Batch, /) -> Any:
-        """Returns `[N, *theta.shape]` or `[*theta.shape]`: an array, or what can be made one."""
+    Attributes:
+      name: what reports call it.
+      formula: of one rollout's estimate, or of the whole where it is no mean of them; may be empty.
+      bias: `none`, `vanishes` as N grows, `wrong`: it stays; or `unknown`.
+      about: what it is, or what is wrong with it, in a few words; may be empty.
+      source: where it is described; may be empty.
+      aggregation: how N rollouts become one estimate. `mean`: (1/N) Σ ĝ(τ_i); `ratio`: Σ w_i ĝ(τ_i) / Σ w_i, for
+        the weights of `shares`; `distinct`: the mean over the distinct trajectories; `batch`: the estimator makes
+        one gradient of all rollouts together.
+      off_policy: whether the rollouts are drawn by the model's `behavior`.
+      needs_paths: whether it looks at trajectories; if not, it is the mean of R Σ_t ∇log π(a_t|s_t).
+      lam: λ, of an estimator that has it.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def formula(self) -> str: ...
+    @property
+    def bias(self) -> Bias: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def aggregation(self) -> Aggregation: ...
+    @property
+    def off_policy(self) -> bool: ...
+    @property
+    def needs_paths(self) -> bool: ...
+    @property
+    def lam(self) -> float | None: ...
+
+    def __call__(self, batch: Batch, /) -> Floats:
+        """Returns one gradient for each trajectory `[N, *theta.shape]`, or one for all `[*theta.shape]`.
+
+        The numbers are float64, or float32 where they were computed in single precision.
+        """
+
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
+        """Returns the gradients of M batches `[M, *theta.shape]`; `index` `[M, B]` numbers their episodes in `batch`.
+
+        That of one batch is what the estimator makes of it alone: its gradient, or the mean of its episodes' ones.
+        """
+
+    def each(self, batch: Batch) -> Floats:
+        """Returns ĝ of each trajectory by itself `[N, d]`; of no use where `aggregation` is `batch`."""
+
+    def shares(self, batch: Batch, counts: Floats) -> Floats:
+        """Returns how much each trajectory counts in the estimate `[N]`, if it was drawn so often `[N]`."""
+
+    def weighted_sum(self, batch: Batch, shares: Floats) -> Floats:
+        """Returns Σ shares · ĝ over the trajectories `[d]`."""
+
+    def second_moments(self, problem: Problem) -> RawMoments | None:
+        """Returns E[ĝ] and E[ĝ ĝᵀ] by a recursion over time and states; None where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """What came back.
+    """What an estimator returned, in double precision.
 
     Attributes:
-      values: one gradient a row `[n, *theta.shape]`: for each episode, or for each whole batch.
+      values: one gradient a row `[n, *theta.shape]`: for each episode, or one for the whole batch.
       per_episode: which of the two.
-      single: whether they came in single precision or less.
+      single: whether they were computed in single precision.
     """
 
     values: Floats
@@ -37,36 +94,29 @@ class Gradients:
     single: bool
 
 
-class Caller(Protocol):
-    """Whoever calls the estimator, here or in a process of its own."""
+def is_per_episode(array: Floats, batch: Batch) -> bool:
+    """Whether an estimator's result holds a gradient for each episode, or else one for the whole batch."""
+    return array.ndim > batch.theta.ndim
 
-    name: str
 
-    def whole(self, batch: Batch) -> Gradients:
-        """Returns the answer to one batch."""
-
-    def groups(self, batch: Batch, index: Ints) -> Gradients:
-        """Returns the mean gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`."""
+def gradients(estimator: Estimator, batch: Batch) -> Gradients:
+    """Returns what an estimator makes of a batch."""
+    array = estimator(batch)
+    per_episode = is_per_episode(array, batch)
+    values = (array if per_episode else array[None]).astype(np.float64, copy=False)
+    return Gradients(values, per_episode, array.dtype.itemsize < 8)
 
 
 @dataclass(frozen=True, eq=False)
-class Estimator:
-    """An estimator with what is known of it; called with a batch, it returns gradients as anybody's does.
+class WeightedScores:
+    """An estimator Σ_t w_t ∇log π(a_t|s_t), or Σ_t Σ_a w_t(s_t, a) ∇log π(a|s_t), as a function that gives w.
 
     Attributes:
-      name: what `--estimator` calls it.
-      formula: of one rollout's estimate, or of the whole where it is no mean of them.
-      bias: `none`, `vanishes` as N grows, `wrong`: it stays; or `unknown`.
-      about: what it is, or what is wrong with it, in a few words.
-      source: where it is described.
-      weights: the function, of a built-in estimator.
-      share: how much each of some trajectories counts in the mean, from a batch and how often each was drawn
-        `[N]`; None for as often.
-      once: whether a trajectory that was drawn several times counts once.
-      off_policy: whether the rollouts are drawn by the model's `behavior`.
-      lam: λ, of the one that has it.
-      gradients: the function, of somebody's estimator: ĝ of each trajectory `[N, d]`.
-      whole: the same, of one that makes one gradient of all rollouts `[d]`.
+      name, formula, bias, about, source, aggregation, off_policy, needs_paths, lam: as in `Estimator`.
+      weights: from a batch to w_t `[N, T]`, or to a table w_t(s, a) `[T, S, A]` where only t and s_t matter. What
+        stands beyond a trajectory's end is ignored.
+      recursion: its first two moments at any horizon, if a recursion is known.
+      share: for a ratio, from a batch to w_i `[N]`.
     """
 
     name: str
@@ -74,83 +124,87 @@ class Estimator:
     bias: Bias
     about: str
     source: str
-    weights: Weights | None
+    weights: Weights
+    recursion: Callable[[Problem], RawMoments] | None = None
+    aggregation: Aggregation = "mean"
     share: Weights | None = None
-    once: bool = False
     off_policy: bool = False
+    needs_paths: bool = True
     lam: float | None = None
-    gradients: Weights | None = None
-    whole: Weights | None = None
 
-    def __call__(self, batch: Batch) -> Floats:
+    def __call__(self, batch: Batch, /) -> Floats:
         """Returns ĝ of each trajectory `[N, *theta.shape]`; one for all of them where it is no mean of these."""
         each = self.each(batch)
-        if self.is_mean or not len(batch):
+        if self.aggregation == "mean" or not len(batch):
             return batch.shaped(each)
-        share = self.shares(batch, np.ones(len(batch)))
-        if self.once:
-            first = np.unique(np.vstack([batch.starts, batch.outcomes]), axis=1, return_index=True)[1]
-            each, share = each[first], share[first]
-        return batch.shaped(share @ each / share.sum())
+        return batch.shaped(self._combined(batch, each, np.arange(len(batch))))
+
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
+        """Returns the gradients of M batches `[M, *theta.shape]`; `index` `[M, B]` numbers their episodes."""
+        each = self.each(batch)
+        if self.aggregation == "mean":
+            return batch.shaped(each[index].mean(axis=1))
+        return batch.shaped(np.stack([self._combined(batch, each, rows) for rows in index]))
 
     def each(self, batch: Batch) -> Floats:
         """Returns ĝ of each trajectory by itself `[N, d]`."""
-        if self.gradients is not None:
-            return self.gradients(batch)
-        parts = [self._some(batch, rows) for rows in _parts(batch)]
-        return np.concatenate([np.zeros((0, len(batch.policy.theta))), *parts])
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether the estimate from N rollouts is the mean of N estimates."""
-        return self.share is None and not self.once
+        return score_sums(batch, self.weights)
 
     def shares(self, batch: Batch, counts: Floats) -> Floats:
-        """Returns how much each trajectory counts in the mean `[N]`, if it was drawn so often `[N]`."""
-        if self.once:
+        """Returns how much each trajectory counts in the estimate `[N]`, if it was drawn so often `[N]`."""
+        if self.aggregation == "distinct":
             return np.ones(len(batch))
         return counts if self.share is None else counts * self.share(batch)
 
-    def total(self, batch: Batch, shares: Floats) -> Floats:
+    def weighted_sum(self, batch: Batch, shares: Floats) -> Floats:
         """Returns Σ shares · ĝ over the trajectories `[d]`."""
-        if self.weights is None:
-            return shares @ self.each(batch)
-        return batch.policy.pullback(self._through(batch, self.weights(batch), shares))
+        return weighted_score_sum(batch, self.weights, shares)
 
-    def _through(self, batch: Batch, weights: Floats, shares: Floats) -> Floats:
-        """Σ shares · weights through each (state, action) `[S, A]`."""
-        mdp = batch.mdp
-        if weights.ndim == 3:
-            through = np.zeros((mdp.num_states + 1, mdp.num_actions))
-            at = np.append(mdp.state, mdp.num_states)[batch.outcomes]
-            for t, table in enumerate(weights):
-                visits = np.bincount(at[t], weights=shares, minlength=len(through))[:-1]
-                through[:-1] += visits[:, None] * table
-            return through[:-1]
-        flat = (weights.T * shares).ravel()
-        by_outcome = np.bincount(batch.outcomes.ravel(), weights=flat, minlength=mdp.padding + 1)[: mdp.padding]
-        pair = mdp.state * mdp.num_actions + mdp.action
-        size = mdp.num_states * mdp.num_actions
-        by_pair = np.bincount(pair, weights=by_outcome, minlength=size).astype(np.float64)
-        return by_pair.reshape(mdp.num_states, mdp.num_actions)
+    def second_moments(self, problem: Problem) -> RawMoments | None:
+        """Returns E[ĝ] and E[ĝ ĝᵀ] by the estimator's recursion; None where it has none."""
+        return None if self.recursion is None else self.recursion(problem)
 
-    def _some(self, batch: Batch, rows: slice) -> Floats:
-        """ĝ of some trajectories `[n, d]`."""
-        some = batch.part(rows)
-        n, mdp = len(some), batch.mdp
-        assert self.weights is not None
-        weights = self.weights(some)
-        t, row = np.nonzero(some.outcomes != mdp.padding)
-        outcome = some.outcomes[t, row]
-        through = np.zeros((n, mdp.num_states, mdp.num_actions))
-        if weights.ndim == 3:
-            np.add.at(through, (row, mdp.state[outcome]), weights[t, mdp.state[outcome]])
-        else:
-            np.add.at(through, (row, mdp.state[outcome], mdp.action[outcome]), weights[row, t])
-        return batch.policy.pullback(through)
+    def _combined(self, batch: Batch, each: Floats, rows: Ints) -> Floats:
+        """The estimate `[d]` from some of the trajectories, each of which was drawn as often as it stands there."""
+        if self.aggregation == "distinct":
+            rows = rows[np.unique(np.vstack([batch.starts, batch.outcomes])[:, rows], axis=1, return_index=True)[1]]
+        share = self.shares(batch, np.ones(len(batch)))[rows]
+        return np.asarray(share @ each[rows] / share.sum())
 
 
-def _parts(batch: Batch) -> list[slice]:
-    """Cuts a batch so that weights for every (state, action) of each trajectory fit."""
-    size = max(1, ROWS // (batch.num_states * batch.num_actions))
-    return [slice(lo, lo + size) for lo in range(0, len(batch), size)]
+def score_sums(batch: Batch, weights: Weights) -> Floats:
+    """Returns Σ_t w_t ∇log π(a_t|s_t) of each trajectory `[N, d]`."""
+    size = max(1, MAX_TABLE // (batch.num_states * batch.num_actions))
+    parts = [_score_sums(batch.part(slice(lo, lo + size)), weights) for lo in range(0, len(batch), size)]
+    return np.concatenate([np.zeros((0, len(batch.policy.theta))), *parts])
+
+
+def weighted_score_sum(batch: Batch, weights: Weights, shares: Floats) -> Floats:
+    """Returns Σ_i shares_i Σ_t w_t ∇log π(a_t|s_t) over the trajectories `[d]`, without making one gradient each."""
+    mdp, weight = batch.mdp, weights(batch)
+    if weight.ndim == 3:
+        # By state: how much is there at step t, times the table of step t; a row more for what has ended.
+        by_state = np.zeros((mdp.num_states + 1, mdp.num_actions))
+        state = np.append(mdp.state, mdp.num_states)[batch.outcomes]
+        for t, table in enumerate(weight):
+            visits = np.bincount(state[t], weights=shares, minlength=len(by_state))[:-1]
+            by_state[:-1] += visits[:, None] * table
+        return batch.policy.pullback(by_state[:-1])
+    flat = (weight.T * shares).ravel()
+    by_outcome = np.bincount(batch.outcomes.ravel(), weights=flat, minlength=mdp.padding + 1)[: mdp.padding]
+    pair = mdp.state * mdp.num_actions + mdp.action
+    by_pair = np.bincount(pair, weights=by_outcome, minlength=mdp.num_states * mdp.num_actions).astype(np.float64)
+    return batch.policy.pullback(by_pair.reshape(mdp.num_states, mdp.num_actions))
+
+
+def _score_sums(batch: Batch, weights: Weights) -> Floats:
+    """`score_sums` of so few trajectories that their tables `[n, S, A]` fit."""
+    mdp, weight = batch.mdp, weights(batch)
+    t, row = np.nonzero(batch.outcomes != mdp.padding)
+    outcome = batch.outcomes[t, row]
+    through = np.zeros((len(batch), mdp.num_states, mdp.num_actions))
+    if weight.ndim == 3:
+        np.add.at(through, (row, mdp.state[outcome]), weight[t, mdp.state[outcome]])
+    else:
+        np.add.at(through, (row, mdp.state[outcome], mdp.action[outcome]), weight[row, t])
+    return batch.policy.pullback(through)

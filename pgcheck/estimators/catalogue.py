@@ -1,258 +1,57 @@
-"""REINFORCE and its relatives: one small function each, from a batch to the weight of each ∇log π(a_t|s_t).
+"""The built-in estimators by name.
 
-A function returns weights w `[N, T]`, and the estimate of a trajectory is Σ_t w_t ∇log π(a_t|s_t); or, where only t
-and s_t matter, a table `[T, S, A]`, for Σ_t Σ_a w_t(s_t, a) ∇log π(a|s_t). What stands beyond a trajectory's end is
-ignored.
-
-To add one: write the function, give it an `Estimator` in `ESTIMATORS`, and a row in the tests. Its covariance
-then comes from enumeration or from a sample; a recursion for it goes into `prediction`.
+To add one: its weights, the recursion of its moments (if one is known) and what is known of it stand together in
+`on_policy`, `off_policy` or `wrong`; then it is listed here, and gets a row in the tests.
 """
 
 import difflib
-from dataclasses import replace
-from functools import partial
 
-import numpy as np
-
-from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
-from pgcheck.estimators.base import Estimator
-from pgcheck.exact.critic import Critic, critic
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
-from pgcheck.trajectories.batch import Batch
-
-LAMBDA = 0.95
-
-
-def reinforce(batch: Batch) -> Floats:
-    """w_t = R: the whole return weighs every step. Williams (1992), https://doi.org/10.1007/BF00992696"""
-    return _all_steps(batch, returns(batch))
-
-
-def reward_to_go(batch: Batch) -> Floats:
-    """w_t = γ^t G_t: rewards before t have no part in ∇J. Sutton et al. (1999)."""
-    return discounts(batch) * onward(batch.rewards, batch.gamma)
-
-
-def constant_baseline(batch: Batch) -> Floats:
-    """w_t = R − J."""
-    return _all_steps(batch, returns(batch) - _critic(batch).value)
-
-
-def optimal_baseline(batch: Batch) -> Floats:
-    """w_t = R − b, b the constant of least variance (`Critic.best_constant`)."""
-    return _all_steps(batch, returns(batch) - _critic(batch).best_constant)
-
-
-def value_baseline(batch: Batch) -> Floats:
-    """w_t = γ^t (G_t − V_t(s_t))."""
-    return discounts(batch) * (onward(batch.rewards, batch.gamma) - values(batch))
-
-
-def actor_critic(batch: Batch) -> Floats:
-    """w_t = γ^t δ_t, δ_t = r_t + γ V_{t+1}(s_{t+1}) − V_t(s_t)."""
-    return discounts(batch) * differences(batch)
-
-
-def gae(batch: Batch, lam: float) -> Floats:
-    """w_t = γ^t Σ_{k≥t} (γλ)^{k−t} δ_k. Schulman et al. (2016), https://arxiv.org/abs/1506.02438"""
-    return discounts(batch) * onward(differences(batch), batch.gamma * lam)
-
-
-def advantage(batch: Batch) -> Floats:
-    """w_t = γ^t A_t(s_t, a_t)."""
-    table = [_critic(batch).advantages(t).ravel() for t in range(len(batch.outcomes))]
-    return discounts(batch) * _looked_up(table, (batch.states * batch.num_actions + batch.actions).T)
-
-
-def all_actions(batch: Batch) -> Floats:
-    """w_t(s, a) = γ^t π(a|s) A_t(s, a): Σ_a ∇π Q without sampling a. Asadi et al. (2017)."""
-    table = [weight * batch.probs * _critic(batch).advantages(t) for t, weight in enumerate(discounts(batch))]
-    return np.reshape(table, (-1, *batch.probs.shape))
-
-
-def importance_sampling(batch: Batch) -> Floats:
-    """w_t = ρ R, ρ = Π_t π(a_t|s_t) / b(a_t|s_t)."""
-    return _all_steps(batch, whole_ratio(batch) * returns(batch))
-
-
-def per_decision(batch: Batch) -> Floats:
-    """w_t = Σ_{k≥t} γ^k ρ_0 … ρ_k r_k: a reward is weighted by what led to it. Precup et al. (2000)."""
-    return onward(discounts(batch) * np.cumprod(ratios(batch), axis=1) * batch.rewards, 1.0)
-
-
-def dropped_gamma(batch: Batch) -> Floats:
-    """w_t = G_t: wrong for γ < 1, as ∇J carries γ^t."""
-    return onward(batch.rewards, batch.gamma)
-
-
-def normalized_returns(batch: Batch) -> Floats:
-    """w_t = γ^t (G_t − mean G) / (std G + 1e-8) over the episode's own steps: wrong."""
-    to_go = np.where(batch.mask, onward(batch.rewards, batch.gamma), 0.0)
-    length = np.maximum(batch.lengths, 1)[:, None]
-    centred = np.where(batch.mask, to_go - to_go.sum(axis=1, keepdims=True) / length, 0.0)
-    deviation = np.sqrt(np.sum(centred**2, axis=1, keepdims=True) / length)
-    return np.asarray(discounts(batch) * centred / (deviation + 1e-8))
-
-
-def mean_over_steps(batch: Batch) -> Floats:
-    """w_t = R / L: the gradient of E[R/L] instead of E[R]."""
-    return _all_steps(batch, returns(batch) / np.maximum(batch.lengths, 1))
-
-
-def immediate_reward(batch: Batch) -> Floats:
-    """w_t = γ^t r_t: wrong unless actions do not matter later."""
-    return discounts(batch) * batch.rewards
-
-
-def discounts(batch: Batch) -> Floats:
-    """Returns γ^t `[T]`."""
-    return batch.gamma ** np.arange(len(batch.outcomes), dtype=np.float64)
-
-
-def returns(batch: Batch) -> Floats:
-    """Returns R = Σ_t γ^t r_t of each trajectory `[N]`."""
-    return batch.rewards @ discounts(batch)
-
-
-def onward(x: Floats, factor: float) -> Floats:
-    """Returns Σ_{k≥t} factor^{k−t} x_k `[N, T]`."""
-    out = np.array(x, order="F")
-    for t in range(out.shape[1] - 2, -1, -1):
-        out[:, t] += factor * out[:, t + 1]
-    return out
-
-
-def values(batch: Batch) -> Floats:
-    """Returns V_t(s_t) `[N, T]`; 0 beyond the end."""
-    here = np.append(batch.mdp.state, batch.num_states)[batch.outcomes]
-    return _looked_up([np.append(_critic(batch).values(t), 0.0) for t in range(len(here))], here)
-
-
-def differences(batch: Batch) -> Floats:
-    """Returns δ_t = r_t + γ V_{t+1}(s_{t+1}) − V_t(s_t) `[N, T]`; V is 0 after the episode's end."""
-    mdp = batch.mdp
-    after = np.append(np.where(mdp.ends, mdp.num_states, mdp.next_state), mdp.num_states)[batch.outcomes]
-    onward = _looked_up([np.append(_critic(batch).values(t + 1), 0.0) for t in range(len(after))], after)
-    return batch.rewards + batch.gamma * onward - values(batch)
-
-
-def ratios(batch: Batch) -> Floats:
-    """Returns ρ_t = π(a_t|s_t) / b(a_t|s_t) `[N, T]`; 1 beyond the end."""
-    mdp = batch.mdp
-    ratio = odds(mdp, batch.policy, batch.behavior)
-    taken: Floats = np.append(ratio, 1.0)[batch.outcomes].T
-    return taken
-
-
-def whole_ratio(batch: Batch) -> Floats:
-    """Returns ρ = Π_t ρ_t of each trajectory `[N]`."""
-    return np.asarray(np.prod(ratios(batch), axis=1))
-
-
-def odds(mdp: MDP, policy: Policy, behavior: Policy | None) -> Floats:
-    """Returns π(a|s) / b(a|s) of each outcome's state and action `[K]`.
-
-    Raises:
-      UsageError: b never takes an action that π takes.
-    """
-    if behavior is None:
-        return np.ones(len(mdp.prob))
-    above, below = (p.probs()[mdp.state, mdp.action] for p in (policy, behavior))
-    never = np.flatnonzero((below == 0) & (above > 0))
-    if len(never):
-        where = f"{mdp.actions[mdp.action[never[0]]]!r} in {mdp.states[mdp.state[never[0]]]!r}"
-        raise UsageError(f"{mdp.name}: the behavior never takes {where}, which the policy does; raise its preference")
-    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
-
-
-def _critic(batch: Batch) -> Critic:
-    return critic(batch.mdp, batch.policy)
-
-
-def _all_steps(batch: Batch, weight: Floats) -> Floats:
-    """The same weight `[N]` for all steps of a trajectory."""
-    return np.broadcast_to(weight[:, None], (len(batch), len(batch.outcomes)))
-
-
-def _looked_up(rows: list[Floats], index: Ints) -> Floats:
-    """rows[t][index[t, n]] as `[N, T]`."""
-    out = np.empty(index.shape)
-    for t, row in enumerate(rows):
-        np.take(row, index[t], out=out[t], mode="clip")
-    return out.T
-
-
-WILLIAMS = "Williams (1992), https://doi.org/10.1007/BF00992696"
-SUTTON = "Sutton et al. (1999), https://papers.nips.cc/paper/1713"
-GREENSMITH = "Greensmith et al. (2004), https://www.jmlr.org/papers/v5/greensmith04a.html"
-BARTO = "Barto et al. (1983), https://doi.org/10.1109/TSMC.1983.6313077"
-SCHULMAN = "Schulman et al. (2016), https://arxiv.org/abs/1506.02438"
-ASADI = "Asadi et al. (2017), https://arxiv.org/abs/1709.00503"
-PRECUP = "Precup et al. (2000), https://scholarworks.umass.edu/cs_faculty_pubs/80"
-PYTORCH = "the REINFORCE of https://github.com/pytorch/examples"
-FOLKLORE = "a common slip"
-NOTA = "Nota & Thomas (2020), https://arxiv.org/abs/1906.07073"
+from pgcheck.estimators.base import WeightedScores
+from pgcheck.estimators.off_policy import IMPORTANCE_SAMPLING, PER_DECISION, WEIGHTED_IMPORTANCE_SAMPLING
+from pgcheck.estimators.on_policy import (
+    ACTOR_CRITIC,
+    ADVANTAGE,
+    ALL_ACTIONS,
+    CONSTANT_BASELINE,
+    LAMBDA,
+    OPTIMAL_BASELINE,
+    REINFORCE,
+    REWARD_TO_GO,
+    VALUE_BASELINE,
+    gae,
+)
+from pgcheck.estimators.wrong import (
+    DROPPED_GAMMA,
+    IMMEDIATE_REWARD,
+    MEAN_OVER_STEPS,
+    NORMALIZED_RETURNS,
+    UNIFORM_TRAJECTORIES,
+)
 
 ESTIMATORS = (
-    Estimator("reinforce", "sum psi_t R", "none", "the total return", WILLIAMS, reinforce),
-    Estimator("reward-to-go", "sum psi_t gamma^t G_t", "none", "rewards before t left out", SUTTON, reward_to_go),
-    Estimator("constant-baseline", "sum psi_t (R - J)", "none", "b = J", WILLIAMS, constant_baseline),
-    Estimator(
-        "optimal-baseline", "sum psi_t (R - b)", "none", "the constant b of least variance", GREENSMITH,
-        optimal_baseline,
-    ),
-    Estimator(
-        "value-baseline", "sum psi_t gamma^t (G_t - V_t(s_t))", "none", "exact V_t as baseline", SUTTON,
-        value_baseline,
-    ),
-    Estimator(
-        "actor-critic", "sum psi_t gamma^t delta_t", "none", "one-step difference, exact V_t", BARTO, actor_critic
-    ),
-    Estimator(
-        "gae", "sum psi_t gamma^t sum_{k>=t} (gamma lambda)^(k-t) delta_k", "none",
-        "generalised advantage, exact V_t; --lambda", SCHULMAN, partial(gae, lam=LAMBDA), lam=LAMBDA,
-    ),
-    Estimator("advantage", "sum psi_t gamma^t A_t(s_t, a_t)", "none", "exact A_t", SUTTON, advantage),
-    Estimator(
-        "all-actions", "sum_t gamma^t sum_a grad pi(a|s_t) Q_t(s_t, a)", "none", "no noise from the action", ASADI,
-        all_actions,
-    ),
-    Estimator(
-        "importance-sampling", "rho sum psi_t R", "none", "off-policy, whole trajectory", PRECUP,
-        importance_sampling, off_policy=True,
-    ),
-    Estimator(
-        "per-decision", "sum psi_t sum_{k>=t} gamma^k rho_0 ... rho_k r_k", "none", "off-policy, step by step",
-        PRECUP, per_decision, off_policy=True,
-    ),
-    Estimator(
-        "weighted-importance-sampling", "sum_i rho_i g_i / sum_i rho_i", "vanishes",
-        "off-policy, weights sum to 1; g_i is reinforce", PRECUP, reinforce, share=whole_ratio, off_policy=True,
-    ),
-    Estimator("dropped-gamma", "sum psi_t G_t", "wrong", "gamma^t is left out", NOTA, dropped_gamma),
-    Estimator(
-        "normalized-returns", "sum psi_t gamma^t (G_t - mean G) / (std G + 1e-8)", "wrong",
-        "standardised within the episode", PYTORCH, normalized_returns,
-    ),
-    Estimator(
-        "mean-over-steps", "sum psi_t R / L", "wrong", "the gradient of E[R/L] instead", FOLKLORE, mean_over_steps
-    ),
-    Estimator(
-        "immediate-reward", "sum psi_t gamma^t r_t", "wrong", "what follows the reward is left out", FOLKLORE,
-        immediate_reward,
-    ),
-    Estimator(
-        "uniform-trajectories", "sum_tau g(tau) / D", "wrong",
-        "each of the D distinct trajectories alike; g is reinforce", FOLKLORE, reinforce, once=True,
-    ),
-)  # fmt: skip
-
+    REINFORCE,
+    REWARD_TO_GO,
+    CONSTANT_BASELINE,
+    OPTIMAL_BASELINE,
+    VALUE_BASELINE,
+    ACTOR_CRITIC,
+    gae(LAMBDA),
+    ADVANTAGE,
+    ALL_ACTIONS,
+    IMPORTANCE_SAMPLING,
+    PER_DECISION,
+    WEIGHTED_IMPORTANCE_SAMPLING,
+    DROPPED_GAMMA,
+    NORMALIZED_RETURNS,
+    MEAN_OVER_STEPS,
+    IMMEDIATE_REWARD,
+    UNIFORM_TRAJECTORIES,
+)
 NAMES = tuple(estimator.name for estimator in ESTIMATORS)
 
 
-def estimator(name: str, lam: float | None = None) -> Estimator:
+def estimator(name: str, lam: float | None = None) -> WeightedScores:
     """Returns the built-in estimator of this name.
 
     Args:
@@ -262,15 +61,15 @@ def estimator(name: str, lam: float | None = None) -> Estimator:
     Raises:
       UsageError: there is none, or λ is given for another or out of range.
     """
-    found = next((some for some in ESTIMATORS if some.name == name), None)
-    if found is None:
+    known = {estimator.name: estimator for estimator in ESTIMATORS}
+    if name not in known:
         near = difflib.get_close_matches(name[:100], NAMES, 1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(NAMES)}"
         raise UsageError(f"no estimator {name[:100]!r}; {hint} (see: pgcheck estimators)")
     if lam is None:
-        return found
+        return known[name]
     if name != "gae":
         raise UsageError(f"lambda belongs to gae, not to {name}")
     if not 0 <= lam <= 1:
         raise UsageError(f"lambda {lam}; expected 0 to 1")
-    return replace(found, weights=partial(gae, lam=lam), lam=lam)
+    return gae(lam)

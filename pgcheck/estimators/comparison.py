@@ -1,7 +1,6 @@
 """Estimators side by side: how good each of them is, and how many rollouts it needs."""
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,18 +8,20 @@ import numpy as np
 
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.catalogue import estimator as built_in
-from pgcheck.estimators.moments import SIGNIFICANT, Evidence, Prediction, predict
-from pgcheck.estimators.sampled import SampledGradient, sample_gradients
-from pgcheck.exact.gradient import ExactGradient, Progress
+from pgcheck.estimators.moments import Evidence, Prediction, predict
+from pgcheck.estimators.on_policy import REINFORCE
+from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradients
+from pgcheck.exact.gradient import ExactGradient, exact_gradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.sampling import MAX_N
+from pgcheck.trajectories.sampling import MAX_N, streams
+
+Streams = Callable[..., np.random.Generator]
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One estimator, and what it does; figures that cannot be known are None.
+class Standing:
+    """One estimator among others; figures that cannot be known are None.
 
     Attributes:
       estimator: which.
@@ -44,134 +45,175 @@ class Contender:
     error: float | None = None
 
 
-def usable(estimators: Sequence[Estimator], behavior: Policy | None) -> list[Estimator]:
-    """Returns those that can be had: off-policy ones need a behavior."""
-    return [some for some in estimators if behavior is not None or not some.off_policy]
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Estimators side by side.
+
+    Attributes:
+      mdp: the model.
+      exact: what they estimate.
+      standings: one for each estimator.
+      left_out: estimators that need a behavior, which the model does not have.
+      accuracy: of a plan: the expected error that is wanted, over ‖∇J‖; None for a comparison at equal N.
+    """
+
+    mdp: MDP
+    exact: ExactGradient
+    standings: tuple[Standing, ...]
+    left_out: tuple[Estimator, ...]
+    accuracy: float | None = None
 
 
 def plan(
     mdp: MDP,
     policy: Policy,
-    exact: ExactGradient,
     estimators: Sequence[Estimator],
     accuracy: float,
-    stream: Callable[..., np.random.Generator],
+    rng: np.random.Generator,
     *,
     behavior: Policy | None = None,
+    leave_out: bool = False,
     progress: Progress | None = None,
-) -> list[Contender]:
+) -> Comparison:
     """Returns how many rollouts each estimator needs for √E‖ĝ_N − ∇J‖² ≤ accuracy · ‖∇J‖, the cheapest first.
 
     Without a bias that is N = tr Σ / (accuracy² ‖∇J‖²).
 
+    Args:
+      mdp, policy: the problem, and where to differentiate.
+      estimators: which.
+      accuracy: the relative error that is wanted.
+      rng: for moments that must be sampled; it is advanced.
+      behavior: draws the rollouts of off-policy estimators.
+      leave_out: whether off-policy estimators are left out where there is no behavior, instead of refused.
+      progress: called with the fraction done, 0 to 1, from time to time.
+
     Raises:
-      UsageError: the gradient is 0, so that no error is relative to it.
+      UsageError: the gradient is 0, so that no error is relative to it; or an off-policy estimator lacks a behavior.
     """
+    exact = exact_gradient(mdp, policy, method="backward-induction")
+    usable, left_out = _usable(estimators, behavior, leave_out)
     if exact.is_zero:
         raise UsageError(f"{mdp.name}: the gradient is 0; no accuracy is relative to it")
     target = accuracy * exact.norm
-    rows = []
-    for row, foretold in _foretold(mdp, policy, exact, estimators, stream, behavior, None, progress):
-        needed = _needed(exact, foretold, target)
-        moments = foretold(needed)
-        expected = None if needed is None or moments is None else moments.expected_error(exact.gradient, needed)
-        rows.append(replace(row, n=needed, expected=expected))
-    return sorted(rows, key=lambda row: (row.n is None, row.n or 0))
+    standings = []
+    for standing, prediction in _predicted(mdp, policy, exact, usable, streams(rng), behavior, None, progress):
+        needed = _needed(exact, prediction, target)
+        standings.append(replace(standing, n=needed, expected=_expected(exact, prediction, needed)))
+    standings.sort(key=lambda standing: (standing.n is None, standing.n or 0))
+    return Comparison(mdp, exact, tuple(standings), left_out, accuracy)
 
 
 def compare(
     mdp: MDP,
     policy: Policy,
-    exact: ExactGradient,
     estimators: Sequence[Estimator],
     n: int,
-    stream: Callable[..., np.random.Generator],
+    rng: np.random.Generator,
     *,
     behavior: Policy | None = None,
+    leave_out: bool = False,
     progress: Progress | None = None,
-) -> list[Contender]:
-    """Returns each estimator's expected error with n rollouts beside the measured one.
+) -> Comparison:
+    """Returns each estimator's expected error with n rollouts beside the measured one; arguments as in `plan`.
 
     Estimators whose rollouts come from the same policy get the same rollouts.
     """
+    exact = exact_gradient(mdp, policy, method="backward-induction")
+    usable, left_out = _usable(estimators, behavior, leave_out)
+    stream = streams(rng)
     errors: dict[str, float] = {}
-    for off in (False, True):
-        some = [estimator for estimator in estimators if estimator.off_policy == off]
-        if some:
-            for estimator, sampled in _sampled(mdp, policy, some, n, stream, behavior, progress):
-                errors[estimator.name] = exact.discrepancy(sampled.estimate).error
-    rows = []
-    for row, foretold in _foretold(mdp, policy, exact, estimators, stream, behavior, n, progress):
-        moments = foretold(n)
-        expected = None if moments is None else moments.expected_error(exact.gradient, n)
-        rows.append(replace(row, n=n, expected=expected, error=errors.get(row.estimator.name)))
-    return rows
+    for off_policy in (False, True):
+        alike = [estimator for estimator in usable if estimator.off_policy == off_policy]
+        for estimator, sampled in _sampled(mdp, policy, alike, n, stream, behavior, progress):
+            errors[estimator.name] = exact.discrepancy(sampled.estimate).error
+    standings = [
+        replace(
+            standing, n=n, expected=_expected(exact, prediction, n), error=errors.get(standing.estimator.name)
+        )
+        for standing, prediction in _predicted(mdp, policy, exact, usable, stream, behavior, n, progress)
+    ]  # fmt: skip
+    return Comparison(mdp, exact, tuple(standings), left_out)
+
+
+def _usable(
+    estimators: Sequence[Estimator], behavior: Policy | None, leave_out: bool
+) -> tuple[list[Estimator], tuple[Estimator, ...]]:
+    """The estimators that can run on this model, and those that are left out: off-policy ones need a behavior."""
+    left_out = tuple(e for e in estimators if leave_out and behavior is None and e.off_policy)
+    return [estimator for estimator in estimators if estimator not in left_out], left_out
 
 
 def _sampled(
     mdp: MDP,
     policy: Policy,
-    some: Sequence[Estimator],
+    estimators: Sequence[Estimator],
     n: int,
-    stream: Callable[..., np.random.Generator],
+    stream: Streams,
     behavior: Policy | None,
     progress: Progress | None,
 ) -> list[tuple[Estimator, SampledGradient]]:
     """The estimates from the same rollouts, without those of estimators that the model is too large for."""
 
-    def drawn(which: Sequence[Estimator]) -> list[SampledGradient]:
-        return sample_gradients(mdp, policy, n, stream(n, 0), which, behavior=behavior, progress=progress)
+    def drawn(group: Sequence[Estimator]) -> list[SampledGradient]:
+        return sample_gradients(mdp, policy, n, stream(n, 0), group, behavior=behavior, progress=progress)
 
+    if not estimators:
+        return []
     try:
-        return list(zip(some, drawn(some), strict=True))
+        return list(zip(estimators, drawn(estimators), strict=True))
     except TooLargeError:
-        found = []
-        for estimator in some:
+        estimates = []
+        for estimator in estimators:
             with contextlib.suppress(TooLargeError):
-                found.append((estimator, drawn([estimator])[0]))
-        return found
+                estimates.append((estimator, drawn([estimator])[0]))
+        return estimates
 
 
-def _foretold(
+def _predicted(
     mdp: MDP,
     policy: Policy,
     exact: ExactGradient,
     estimators: Sequence[Estimator],
-    stream: Callable[..., np.random.Generator],
+    stream: Streams,
     behavior: Policy | None,
     n: int | None,
     progress: Progress | None,
-) -> Iterator[tuple[Contender, Prediction]]:
+) -> Iterator[tuple[Standing, Prediction]]:
     """What is known beforehand of each estimator, and the prediction that it comes from."""
-    reference = predict(mdp, policy, built_in("reinforce"), stream(0, 0))(n)
-    for number, some in enumerate(estimators):
+    reference = predict(mdp, policy, REINFORCE, stream(0, 0))(n)
+    for number, estimator in enumerate(estimators):
         try:
-            foretold = predict(mdp, policy, some, stream(0, 0), behavior=behavior)
-            moments = foretold(n)
+            prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior)
+            moments = prediction(n)
         except TooLargeError:
-            yield Contender(some), lambda n: None
+            yield Standing(estimator), lambda n: None
             continue
         if progress is not None:
             progress((number + 1) / len(estimators))
         if moments is None:
-            yield Contender(some), foretold
+            yield Standing(estimator), prediction
             continue
-        bias = math.hypot(*moments.bias(exact.gradient, n).tolist())
-        if moments.rollouts is not None and bias <= SIGNIFICANT * math.sqrt(moments.trace / moments.rollouts):
-            bias = 0.0  # a sample does not show any
-        trace = None if some.once and n is None else moments.trace
+        bias = moments.bias_norm(exact.gradient, n, rounding=exact.rounding)
+        # How random a mean over distinct trajectories is depends on N: as N grows, nothing is left of it.
+        trace = None if estimator.aggregation == "distinct" and n is None else moments.trace
         reduction = None
         if trace is not None and reference is not None and reference.trace > 0:
             reduction = 1 - trace / reference.trace
-        yield Contender(some, moments.evidence, bias, trace, reduction), foretold
+        yield Standing(estimator, moments.evidence, bias, trace, reduction), prediction
 
 
-def _needed(exact: ExactGradient, foretold: Prediction, target: float) -> int | None:
+def _expected(exact: ExactGradient, prediction: Prediction, n: int | None) -> float | None:
+    moments = prediction(n)
+    return None if n is None or moments is None else moments.expected_error(exact.gradient, n)
+
+
+def _needed(exact: ExactGradient, prediction: Prediction, target: float) -> int | None:
     """The least N with an expected error of at most `target`; it falls as N grows."""
 
     def enough(n: int) -> bool:
-        moments = foretold(n)
-        return moments is not None and moments.expected_error(exact.gradient, n) <= target
+        expected = _expected(exact, prediction, n)
+        return expected is not None and expected <= target
 
     if not enough(MAX_N):
         return None

@@ -6,10 +6,10 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.base import Caller, Gradients
+from pgcheck.estimators.base import Estimator, Gradients, gradients
 from pgcheck.trajectories.batch import Batch
 
-SOME = 23  # episodes on which it is found out
+EPISODES = 23  # on which it is found out
 
 
 @dataclass(frozen=True)
@@ -36,71 +36,71 @@ class Contract:
         return self.plain_mean if not self.rows else not self.coupled
 
 
-def check_again(caller: Caller, batch: Batch, first: Gradients) -> None:
+def check_again(estimator: Estimator, batch: Batch, first: Gradients) -> None:
     """Raises EstimatorError where an estimator no longer gives the same numbers for the same batch."""
-    again = caller.whole(batch)
+    again = gradients(estimator, batch)
     if first.values.shape != again.values.shape or differ(first.values, again.values, False):
         raise EstimatorError(
-            f"{caller.name} gave other numbers when it was called again with the same batch; a check needs a "
+            f"{estimator.name} gave other numbers when it was called again with the same batch; a check needs a "
             "function of the batch alone, without random numbers or memory"
         )
 
 
 def representative(batch: Batch) -> Batch:
-    """Returns some episodes of a batch, short and long, so many that a transposed result shows."""
+    """Returns a few episodes of a batch, short and long, so many that a transposed result shows."""
     order = np.argsort(batch.lengths, kind="stable")
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, SOME).astype(np.int64))]
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, EPISODES).astype(np.int64))]
     if len(chosen) in batch.theta.shape:
         chosen = np.append(chosen, chosen[-1])
     return batch.part(chosen)
 
 
-def contract_of(caller: Caller, batch: Batch) -> Contract:
-    """Returns what kind of function an estimator is, from some episodes of `batch`.
+def contract_of(estimator: Estimator, batch: Batch) -> Contract:
+    """Returns what kind of function an estimator is, from a few episodes of `batch`.
 
     Raises:
       EstimatorError: it gives other numbers when it is called again, or can be called on no batch.
     """
-    some = representative(batch)
-    first = caller.whole(some)
-    check_again(caller, some, first)
+    episodes = representative(batch)
+    first = gradients(estimator, episodes)
+    check_again(estimator, episodes, first)
     if first.per_episode:
-        backwards = caller.whole(some.part(np.arange(len(some))[::-1]))
+        backwards = gradients(estimator, episodes.part(np.arange(len(episodes))[::-1]))
         coupled = differ(first.values, backwards.values[::-1], first.single)
         if not coupled:
-            coupled = rows_change(caller, some, first.values, first.single)
+            coupled = rows_change(estimator, episodes, first)
         return Contract(True, coupled, coupled, not coupled, first.single)
-    n = len(some)
+    n = len(episodes)
     rng = np.random.default_rng(0)  # of no consequence but for which batches are looked at
-    index = np.array([rng.permutation(np.arange(max(n, 3)) % n)[:3] for _ in range(SOME)])
-    index[0] = index[0, 0]  # three alike
-    index[1::4, 1] = index[1::4, 0]  # two alike
-    means = caller.groups(some, index)
+    triples = np.array([rng.permutation(np.arange(max(n, 3)) % n)[:3] for _ in range(EPISODES)])
+    triples[0] = triples[0, 0]  # three alike
+    triples[1::4, 1] = triples[1::4, 0]  # two alike
+    means = estimator.of_batches(episodes, triples)
     ordered = any(
-        differ(means.values, caller.groups(some, index[:, order]).values, first.single)
+        differ(means, estimator.of_batches(episodes, triples[:, order]), first.single)
         for order in ([1, 0, 2], [0, 2, 1], [2, 0, 1])
     )
     try:
-        alone = caller.groups(some, np.arange(n)[:, None]).values
+        alone = estimator.of_batches(episodes, np.arange(n)[:, None])
     except Exception:  # not finite, or refused: it is not made for batches of one
-        plain = False
+        plain_mean = False
     else:
-        plain = not differ(means.values, alone[index].mean(axis=1), first.single)
-        plain = plain and not differ(first.values[0], alone.mean(axis=0), first.single)
-    return Contract(False, False, ordered, plain, first.single)
+        plain_mean = not differ(means, alone[triples].mean(axis=1), first.single)
+        plain_mean = plain_mean and not differ(first.values[0], alone.mean(axis=0), first.single)
+    return Contract(False, False, ordered, plain_mean, first.single)
 
 
-def rows_change(caller: Caller, batch: Batch, values: Floats, single: bool, rows: Ints | None = None) -> bool:
-    """Whether rows change when their episode stands in a batch by itself."""
+def rows_change(estimator: Estimator, batch: Batch, answer: Gradients, rows: Ints | None = None) -> bool:
+    """Whether some rows of an answer change when their episode is called for in a batch by itself."""
     rows = np.arange(len(batch)) if rows is None else rows
     try:
-        alone = caller.groups(batch, rows[:, None]).values
+        alone = estimator.of_batches(batch, rows[:, None])
     except Exception:  # not finite, or refused
         return True
-    return differ(values[rows], alone, single)
+    return differ(answer.values[rows], alone, answer.single)
 
 
-def differ(one: Floats, other: Floats, single: bool) -> bool:
+def differ(values: Floats, others: Floats, single: bool) -> bool:
     """Whether numbers differ by more than rounding in another order of summation can explain."""
-    scale = float(np.max(np.abs(one), initial=0.0))
-    return float(np.max(np.abs(one - other), initial=0.0)) > (1e-4 if single else 1e-9) * scale
+    scale = float(np.max(np.abs(values), initial=0.0))
+    return float(np.max(np.abs(values - others), initial=0.0)) > (1e-4 if single else 1e-9) * scale

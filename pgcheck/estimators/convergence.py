@@ -1,22 +1,32 @@
-"""The error of the estimate against the number of rollouts."""
+"""The error of the estimate against the number of rollouts N, and the rate at which it falls."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import estimator as built_in
 from pgcheck.estimators.moments import Moments, Prediction, predict
-from pgcheck.estimators.sampled import sample_gradient
-from pgcheck.exact.gradient import ExactGradient, Progress, exact_gradient
+from pgcheck.estimators.sampled import Progress, sample_gradient
+from pgcheck.exact.gradient import ExactGradient, exact_gradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import streams
 
 DECADES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+MONTE_CARLO = -0.5  # slope of log error against log N
+
+# Two-sided 99 % points of Student's t by degrees of freedom: with a few rows the scatter itself is uncertain.
+STUDENT_99 = {1: 63.7, 2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 7: 3.50, 8: 3.36}
+
+Rate = Literal[
+    "stalls", "will-stall", "no-error", "one-n", "two-n", "monte-carlo", "within-scatter", "not-monte-carlo"
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Row:
       error: ‖ĝ_N − ∇J‖₂; over several replicates, its root mean square.
       relative_error: error / ‖∇J‖₂; None where ∇J = 0.
       cosine: between ĝ_N and ∇J, the mean over replicates; None where one of them is 0.
-      expected: √E‖ĝ_N − ∇J‖², the error that theory foretells; None where it is not known.
+      expected: √E‖ĝ_N − ∇J‖², the error that theory predicts; None where it is not known.
     """
 
     n: int
@@ -56,19 +66,59 @@ class Convergence:
     """The error against N.
 
     Attributes:
+      mdp: the model.
+      estimator: whose error it is.
       exact: what the estimates are compared with.
       rows: one for each N.
       slope, std_err: of the line through log error against log N (`Slope`).
       replicates: how many independent estimates each row is made of.
       limit: what the estimator's moments become as N grows; None where they are not known.
+      bias: ‖bias‖ as N grows; None where it is not known.
     """
 
+    mdp: MDP
+    estimator: Estimator
     exact: ExactGradient
     rows: tuple[Row, ...]
     slope: float | None
     std_err: float | None
     replicates: int
     limit: Moments | None
+    bias: float | None
+
+    @property
+    def rate(self) -> Rate:
+        """What the rows show of the rate.
+
+        `stalls` or `will-stall` at a bias; `no-error` at any N; `one-n` draws no line, `two-n` give no scatter;
+        else whether the slope is −1/2: within two standard errors, within the scatter (99 %), or not.
+        """
+        if self.bias is not None and self.bias > 0 and self.rows:
+            return "stalls" if self.rows[-1].error <= 2 * self.bias else "will-stall"
+        if self.rows and all(row.error == 0 for row in self.rows):
+            return "no-error"
+        if self.slope is None:
+            return "one-n"
+        if self.std_err is None:
+            return "two-n"
+        off = abs(self.slope - MONTE_CARLO)
+        if off <= max(2 * self.std_err, 0.005):
+            return "monte-carlo"
+        scatter = STUDENT_99.get(len(self.rows) - 2, 3.2) * self.std_err
+        return "within-scatter" if off <= scatter else "not-monte-carlo"
+
+
+class Watch(Protocol):
+    """Is told how `converge` gets on."""
+
+    def begin(self, exact: ExactGradient) -> None:
+        """The exact gradient is known; the first row is next."""
+
+    def row(self, row: Row) -> None:
+        """A row is done."""
+
+    def progress(self, fraction: float) -> None:
+        """How much of the next row is done, 0 to 1."""
 
 
 def converge(
@@ -80,6 +130,7 @@ def converge(
     rng: np.random.Generator | None = None,
     estimator: Estimator | str = "reinforce",
     behavior: Policy | None = None,
+    watch: Watch | None = None,
 ) -> Convergence:
     """Returns how the error of an estimate falls with N.
 
@@ -91,62 +142,64 @@ def converge(
       replicates: independent estimates for each N.
       rng: the source of randomness, advanced once; None is `default_rng(0)`. A row depends on it, on its
         own N and on the replicates' numbers only, not on the other rows.
-      estimator: a built-in estimator or its name.
+      estimator: an estimator, or the name of a built-in one.
       behavior: draws the rollouts of off-policy estimators.
+      watch: is told the rows as they are done.
 
     Raises:
       UsageError: a number of rollouts or replicates is out of range, or the estimator cannot be had.
       TooLargeError: the horizon is too long for backward induction, or for single rollouts.
     """
-    exact = exact_gradient(mdp, policy, method="backward-induction")
-    found = built_in(estimator) if isinstance(estimator, str) else estimator
-    stream = streams(np.random.default_rng(0) if rng is None else rng)
-    foretold = predict(mdp, policy, found, stream(0, 0), behavior=behavior)
-    rows = tuple(
-        error_rows(mdp, policy, exact, n, replicates, stream, estimator=found, behavior=behavior, foretold=foretold)
-    )
-    fit = fit_slope(rows)
-    return Convergence(exact, rows, fit.slope, fit.std_err, replicates, foretold(None))
-
-
-def error_rows(
-    mdp: MDP,
-    policy: Policy,
-    exact: ExactGradient,
-    n: Sequence[int],
-    replicates: int,
-    stream: Callable[..., np.random.Generator],
-    *,
-    estimator: Estimator,
-    behavior: Policy | None,
-    foretold: Prediction,
-    progress: Progress | None = None,
-) -> Iterator[Row]:
-    """Yields the rows of `converge` as they are done; `stream` gives the randomness of (N, replicate)."""
     if replicates < 1:
         raise UsageError(f"{replicates} replicates; expected at least 1")
+    exact = exact_gradient(mdp, policy, method="backward-induction")
+    chosen = built_in(estimator) if isinstance(estimator, str) else estimator
+    stream = streams(np.random.default_rng(0) if rng is None else rng)
+    prediction = predict(mdp, policy, chosen, stream(0, 0), behavior=behavior)
+    if watch is not None:
+        watch.begin(exact)
+    rows = []
     for count in n:
-        errors: list[float] = []
-        cosines: list[float] = []
-        for replicate in range(replicates):
-            within = None if progress is None else _part(progress, replicate, replicates)
-            sampled = sample_gradient(
-                mdp, policy, count, stream(count, replicate), estimator=estimator, behavior=behavior, progress=within
-            )
-            off = exact.discrepancy(sampled.estimate)
-            errors.append(off.error)
-            if off.cosine is not None:
-                cosines.append(off.cosine)
-        error = math.hypot(*errors) / math.sqrt(replicates)
-        norm = exact.norm
-        moments = foretold(count)
-        yield Row(
-            count,
-            error,
-            error / norm if norm > 0 else None,
-            math.fsum(cosines) / len(cosines) if len(cosines) == replicates else None,
-            None if moments is None else moments.expected_error(exact.gradient, count),
-        )
+        estimates = _estimates(mdp, policy, count, replicates, stream, chosen, behavior, watch)
+        rows.append(_row(exact, count, estimates, prediction))
+        if watch is not None:
+            watch.row(rows[-1])
+    fit, limit = fit_slope(rows), prediction(None)
+    bias = None if limit is None else limit.bias_norm(exact.gradient, rounding=exact.rounding)
+    return Convergence(mdp, chosen, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias)
+
+
+def _estimates(
+    mdp: MDP,
+    policy: Policy,
+    n: int,
+    replicates: int,
+    stream: Callable[..., np.random.Generator],
+    estimator: Estimator,
+    behavior: Policy | None,
+    watch: Watch | None,
+) -> Iterator[Floats]:
+    """Independent estimates from n rollouts; `stream` gives the randomness of (n, replicate)."""
+    for replicate in range(replicates):
+        progress = None if watch is None else _part(watch.progress, replicate, replicates)
+        yield sample_gradient(
+            mdp, policy, n, stream(n, replicate), estimator=estimator, behavior=behavior, progress=progress
+        ).estimate
+
+
+def _row(exact: ExactGradient, n: int, estimates: Iterator[Floats], prediction: Prediction) -> Row:
+    """The row of independent estimates from n rollouts."""
+    discrepancies = [exact.discrepancy(estimate) for estimate in estimates]
+    error = math.hypot(*(discrepancy.error for discrepancy in discrepancies)) / math.sqrt(len(discrepancies))
+    cosines = [discrepancy.cosine for discrepancy in discrepancies if discrepancy.cosine is not None]
+    moments = prediction(n)
+    return Row(
+        n,
+        error,
+        error / exact.norm if exact.norm > 0 else None,
+        math.fsum(cosines) / len(cosines) if len(cosines) == len(discrepancies) else None,
+        None if moments is None else moments.expected_error(exact.gradient, n),
+    )
 
 
 def _part(progress: Progress, done: int, parts: int) -> Progress:

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats
-from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.catalogue import discounts, onward, returns
+from pgcheck.estimators.base import score_sums, weighted_score_sum
+from pgcheck.estimators.weights import discounts, onward, returns
 from pgcheck.trajectories.batch import Batch
 
 Weights = Callable[[Batch], Floats]
@@ -33,15 +33,11 @@ class Field:
 
     def each(self, batch: Batch) -> Floats:
         """Returns the estimate of each episode `[N, *theta.shape]`."""
-        return batch.shaped(self._estimator.each(batch))
+        return batch.shaped(score_sums(batch, self.weights))
 
     def mean(self, batch: Batch, prob: Floats) -> Floats:
         """Returns Σ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`."""
-        return batch.shaped(self._estimator.total(batch, prob))
-
-    @property
-    def _estimator(self) -> Estimator:
-        return Estimator(" ".join(self.ids), "", "wrong", self.text, "", self.weights)
+        return batch.shaped(weighted_score_sum(batch, self.weights, prob))
 
 
 def to_go(batch: Batch, gamma: float | None = None) -> Floats:

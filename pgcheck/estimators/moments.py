@@ -1,33 +1,37 @@
-"""What an estimator will do, before a rollout is drawn: its mean, its covariance, its expected error."""
+"""What an estimator will do, before a rollout is drawn: its mean, its covariance, its expected error.
+
+From N rollouts E‖ĝ_N − ∇J‖² = tr Σ / N + ‖E ĝ_N − ∇J‖², Σ the covariance of one rollout's estimate.
+"""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.catalogue import reinforce as plain
-from pgcheck.estimators.catalogue import whole_ratio
-from pgcheck.estimators.recursions import RECURSIONS, Setting, weighted_importance_sampling
-from pgcheck.estimators.sampled import drawn_by
+from pgcheck.estimators.expectation import over_episodes
+from pgcheck.estimators.problem import Problem, RawMoments
+from pgcheck.estimators.sampled import drawn_by, tally
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_trajectories
-from pgcheck.trajectories.paths import enumerated_paths, measured, sampled_paths
+from pgcheck.trajectories.paths import enumerated_paths, measured
 from pgcheck.trajectories.sampling import Sampler
 
 Evidence = Literal["recursion", "enumeration", "sample"]
 
-MAX_LISTED = 50_000_000  # numbers in the gradients of all trajectories, where they are enumerated: some seconds
-MAX_HELD = 10_000_000  # the same, where they are kept
+MAX_ENUMERATED = 50_000_000  # numbers in the gradients of all trajectories, where they are summed: some seconds
+MAX_KEPT = 10_000_000  # the same, where they are kept
 PILOT = 10_000  # rollouts in a sample that stands in for exact moments
 MIN_PILOT = 100
-PILOT_NUMBERS = 20_000_000  # numbers in their gradients
-NOISE = 1e-13  # of the second moment: what is left of a variance of 0 after rounding
+PILOT_NUMBERS = 20_000_000  # numbers in the gradients of such a sample
+RESIDUE = 1e-13  # of the second moment: what rounding leaves of a variance that is 0
+ROUNDED = 1e-9  # of the gradient: a bias below it is rounding
 SIGNIFICANT = 4.0  # standard errors of a bias that is seen in a sample
 MAX_MATRIX = 300  # parameters of which a whole covariance matrix is made
 
@@ -68,14 +72,28 @@ class Moments:
         """Returns E[ĝ_N] − ∇J `[d]`; for no N, what remains of it as N grows."""
         return self.mean - gradient + (0.0 if n is None else self.drift / n)
 
+    def bias_norm(self, gradient: Floats, n: int | None = None, *, rounding: float = 0.0) -> float:
+        """Returns ‖E[ĝ_N] − ∇J‖, or 0 where it is nothing but rounding, or but the noise of a sample.
+
+        This is the one place that decides whether an estimator is biased.
+
+        Args:
+          gradient: ∇J `[d]`.
+          n: N; None for what remains of the bias as N grows.
+          rounding: a bound on the error of `gradient` by rounding.
+        """
+        size = norm_of(self.bias(gradient, n))
+        noise = ROUNDED * norm_of(gradient) + rounding
+        if self.rollouts is not None:
+            noise = SIGNIFICANT * math.sqrt(self.trace / self.rollouts)
+        return size if size > noise else 0.0
+
     def expected_error(self, gradient: Floats, n: int) -> float:
         """Returns √E‖ĝ_N − ∇J‖² = √(tr Σ / N + ‖bias‖²)."""
-        bias = math.fsum(self.bias(gradient, n) ** 2)
-        if self.evidence == "sample" and self.rollouts:
-            # What looks like a bias in a sample may be its own error: only what is clearly more counts.
-            noise = self.trace / self.rollouts
-            bias = bias - noise if bias > SIGNIFICANT**2 * noise else 0.0
-        return math.sqrt(self.trace / n + bias)
+        squared = self.bias_norm(gradient, n) ** 2
+        if self.rollouts is not None and squared > 0:
+            squared -= self.trace / self.rollouts  # what the sample's own noise adds to it on average
+        return math.sqrt(self.trace / n + squared)
 
     def chi2(self, gradient: Floats, estimate: Floats, n: int) -> tuple[float, int] | None:
         """Returns N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J) and rank Σ; None without `matrix`.
@@ -111,7 +129,7 @@ def predict(
 
     Args:
       mdp, policy: the problem, and where to differentiate.
-      estimator: a built-in estimator, or somebody's.
+      estimator: a built-in estimator, or a user's.
       rng: for the sample, if it comes to that; else it is left alone.
       behavior: draws the rollouts of off-policy estimators.
       full: whether the whole matrix Σ is wanted; it is made for up to 300 parameters.
@@ -121,108 +139,107 @@ def predict(
       TooLargeError: an estimator's critic takes too much memory.
     """
     actor = drawn_by(mdp, policy, behavior, [estimator])
-    full = full and len(policy.theta) <= MAX_MATRIX
-    if estimator.whole is not None:
+    problem = Problem(mdp, policy, actor, full and len(policy.theta) <= MAX_MATRIX)
+    if estimator.aggregation == "batch":
         return lambda n: None
     if not len(mdp.prob):  # no action anywhere
-        nothing = _moments(np.zeros(0), np.zeros((0, 0)), "enumeration")
+        nothing = _moments(RawMoments(np.zeros(0), np.zeros((0, 0))), "enumeration")
         return lambda n: nothing
-    if estimator.once:
-        return _distinct(mdp, policy, estimator) if _can_be_listed(mdp, policy, MAX_HELD) else lambda n: None
-    found = _by_recursion(mdp, policy, actor, estimator, full)
-    if found is None and estimator.is_mean and _can_be_listed(mdp, policy):
-        found = _by_enumeration(mdp, policy, actor, estimator, full)
-    if found is None and MIN_PILOT * max(len(policy.theta), mdp.horizon) <= PILOT_NUMBERS:
-        found = _by_sample(mdp, policy, actor, estimator, full, rng)
-    return lambda n: found
+    if estimator.aggregation == "distinct":
+        return _of_distinct(problem, estimator) if _can_be_listed(problem, MAX_KEPT) else lambda n: None
+    moments = _by_recursion(problem, estimator)
+    if moments is None and estimator.aggregation == "mean" and _can_be_listed(problem, MAX_ENUMERATED):
+        moments = by_enumeration(problem, estimator)
+    if moments is None and MIN_PILOT * max(len(policy.theta), mdp.horizon) <= PILOT_NUMBERS:
+        moments = by_sample(problem, estimator, rng)
+    return lambda n: moments
 
 
-def _moments(mean: Floats, second: Floats, evidence: Evidence, rollouts: int | None = None) -> Moments:
-    """Moments from E[ĝ] and E[ĝ ĝᵀ], or its diagonal."""
-    if second.ndim == 1:
-        matrix, variance = None, second - mean**2
-        squares = second
-    else:
-        matrix = second - np.outer(mean, mean)
-        variance, squares = np.diag(matrix).copy(), np.diag(second)
-    silent = variance <= NOISE * squares
+def _moments(raw: RawMoments, evidence: Evidence) -> Moments:
+    """Moments about the mean, from those about 0."""
+    mean, second = raw.mean, raw.second
+    matrix = None if second.ndim == 1 else second - np.outer(mean, mean)
+    squares = second if matrix is None else np.diag(second)
+    variance = squares - mean**2 if matrix is None else np.diag(matrix).copy()
+    silent = variance <= RESIDUE * squares
     variance[silent] = 0.0
     if matrix is not None:
         matrix[silent] = 0.0
         matrix[:, silent] = 0.0
-    return Moments(mean, variance, evidence, np.zeros(len(mean)), matrix, rollouts)
+    drift = np.zeros(len(mean)) if raw.drift is None else raw.drift
+    return Moments(mean, variance, evidence, drift, matrix)
 
 
-def _by_recursion(mdp: MDP, policy: Policy, actor: Policy, estimator: Estimator, full: bool) -> Moments | None:
+def _by_recursion(problem: Problem, estimator: Estimator) -> Moments | None:
     """The moments at any horizon, if there is a recursion for this estimator, and memory and time for it."""
-    setting = Setting(mdp, policy, actor, estimator, full)
     try:
-        function = getattr(estimator.weights, "func", estimator.weights)  # of a partial, what it is made from
-        if estimator.is_mean and function in RECURSIONS:
-            return _moments(*RECURSIONS[function](setting), "recursion")
-        if estimator.share is whole_ratio and function is plain:
-            mean, second, drift = weighted_importance_sampling(setting)
-            return replace(_moments(mean, second, "recursion"), drift=drift)
+        raw = estimator.second_moments(problem)
     except TooLargeError:
-        pass
-    return None
+        return None
+    return None if raw is None else _moments(raw, "recursion")
 
 
-def _can_be_listed(mdp: MDP, policy: Policy, limit: int = MAX_LISTED) -> bool:
+def _can_be_listed(problem: Problem, limit: int) -> bool:
     """Whether the gradients of all trajectories have few enough numbers."""
     try:
-        return count_trajectories(mdp) * (len(policy.theta) + mdp.horizon) <= limit
+        return count_trajectories(problem.mdp) * (len(problem.policy.theta) + problem.mdp.horizon) <= limit
     except TooLargeError:
         return False
 
 
-def _by_enumeration(mdp: MDP, policy: Policy, actor: Policy, estimator: Estimator, full: bool) -> Moments:
-    """Σ P ĝ and Σ P ĝ ĝᵀ over all trajectories, ĝ by the estimator itself; for one that is a mean of such."""
-    mean, second = np.zeros(len(policy.theta)), np.zeros((len(policy.theta),) * (2 if full else 1))
-    for batch, prob, _ in measured(mdp, policy, enumerated_paths(mdp, actor), actor):
-        each = estimator.each(batch)
-        mean += prob @ each
-        second += each.T @ (prob[:, None] * each) if full else prob @ each**2
-    return _moments(mean, second, "enumeration")
+def by_enumeration(problem: Problem, estimator: Estimator) -> Moments:
+    """Returns the moments of an estimator that is a mean, from its estimate of each trajectory."""
+    sums = over_episodes(estimator.each, problem.mdp, problem.policy, problem.actor, full=problem.full)
+    return _moments(RawMoments(sums.mean, sums.second), "enumeration")
 
 
-def _by_sample(
-    mdp: MDP, policy: Policy, actor: Policy, estimator: Estimator, full: bool, rng: np.random.Generator
-) -> Moments:
-    """The same from some rollouts; for a ratio, each counts by its share."""
+class _PilotTally:
+    """The gradient and the share of each rollout of a sample."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self.estimator = estimator
+        self.gradients: list[Floats] = []
+        self.shares: list[Floats] = []
+
+    def add(self, batch: Batch, counts: Floats) -> None:
+        rollouts = np.repeat(np.arange(len(batch)), counts.astype(np.int64))
+        self.gradients.append(self.estimator.each(batch)[rollouts])
+        self.shares.append(self.estimator.shares(batch, np.ones(len(batch)))[rollouts])
+
+
+def by_sample(problem: Problem, estimator: Estimator, rng: np.random.Generator) -> Moments:
+    """Returns the moments of an estimator as a sample shows them; for a ratio, each rollout counts by its share."""
+    mdp, policy = problem.mdp, problem.policy
     n = min(PILOT_NUMBERS // max(len(policy.theta), mdp.horizon), PILOT)
-    sampler = Sampler(mdp, actor, n, rng, paths=True)
-    each, share = [], []
-    for batch, counts, _ in measured(mdp, policy, sampled_paths(sampler, distinct=False), actor):
-        repeated = np.repeat(np.arange(len(batch)), counts.astype(np.int64))
-        each.append(estimator.each(batch)[repeated])
-        share.append(estimator.shares(batch, np.ones(len(batch)))[repeated])
-    gradients, weight = np.concatenate(each), np.concatenate(share)
+    pilot = _PilotTally(estimator)
+    tally(Sampler(mdp, problem.actor, n, rng, paths=True), policy, [pilot], distinct=False)
+    gradients, weight = np.concatenate(pilot.gradients), np.concatenate(pilot.shares)
     weight *= n / weight.sum()
     mean = weight @ gradients / n
     spread = weight[:, None] * (gradients - mean)
-    second = spread.T @ spread / n if full else np.sum(spread**2, axis=0) / n
-    found = _moments(np.zeros(len(mean)), second, "sample", n)
-    return Moments(mean, found.variance, "sample", np.zeros(len(mean)), found.matrix, n)
+    second = spread.T @ spread / n if problem.full else np.sum(spread**2, axis=0) / n
+    centred = _moments(RawMoments(np.zeros(len(mean)), second), "sample")
+    return Moments(mean, centred.variance, "sample", centred.drift, centred.matrix, n)
 
 
-def _distinct(mdp: MDP, policy: Policy, estimator: Estimator) -> Prediction:
+def _of_distinct(problem: Problem, estimator: Estimator) -> Prediction:
     """The moments of a mean over the distinct trajectories drawn, each alike.
 
     τ is among them with probability q = 1 − (1 − P)^N. To the first order, and as if trajectories came
     independently, the mean is Σ q g / Σ q and the covariance Σ q (1 − q) (g − mean)(g − mean)ᵀ / (Σ q)².
     """
-    each: list[Floats] = []
+    mdp, policy, actor = problem.mdp, problem.policy, problem.actor
+    gradients: list[Floats] = []
     probability: list[Floats] = []
-    for batch, prob, _ in measured(mdp, policy, enumerated_paths(mdp, policy), policy):
-        each.append(estimator.each(batch))
+    for batch, prob, _ in measured(mdp, policy, enumerated_paths(mdp, actor), actor):
+        gradients.append(estimator.each(batch))
         probability.append(prob)
-    gradients, p = np.concatenate(each), np.concatenate(probability)
+    each, p = np.concatenate(gradients), np.concatenate(probability)
 
     def at(n: int | None) -> Moments:
         seen = np.ones(len(p)) if n is None else -np.expm1(n * np.log1p(-np.minimum(p, 1 - 1e-16)))
-        mean = seen @ gradients / seen.sum()
-        variance = (seen * (1 - seen)) @ (gradients - mean) ** 2 / seen.sum() ** 2
+        mean = seen @ each / seen.sum()
+        variance = (seen * (1 - seen)) @ (each - mean) ** 2 / seen.sum() ** 2
         return Moments(mean, variance * (n or 1), "enumeration", np.zeros(len(mean)))
 
     return at

@@ -1,15 +1,15 @@
-"""Estimates of the gradient from N rollouts, with any estimator."""
+"""Estimates of the gradient from N rollouts, with any estimators: one walk through the rollouts, one tally each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
-from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.base import Estimator, gradients
 from pgcheck.estimators.catalogue import estimator as built_in
-from pgcheck.estimators.catalogue import reinforce as plain
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -38,6 +38,56 @@ class SampledGradient:
     parameters: tuple[tuple[str, str], ...]
 
 
+class Tally(Protocol):
+    """Takes in rollouts, some at a time."""
+
+    def add(self, batch: Batch, counts: Floats) -> None:
+        """Takes in trajectories and how often each was drawn `[N]`."""
+
+
+class SumTally:
+    """Σ shares · ĝ and Σ shares over the rollouts: the mean, the ratio, or the mean over distinct trajectories."""
+
+    def __init__(self, estimator: Estimator, policy: Policy) -> None:
+        self.estimator = estimator
+        self.total = np.zeros(len(policy.theta))
+        self.shares = 0.0
+
+    def add(self, batch: Batch, counts: Floats) -> None:
+        shares = self.estimator.shares(batch, counts)
+        self.shares += float(shares.sum())
+        self.total += self.estimator.weighted_sum(batch, shares)
+
+    def estimate(self) -> Floats:
+        """Returns ĝ_N `[d]`."""
+        return self.total / (self.shares if self.shares > 0 else 1.0)
+
+
+class BatchTally:
+    """All rollouts, each trajectory as often as it was drawn, for an estimator that makes one gradient of them."""
+
+    def __init__(self, estimator: Estimator, mdp: MDP, policy: Policy) -> None:
+        self.estimator = estimator
+        self._mdp = mdp
+        self._policy = policy
+        self._paths: list[Ints] = []
+
+    def add(self, batch: Batch, counts: Floats) -> None:
+        paths = np.vstack([batch.starts, batch.outcomes])
+        self._paths.append(np.repeat(paths, counts.astype(np.int64), axis=1))
+
+    def estimate(self) -> Floats:
+        """Returns ĝ_N `[d]`."""
+        shape = max(map(len, self._paths)), sum(paths.shape[1] for paths in self._paths)
+        together = np.full(shape, self._mdp.padding, dtype=np.int64)
+        column = 0
+        for paths in self._paths:
+            together[: len(paths), column : column + paths.shape[1]] = paths
+            column += paths.shape[1]
+        batch = Batch.from_paths(self._mdp, self._policy, together)
+        return batch.flattened(gradients(self.estimator, batch).values.mean(axis=0))
+
+
 def sample_gradient(
     mdp: MDP,
     policy: Policy,
@@ -63,7 +113,7 @@ def sample_gradient(
       policy: draws the actions, and is differentiated.
       n: the number of rollouts, 1 to 10^15.
       rng: the source of randomness; it is advanced.
-      estimator: a built-in estimator or its name.
+      estimator: an estimator, or the name of a built-in one.
       behavior: draws the actions instead, for off-policy estimators.
       progress: called with the fraction done, 0 to 1, from time to time.
 
@@ -71,8 +121,8 @@ def sample_gradient(
       UsageError: n is out of range, or no estimator has that name, or an off-policy one lacks a behavior.
       TooLargeError: single rollouts are too long to remember, or values too many for an estimator's critic.
     """
-    found = built_in(estimator) if isinstance(estimator, str) else estimator
-    return sample_gradients(mdp, policy, n, rng, [found], behavior=behavior, progress=progress)[0]
+    chosen = built_in(estimator) if isinstance(estimator, str) else estimator
+    return sample_gradients(mdp, policy, n, rng, [chosen], behavior=behavior, progress=progress)[0]
 
 
 def sample_gradients(
@@ -83,61 +133,63 @@ def sample_gradients(
     estimators: Sequence[Estimator],
     *,
     behavior: Policy | None = None,
+    tallies: Sequence[Tally] = (),
     progress: Progress | None = None,
 ) -> list[SampledGradient]:
     """Returns the estimates of several estimators from the same n rollouts; arguments as in `sample_gradient`.
+
+    Args:
+      tallies: what else is to be made of the rollouts.
 
     Raises:
       UsageError: also where off-policy estimators stand beside others.
     """
     actor = drawn_by(mdp, policy, behavior, estimators)
-    if n > MAX_TOGETHER and (whole := [some.name for some in estimators if some.whole is not None]):
+    together = [estimator.name for estimator in estimators if estimator.aggregation == "batch"]
+    if together and n > MAX_TOGETHER:
         raise UsageError(
-            f"{whole[0]} makes one gradient of all rollouts and gets them at once: "
+            f"{together[0]} makes one gradient of all rollouts and gets them at once: "
             f"at most {MAX_TOGETHER:,}, not {n:,}"
         )
-    if all(some.weights is plain and some.is_mean for some in estimators):
-        # It needs no trajectories: returns are gathered on the way back up the tree.
-        sampler = Sampler(mdp, actor, n, rng)
+    paths = bool(tallies) or any(estimator.needs_paths for estimator in estimators)
+    sampler = Sampler(mdp, actor, n, rng, paths=paths)
+    if not paths:
+        # R is summed on the way back up the tree, so that no trajectory has to be remembered.
         for _ in sampler.walk():
             if progress is not None:
                 progress(sampler.fraction())
         estimate, value = sampler.result()
-        return [SampledGradient(n, estimate, value, policy.parameters)] * len(estimators)
-    sampler = Sampler(mdp, actor, n, rng, paths=True)
-    sums, shares = np.zeros((len(estimators), len(policy.theta))), np.zeros(len(estimators))
-    together: list[tuple[Ints, Floats]] = []
+        return [SampledGradient(n, estimate, value, policy.parameters) for _ in estimators]
+    own = [
+        BatchTally(estimator, mdp, policy) if estimator.aggregation == "batch" else SumTally(estimator, policy)
+        for estimator in estimators
+    ]
+    distinct = bool(tallies) or any(estimator.aggregation == "distinct" for estimator in estimators)
+    value = tally(sampler, policy, [*own, *tallies], distinct=distinct, progress=progress)
+    return [SampledGradient(n, each.estimate(), value / n, policy.parameters) for each in own]
+
+
+def tally(
+    sampler: Sampler, policy: Policy, tallies: Sequence[Tally], *, distinct: bool, progress: Progress | None = None
+) -> float:
+    """Walks through a sampler's rollouts, hands them to each tally, and returns the sum of their returns.
+
+    Args:
+      sampler: made with `paths=True`.
+      policy: the point θ at which the gradient is taken.
+      tallies: take in the rollouts.
+      distinct: whether each trajectory must come once, with its count.
+      progress: called with the fraction done, 0 to 1, from time to time.
+    """
     value = 0.0
-    paths = sampled_paths(sampler, distinct=any(some.once for some in estimators))
-    for batch, counts, returned in measured(mdp, policy, paths, actor):
-        value += float(counts @ returned)
-        if any(some.whole is not None for some in estimators):
-            together.append((np.vstack([batch.starts, batch.outcomes]), counts))
-        for k, some in enumerate(estimators):
-            if some.whole is None:
-                share = some.shares(batch, counts)
-                shares[k] += share.sum()
-                sums[k] += some.total(batch, share)
+    paths = sampled_paths(sampler, distinct=distinct)
+    for batch, counts, returns in measured(sampler.tree.mdp, policy, paths, sampler.policy):
+        value += float(counts @ returns)
+        for each in tallies:
+            each.add(batch, counts)
         if progress is not None:
             progress(sampler.fraction())
-    estimates = sums / np.where(shares > 0, shares, 1.0)[:, None]
-    for k, some in enumerate(estimators):
-        if some.whole is not None:
-            estimates[k] = some.whole(_rollouts(mdp, policy, together))
-    return [SampledGradient(n, estimate, value / n, policy.parameters) for estimate in estimates]
-
-
-def _rollouts(mdp: MDP, policy: Policy, lots: list[tuple[Ints, Floats]]) -> Batch:
-    """All rollouts as one batch, each trajectory as often as it was drawn."""
-    paths = np.full(
-        (max(len(lot) for lot, _ in lots), sum(int(c.sum()) for _, c in lots)), mdp.padding, dtype=np.int64
-    )
-    column = 0
-    for lot, counts in lots:
-        repeated = np.repeat(lot, counts.astype(np.int64), axis=1)
-        paths[: len(lot), column : column + repeated.shape[1]] = repeated
-        column += repeated.shape[1]
-    return Batch.from_paths(mdp, policy, paths)
+    return value
 
 
 def drawn_by(mdp: MDP, policy: Policy, behavior: Policy | None, estimators: Sequence[Estimator]) -> Policy:
@@ -146,7 +198,7 @@ def drawn_by(mdp: MDP, policy: Policy, behavior: Policy | None, estimators: Sequ
     Raises:
       UsageError: they need different ones, or a behavior that is missing.
     """
-    off = [some.name for some in estimators if some.off_policy]
+    off = [estimator.name for estimator in estimators if estimator.off_policy]
     if not off:
         return policy
     if behavior is None:

@@ -1,4 +1,4 @@
-"""Calling somebody's estimator on batches: on one batch, or on many small ones that are drawn from it."""
+"""Calling a user's function: on one batch, or on many small ones whose episodes are taken from a large one."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -6,102 +6,114 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Ints
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.base import Estimate, Gradients
+from pgcheck.estimators.base import Estimate, is_per_episode
+from pgcheck.external.estimator import External
 from pgcheck.external.results import check_finite, converted
 from pgcheck.trajectories.batch import Batch
 
-NUMBERS = 2**21  # in the arrays of the small batches that are made together
+MAX_NUMBERS = 2**21  # in the arrays of the small batches that are made together
 
 PATH = ("starts", "outcomes")
-KNOWN = tuple(  # what a batch works out when it is asked for; not what an estimator may have put there
+MADE_ON_DEMAND = tuple(  # what a batch works out when it is asked for; not what an estimator may have put there
     name for name, value in vars(Batch).items() if isinstance(value, cached_property) and name != "alterations"
 )
 
 Arrays = dict[str, "np.ndarray[Any, np.dtype[Any]]"]
 
 
-class LocalCaller:
-    """Calls a function of this process."""
+class LocalFunction(External):
+    """A function that is called in this process."""
 
     def __init__(self, function: Estimate, name: str) -> None:
+        super().__init__(name)
         self.function = function
-        self.name = name
 
-    def whole(self, batch: Batch) -> Gradients:
+    def __call__(self, batch: Batch, /) -> Floats:
+        """Returns `call` of the function."""
         return call(self.function, batch)
 
-    def groups(self, batch: Batch, index: Ints) -> Gradients:
-        return call_groups(self.function, batch, index)
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
+        """Returns `call_on_batches` of the function."""
+        return call_on_batches(self.function, batch, index)
 
 
-def call(function: Estimate, batch: Batch) -> Gradients:
-    """Returns the answer to one batch; the estimator sees a copy of it, which it must leave as it was.
+def call(function: Estimate, batch: Batch) -> Floats:
+    """Returns what a function makes of a batch, `[N, *theta.shape]` or `[*theta.shape]`.
+
+    The function sees a copy of the batch, which it must leave as it was.
 
     Raises:
-      EstimatorError: the result is no gradient, or is not finite, or the estimator wrote to the batch.
+      EstimatorError: the result is something else than finite gradients, or the function wrote to the batch.
     """
     seen = batch.altered()
     for array in (seen.starts, seen.outcomes):
         array.flags.writeable = False
     path = seen.starts.copy(), seen.outcomes.copy()
-    answer = converted(function(seen), seen)
+    gradients = converted(function(seen), seen)
     _check_untouched(dict(zip(PATH, path, strict=True)), {"starts": seen.starts, "outcomes": seen.outcomes})
     # What is large is left out: to make it anew would take as long as the call. Small batches come too.
-    small = {name: array for name, array in _arrays(seen).items() if array.size <= NUMBERS}
+    small = {name: array for name, array in _arrays(seen).items() if array.size <= MAX_NUMBERS}
     _check_untouched({name: getattr(batch, name) for name in small}, small)
-    lengths = batch.lengths if answer.per_episode else batch.lengths[None]
-    check_finite(answer, lengths, len(batch.outcomes) if answer.per_episode else 0)
-    return answer
+    if is_per_episode(gradients, batch):
+        check_finite(gradients, batch.lengths, len(batch.outcomes))
+    else:
+        check_finite(gradients[None], batch.lengths[None])
+    return gradients
 
 
-def call_groups(function: Estimate, batch: Batch, index: Ints) -> Gradients:
-    """Returns one gradient for each small batch: what the estimator returned, or the mean of its rows.
+def call_on_batches(function: Estimate, batch: Batch, index: Ints) -> Floats:
+    """Returns one gradient for each small batch: what the function returned, or the mean of its rows.
 
-    What is slow is done for many batches together: each array that the estimator turns out to use is cut from the
+    What is slow is done for many batches together: each array that the function turns out to use is cut from the
     large batch at once, and a small batch is made of views.
+
+    Args:
+      function: the estimator.
+      batch: holds the episodes.
+      index: the numbers of each small batch's episodes in `batch` `[M, B]`.
     """
     values = np.empty((len(index), *batch.theta.shape))
     longest = batch.lengths[index].max(axis=1, initial=0)
-    per_episode = single = False
     constant = {name: getattr(batch, name) for name in ("probs", "theta", "behavior_probs")}
     for rows, steps in _of_one_length(longest):
         first = _shortened(batch.part(index[rows[0]]), steps)
-        answer = converted(function(first), first)
+        converted(function(first), first)
         used = [name for name in _arrays(first) if name not in constant]
-        size = max(1, NUMBERS // max(1, index.shape[1] * steps * (values[0].size if "score" in used else 1)))
+        width = values[0].size if "score" in used else 1
+        size = max(1, MAX_NUMBERS // max(1, index.shape[1] * steps * width))
         for lo in range(0, len(rows), size):
-            some = rows[lo : lo + size]
-            cut = {name: _cut(getattr(batch, name), index[some], steps) for name in used}
-            outcomes = np.moveaxis(np.take(batch.outcomes[:steps], index[some], axis=1), 1, 0)
-            starts = batch.starts[index[some]]
-            outcomes.flags.writeable = starts.flags.writeable = False
+            part = rows[lo : lo + size]
+            arrays = _cut_arrays(batch, used, index[part], steps)
             fixed = {
                 "mdp": batch.mdp, "policy": batch.policy, "behavior": batch.behavior,
                 "alterations": batch.alterations, **constant,
             }  # fmt: skip
-            for k, row in enumerate(some):
-                small = object.__new__(Batch)
+            for k, row in enumerate(part):
+                small = object.__new__(Batch)  # the arrays are right already: there is nothing to check or to make
                 small.__dict__.update(fixed)
-                small.__dict__["starts"] = starts[k]
-                small.__dict__["outcomes"] = outcomes[k]
-                for name, array in cut.items():
+                for name, array in arrays.items():
                     small.__dict__[name] = array[k]
                 result = function(small)
                 if type(result) is np.ndarray and result.dtype == np.float64 and result.shape == values.shape[1:]:
                     values[row] = result
                     continue
-                answer = converted(result, small)
-                per_episode, single = answer.per_episode, single or answer.single
-                values[row] = answer.values.mean(axis=0)
-            fresh = {name: _cut(getattr(batch, name), index[some], steps) for name in used}
-            fresh["starts"] = batch.starts[index[some]]
-            fresh["outcomes"] = np.moveaxis(np.take(batch.outcomes[:steps], index[some], axis=1), 1, 0)
-            _check_untouched(fresh, {**cut, "starts": starts, "outcomes": outcomes})
-    whole = Gradients(values, per_episode, single)
-    check_finite(whole, batch.lengths[index])
-    return whole
+                gradients = converted(result, small)
+                values[row] = gradients.mean(axis=0) if is_per_episode(gradients, small) else gradients
+            _check_untouched(_cut_arrays(batch, used, index[part], steps), arrays)
+    check_finite(values, batch.lengths[index])
+    return values
+
+
+def _cut_arrays(batch: Batch, names: list[str], index: Ints, steps: int) -> Arrays:
+    """Arrays of a batch, cut for many small batches at once, and the paths that they are made from."""
+    arrays = {name: _cut(getattr(batch, name), index, steps) for name in names}
+    arrays["starts"] = batch.starts[index]
+    arrays["outcomes"] = np.moveaxis(np.take(batch.outcomes[:steps], index, axis=1), 1, 0)
+    for name in PATH:
+        arrays[name].flags.writeable = False
+    return arrays
 
 
 def _of_one_length(longest: Ints) -> Iterator[tuple[Ints, int]]:
@@ -127,8 +139,8 @@ def _cut(array: "np.ndarray[Any, np.dtype[Any]]", index: Ints, steps: int) -> "n
 
 
 def _arrays(batch: Batch) -> Arrays:
-    """The arrays that somebody has asked a batch for."""
-    return {name: batch.__dict__[name] for name in KNOWN if name in batch.__dict__}
+    """The arrays that a batch has made because they were asked for."""
+    return {name: batch.__dict__[name] for name in MADE_ON_DEMAND if name in batch.__dict__}
 
 
 def _check_untouched(before: Arrays, after: Arrays) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from pgcheck.errors import EstimatorError, PgcheckError
 from pgcheck.estimators.base import Estimate
-from pgcheck.external.calling import LocalCaller
+from pgcheck.external.calling import LocalFunction
 from pgcheck.external.loading import load
 from pgcheck.trajectories.batch import Batch
 
@@ -39,7 +39,7 @@ def main() -> None:
     spec = sys.argv[3]
     os.dup2(2, 1)
     _fall_first()
-    caller = None
+    estimator = None
     known: tuple[Any, ...] = ()
     mark = b""
     while (request := _receive(requests)) is not None:
@@ -48,20 +48,19 @@ def main() -> None:
         header: dict[str, Any] = {}
         try:
             if kind == "load":
-                caller = LocalCaller(_alone(load(spec)), spec)
+                estimator = LocalFunction(_alone(load(spec)), spec)
             elif kind == "model":
                 known = tuple(rest)
                 mark = _fingerprint(known)
             else:
-                assert caller is not None
+                assert estimator is not None
                 starts, outcomes, altered, index = rest
                 batch = Batch(known[0], known[1], starts, outcomes, known[2]).altered(**altered)
-                answer = caller.whole(batch) if index is None else caller.groups(batch, index)
+                gradients = estimator(batch) if index is None else estimator.of_batches(batch, index)
                 if _fingerprint(known) != mark:
                     raise EstimatorError("the estimator changed batch.mdp or batch.policy; let it work on copies")
-                values = np.ascontiguousarray(answer.values)
-                header = {"shape": values.shape, "per_episode": answer.per_episode, "single": answer.single}
-                body = values.tobytes()
+                header = {"shape": gradients.shape, "single": gradients.dtype == np.float32}
+                body = np.ascontiguousarray(gradients, dtype=np.float64).tobytes()
         except BaseException as error:  # also SystemExit: nothing that an estimator does ends in silence
             header, body = _told(error, spec), b""
         try:

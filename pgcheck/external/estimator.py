@@ -1,32 +1,83 @@
-"""Somebody's estimator, as what samples and predicts want."""
+"""A user's function as an estimator: what kind of function it is, it shows when it is called."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
-from pgcheck.arrays import Floats
-from pgcheck.estimators.base import Caller, Estimator
-from pgcheck.estimators.contract import contract_of
+from pgcheck.arrays import Floats, Ints
+from pgcheck.estimators.base import Aggregation, Bias
+from pgcheck.estimators.contract import Contract, contract_of
+from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import listed
 
+LOOKED_AT = 2_000  # episodes among which those are chosen that show what kind of function it is
 
-def somebodys(caller: Caller, mdp: MDP, policy: Policy) -> Estimator:
-    """Returns an estimator that asks `caller`, once it is known what kind of function it is.
 
-    Raises:
-      EstimatorError: it cannot be called, or returns what is no gradient, or other numbers when called again.
+class External(ABC):
+    """An estimator (`Estimator`) of which nothing is known but what it returns.
+
+    Attributes:
+      name: where it is from, as the user named it.
     """
-    kind = contract_of(caller, listed(mdp, policy, most=2000)[0])
 
-    def gradients(batch: Batch) -> Floats:
-        if kind.rows:
-            return batch.flattened(caller.whole(batch).values)
-        return batch.flattened(caller.groups(batch, np.arange(len(batch))[:, None]).values)
+    formula: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    bias: ClassVar[Bias] = "unknown"
+    off_policy: ClassVar[bool] = False
+    needs_paths: ClassVar[bool] = True
+    lam: ClassVar[float | None] = None
 
-    def whole(batch: Batch) -> Floats:
-        return batch.flattened(caller.whole(batch).values.mean(axis=0))
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._contract: Contract | None = None
 
-    if kind.by_episode:
-        return Estimator(caller.name, "", "unknown", "", "", None, gradients=gradients)
-    return Estimator(caller.name, "", "unknown", "", "", None, whole=whole)
+    @abstractmethod
+    def __call__(self, batch: Batch, /) -> Floats:
+        """Returns one gradient for each episode, or one for the whole batch."""
+
+    @abstractmethod
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
+        """Returns the gradients of M batches `[M, *theta.shape]`; `index` `[M, B]` numbers their episodes."""
+
+    def learn(self, mdp: MDP, policy: Policy) -> None:
+        """Finds out, on this model, what kind of function it is; the methods below need it.
+
+        Raises:
+          EstimatorError: it cannot be called, or returns something else than gradients, or other numbers when
+            called again.
+        """
+        self._contract = contract_of(self, listed(mdp, policy, most=LOOKED_AT)[0])
+
+    @property
+    def contract(self) -> Contract:
+        """What kind of function it is, once `learn` has found out."""
+        assert self._contract is not None, "learn comes first"
+        return self._contract
+
+    @property
+    def aggregation(self) -> Aggregation:
+        """`mean` where batches of one episode tell everything, else `batch`."""
+        return "mean" if self.contract.by_episode else "batch"
+
+    def each(self, batch: Batch) -> Floats:
+        """Returns ĝ of each episode by itself `[N, d]`."""
+        if self.contract.rows:
+            return batch.flattened(self(batch).astype(np.float64, copy=False))
+        return batch.flattened(self.of_batches(batch, np.arange(len(batch))[:, None]))
+
+    def shares(self, batch: Batch, counts: Floats) -> Floats:
+        """Returns how much each episode counts `[N]`: as often as it was drawn."""
+        return counts
+
+    def weighted_sum(self, batch: Batch, shares: Floats) -> Floats:
+        """Returns Σ shares · ĝ over the episodes `[d]`."""
+        return np.asarray(shares @ self.each(batch))
+
+    def second_moments(self, problem: Problem) -> RawMoments | None:
+        """Returns None: no recursion is known."""
+        return None

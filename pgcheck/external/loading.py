@@ -1,4 +1,4 @@
-"""ESTIMATOR on the command line → a function: `file.py:function`, `package.module:function`, or a built-in name."""
+"""The place of a function → the function: `file.py:function` or `package.module:function`."""
 
 import difflib
 import importlib
@@ -10,13 +10,7 @@ from types import ModuleType
 
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
-from pgcheck.estimators.catalogue import estimator
-from pgcheck.external.results import a_thing
-
-
-def is_built_in(spec: str) -> bool:
-    """Whether this is the name of a built-in estimator, and not where a function stands."""
-    return ":" not in spec
+from pgcheck.external.results import kind_of_value
 
 
 def load(spec: str) -> Estimate:
@@ -24,26 +18,21 @@ def load(spec: str) -> Estimate:
 
     Raises:
       EstimatorError: there is no such file, module or function.
-      UsageError: no built-in estimator has this name.
     """
-    if is_built_in(spec):
-        if spec.endswith(".py") or os.sep in spec:
-            raise EstimatorError(f"{spec}: which function? Write {spec}:name")
-        return estimator(spec)
     where, _, name = spec.rpartition(":")
     if not where or not name or ":" in where.replace(":\\", ""):
         raise EstimatorError(f"{spec!r}: expected file.py:function, package.module:function, or a built-in name")
     module = _file(where) if where.endswith(".py") else _module(where)
-    found = module
+    value: object = module
     for part in name.split("."):
-        if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [n for n in vars(found) if callable(getattr(found, n))], 1)
+        if not hasattr(value, part):
+            near = difflib.get_close_matches(part, [n for n in vars(value) if callable(getattr(value, n))], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise EstimatorError(f"{spec}: {name} is {a_thing(found)}, not a function of a batch")
-    return found
+        value = getattr(value, part)
+    if not callable(value):
+        raise EstimatorError(f"{spec}: {name} is {kind_of_value(value)}, not a function of a batch")
+    return value
 
 
 def _file(path: str) -> ModuleType:

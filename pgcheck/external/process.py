@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Ints
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.base import Gradients
 from pgcheck.external.child import PIPE_GONE
+from pgcheck.external.estimator import External
 from pgcheck.trajectories.batch import Batch
 
 TIMEOUT = 60.0  # seconds
@@ -29,7 +29,7 @@ PATIENCE = 0.5  # seconds that a request for many calls should take
 HEADER = 2**20  # bytes that the first line of an answer may have
 
 
-class Runner:
+class Process(External):
     """Calls an estimator by its place (`Caller`), in a child process that lives as long as the `with` block.
 
     Raises (from every method):
@@ -37,13 +37,13 @@ class Runner:
     """
 
     def __init__(self, spec: str, *, timeout: float = TIMEOUT) -> None:
-        self.name = spec
+        super().__init__(spec)
         self._timeout = timeout
         self._model: tuple[object, ...] = ()
         self._number = 0
         self._seconds_a_call = 1.0
 
-    def __enter__(self) -> "Runner":
+    def __enter__(self) -> "Process":
         theirs_in, self._requests = _pipe()
         self._answers, theirs_out = _pipe()
         os.set_blocking(self._requests, False)
@@ -78,13 +78,13 @@ class Runner:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
-    def whole(self, batch: Batch) -> Gradients:
+    def __call__(self, batch: Batch, /) -> Floats:
         """Returns the answer to one batch."""
         return self._call(batch, None)
 
-    def groups(self, batch: Batch, index: Ints) -> Gradients:
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
         """Returns the gradients of many small batches, asked for in lots that take about half a second each."""
-        parts: list[Gradients] = []
+        parts: list[Floats] = []
         lo = 0
         while lo < len(index) or not parts:
             size = max(1, int(min(PATIENCE, self._timeout / 4) / self._seconds_a_call)) if parts else 1
@@ -92,28 +92,24 @@ class Runner:
             parts.append(self._call(batch, index[lo : lo + size]))
             self._seconds_a_call = max((time.monotonic() - since) / min(size, max(len(index) - lo, 1)), 1e-6)
             lo += size
-        values = np.concatenate([part.values for part in parts])
-        return Gradients(values, parts[0].per_episode, any(part.single for part in parts))
+        return np.concatenate(parts)
 
-    def _call(self, batch: Batch, index: Ints | None) -> Gradients:
+    def _call(self, batch: Batch, index: Ints | None) -> Floats:
         model = batch.mdp, batch.policy, batch.behavior
         if [id(part) for part in model] != [id(part) for part in self._model]:
             self._ask(("model", *model))
             self._model = model
         altered = {name: getattr(batch, name) for name in batch.alterations}
         header, body = self._ask(("call", batch.starts, batch.outcomes, altered, index))
-        rows = len(batch) if header.get("per_episode") else 1
-        shape = (rows if index is None else len(index), *batch.theta.shape)
-        if header.get("shape") != list(shape) or len(body) != 8 * math.prod(shape):
+        theta = batch.theta.shape
+        allowed = [(len(batch), *theta), theta] if index is None else [(len(index), *theta)]
+        shape = next((shape for shape in allowed if header.get("shape") == list(shape)), None)
+        if shape is None or len(body) != 8 * math.prod(shape):
             raise self._disturbed()
-        answer = Gradients(
-            np.frombuffer(body, dtype=np.float64).reshape(shape),
-            bool(header["per_episode"]),
-            bool(header.get("single")),
-        )
-        if not np.all(np.isfinite(answer.values)):  # the worker has looked, but who has looked at the worker?
+        gradients = np.frombuffer(body, dtype=np.float64).reshape(shape)
+        if not np.all(np.isfinite(gradients)):  # the worker has looked, but who has looked at the worker?
             raise self._disturbed()
-        return answer
+        return gradients.astype(np.float32) if header.get("single") is True and index is None else gradients
 
     def _ask(self, request: tuple[object, ...]) -> tuple[dict[str, Any], bytes]:
         """Sends a request and returns the answer's header and bytes."""

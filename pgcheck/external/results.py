@@ -1,53 +1,49 @@
-"""What somebody's estimator returned → numbers, or an error that says what came and what was expected."""
+"""What a user's estimator returned → an array, or an error that says what came and what was expected."""
 
 import types
 from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Ints
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.base import Gradients
 from pgcheck.trajectories.batch import Batch
 
-GREATEST = 1e120  # numbers whose squares still are numbers
+MAX_MAGNITUDE = 1e120  # numbers whose squares still are numbers
 
 
-def converted(result: object, batch: Batch) -> Gradients:
-    """Returns an estimator's result as an answer.
+def converted(result: object, batch: Batch) -> Floats:
+    """Returns an estimator's result as an array: `[N, *theta.shape]` or `[*theta.shape]`.
 
-    Lists, read-only arrays, single precision, torch and jax arrays are taken; tensors are detached and copied.
+    Lists, read-only arrays, torch and jax arrays are taken; tensors are detached and copied. Single precision or less
+    becomes float32, anything else float64.
 
     Raises:
       EstimatorError: it is something else.
     """
     array = _array(result, batch)
     shape = batch.theta.shape
-    if array.shape == (len(batch), *shape):
-        per_episode = True
-    elif array.shape == shape:
-        per_episode, array = False, array[None]
-    else:
+    if array.shape not in ((len(batch), *shape), shape):
         raise EstimatorError(f"the estimator returned {_shape(array)}{_hint(array, batch)}; {_expected(batch)}")
     single = array.dtype.itemsize < 8 and array.dtype.kind == "f"
-    return Gradients(array.astype(np.float64), per_episode, single)
+    return array.astype(np.float32 if single else np.float64)
 
 
-def check_finite(answer: Gradients, lengths: Ints, padded: int = 0) -> None:
+def check_finite(gradients: Floats, lengths: Ints, padded: int = 0) -> None:
     """Raises EstimatorError where a gradient is not finite.
 
     Args:
-      answer: the gradients.
+      gradients: one a row `[n, *theta.shape]`.
       lengths: of their episodes `[n]` or `[n, B]`.
       padded: to how many steps the episodes were padded.
     """
-    flat = answer.values.reshape(len(answer.values), -1)
+    flat = gradients.reshape(len(gradients), -1)
     bad = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if not len(bad):
         greatest = float(np.max(np.abs(flat), initial=0.0))
-        if greatest > GREATEST:
+        if greatest > MAX_MAGNITUDE:
             raise EstimatorError(
-                f"the estimator returned numbers of size {greatest:.3g}; expected at most {GREATEST:g}"
+                f"the estimator returned numbers of size {greatest:.3g}; expected at most {MAX_MAGNITUDE:g}"
             )
         return
     value = flat[bad[0]][~np.isfinite(flat[bad[0]])][0]
@@ -68,7 +64,7 @@ def check_finite(answer: Gradients, lengths: Ints, padded: int = 0) -> None:
 def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
     expected = _expected(batch)
     if result is None:
-        raise EstimatorError(f"the estimator returned None; is a return missing? {_capital(expected)}")
+        raise EstimatorError(f"the estimator returned None; is a return missing? {_expected(batch, 'Expected')}")
     if isinstance(result, types.GeneratorType | types.CoroutineType):
         what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
         raise EstimatorError(f"the estimator returned a {what}, whose numbers have not been made; {expected}")
@@ -81,27 +77,28 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
     if isinstance(result, np.ma.MaskedArray):
         result = np.ma.filled(result.astype(np.float64), np.nan)  # what is masked is no number
     if isinstance(result, str | bytes | dict | set) or callable(result):
-        raise EstimatorError(f"the estimator returned {a_thing(result)}; {expected}")
+        raise EstimatorError(f"the estimator returned {kind_of_value(result)}; {expected}")
     try:
         array = np.array(result)
     except (ValueError, TypeError) as error:
         raise EstimatorError(
-            f"the estimator returned {a_thing(result)} that is no array ({error}); {expected}"
+            f"the estimator returned {kind_of_value(result)} that is no array ({error}); {expected}"
         ) from None
     if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiu":
         kinds = {"O": "objects", "c": "complex numbers", "b": "booleans", "U": "text", "S": "text"}
         what = kinds.get(array.dtype.kind, str(array.dtype))
-        wanted = expected.replace("expected", "expected real numbers:", 1)
-        raise EstimatorError(f"the estimator returned {what}, {_shape(array)}; {wanted}")
+        raise EstimatorError(
+            f"the estimator returned {what}, {_shape(array)}; {_expected(batch, 'expected real numbers:')}"
+        )
     return array
 
 
-def _expected(batch: Batch) -> str:
+def _expected(batch: Batch, start: str = "expected") -> str:
     theta = list(batch.theta.shape)
     return (
-        f"expected one gradient for each of the {len(batch)} episodes of {batch.mdp.name}, {[len(batch), *theta]}, "
+        f"{start} one gradient for each of the {len(batch)} episodes of {batch.mdp.name}, {[len(batch), *theta]}, "
         f"or one for the whole batch, {theta}"
     )
 
@@ -135,14 +132,10 @@ def _shape(array: "np.ndarray[Any, np.dtype[Any]]") -> str:
     return "a scalar" if array.ndim == 0 else f"an array of shape {list(array.shape)}"
 
 
-def a_thing(value: object) -> str:
+def kind_of_value(value: object) -> str:
     """Returns what kind of thing a value is."""
     name = type(value).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _steps(n: int) -> str:

@@ -4,90 +4,83 @@ import textwrap
 from collections.abc import Sequence
 
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.comparison import Contender
-from pgcheck.exact.gradient import ExactGradient
-from pgcheck.model.mdp import MDP
-from pgcheck.report.printer import Column, Grid, Record, View
-from pgcheck.report.views import if_known, model_record
-from pgcheck.report.words import headline, percent, spaced
+from pgcheck.estimators.comparison import Comparison, Standing
+from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.words import headline, if_known, model_record, percent
+
+LEGEND = (
+    "\npsi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; L is the number of steps;\n"
+    "G_t = sum_{k>=t} gamma^(k-t) r_k;\n"
+    "delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
+    "rho_t = pi(a_t|s_t) / b(a_t|s_t), rho is their product; b draws the rollouts"
+)
+BIAS = {
+    "none": "no bias", "vanishes": "the bias vanishes as N grows", "wrong": "wrong", "unknown": "bias unknown",
+}  # fmt: skip
 
 
 def estimators_view(estimators: Sequence[Estimator]) -> View:
     """The built-in estimators: formula, bias, source."""
     rows: list[Record] = [
         {
-            "estimator": some.name, "bias": some.bias, "formula": some.formula, "about": some.about,
-            "off_policy": some.off_policy, "source": some.source,
+            "estimator": e.name, "bias": e.bias, "formula": e.formula, "about": e.about,
+            "off_policy": e.off_policy, "source": e.source,
         }
-        for some in estimators
+        for e in estimators
     ]  # fmt: skip
-    bias = {"none": "no bias", "vanishes": "the bias vanishes as N grows", "wrong": "wrong"}
-    listed: list[str | Grid] = [
-        f"{some.name}\n  {some.formula}\n  {bias[some.bias]}: {some.about}\n  {some.source}" for some in estimators
-    ]
-    legend = (
-        "\npsi_t = grad log pi(a_t|s_t); R = sum_t gamma^t r_t; L is the number of steps;\n"
-        "G_t = sum_{k>=t} gamma^(k-t) r_k;\n"
-        "delta_t = r_t + gamma V_{t+1}(s_{t+1}) - V_t(s_t);\n"
-        "rho_t = pi(a_t|s_t) / b(a_t|s_t), rho is their product; b draws the rollouts"
-    )
-    return View(lambda: {"estimators": rows}, rows, [*listed, legend])
+    paragraphs = [f"{e.name}\n  {e.formula}\n  {BIAS[e.bias]}: {e.about}\n  {e.source}" for e in estimators]
+    return View(lambda: {"estimators": rows}, rows, [*paragraphs, LEGEND])
 
 
-def contenders_view(
-    mdp: MDP, exact: ExactGradient, seed: int, rows: Sequence[Contender], left_out: Sequence[Estimator],
-    accuracy: float | None,
-) -> View:  # fmt: skip
-    """Estimators side by side: of a plan, where there is an accuracy, or of a comparison."""
-
-    def keys(row: Contender) -> Record:
-        figures: Record = {
-            "estimator": row.estimator.name, "n": row.n, "bias": row.bias, "trace": row.trace,
-            "variance_reduction": row.reduction, "expected_error": row.expected,
-        }  # fmt: skip
-        if accuracy is None:
-            figures["error"] = row.error
-        return {**figures, "covariance": row.evidence}
+def comparison_view(comparison: Comparison, seed: int) -> View:
+    """Estimators side by side: a plan, where there is an accuracy, or a comparison with equal N."""
+    mdp, exact, standings = comparison.mdp, comparison.exact, comparison.standings
+    is_plan = comparison.accuracy is not None
+    n = standings[0].n if standings else None
 
     def record() -> Record:
-        asked = {"accuracy": accuracy} if accuracy is not None else {"n": rows[0].n if rows else None}
+        asked = {"accuracy": comparison.accuracy} if is_plan else {"n": n}
         head = {**model_record(mdp), "seed": seed, **asked, "value": exact.value, "norm": exact.norm}
-        return {**head, "estimators": [keys(row) for row in rows]}
-
-    def bias(row: Contender) -> str:
-        if row.bias is None:
-            return "unknown"
-        if row.bias <= 1e-9 * exact.norm + exact.rounding:
-            return "~0" if row.evidence == "sample" else "0"
-        return f"{'~' if row.evidence == 'sample' else ''}{row.bias:.2e}"
-
-    def trace(row: Contender) -> str:
-        return "" if row.trace is None else f"{'~' if row.evidence == 'sample' else ''}{row.trace:.4g}"
+        return {**head, "estimators": [_row(standing, is_plan) for standing in standings]}
 
     columns = [Column("estimator", right=False), Column("bias"), Column("tr cov")]
-    if accuracy is None:
-        columns += [Column("expected"), Column("measured")]
-        first = f"{headline(mdp, exact.trajectories)}; N = {spaced(rows[0].n or 0) if rows else 0}; seed {seed}"
-        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
-        cells = [
-            (row.estimator.name, bias(row), trace(row), if_known(row.expected, ".2e"), if_known(row.error, ".2e"))
-            for row in rows
-        ]
+    columns += map(Column, ("less variance", "N") if is_plan else ("expected", "measured"))
+    cells = [_cells(standing, is_plan) for standing in standings]
+    if is_plan:
+        first = headline(mdp, exact.trajectories)
+        accuracy = percent(comparison.accuracy)
+        last = f"N rollouts have an expected error of at most {accuracy} of ||gradient|| = {exact.norm:.4g}"
     else:
-        columns += [Column("less variance"), Column("N")]
-        first = f"{headline(mdp, exact.trajectories)}"
-        last = f"N rollouts have an expected error of at most {percent(accuracy)} of ||gradient|| = {exact.norm:.4g}"
-        cells = [(row.estimator.name, bias(row), trace(row), percent(row.reduction), _needs(row)) for row in rows]
+        first = f"{headline(mdp, exact.trajectories)}; N = {n or 0:,}; seed {seed}"
+        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
     blocks: list[str | Grid] = [first, "", Grid(tuple(columns), cells), "", last]
-    if any(row.evidence == "sample" for row in rows):
+    if any(standing.evidence == "sample" for standing in standings):
         blocks.append("~ is an estimate from a sample; the other figures are exact")
-    if left_out:
-        names = ", ".join(some.name for some in left_out)
+    if comparison.left_out:
+        names = ", ".join(estimator.name for estimator in comparison.left_out)
         blocks.append(textwrap.fill(f"left out, as the model has no behavior: {names}", 79, break_on_hyphens=False))
-    return View(record, map(keys, rows), blocks)
+    return View(record, [_row(standing, is_plan) for standing in standings], blocks)
 
 
-def _needs(row: Contender) -> str:
-    if row.n is not None:
-        return f"{'~' if row.evidence == 'sample' else ''}{spaced(row.n)}"
-    return "unknown" if row.bias is None else "never"
+def _row(standing: Standing, is_plan: bool) -> Record:
+    figures: Record = {
+        "estimator": standing.estimator.name, "n": standing.n, "bias": standing.bias, "trace": standing.trace,
+        "variance_reduction": standing.reduction, "expected_error": standing.expected,
+    }  # fmt: skip
+    return {**figures, **({} if is_plan else {"error": standing.error}), "covariance": standing.evidence}
+
+
+def _cells(standing: Standing, is_plan: bool) -> tuple[str, ...]:
+    about = "~" if standing.evidence == "sample" else ""
+    bias = "unknown" if standing.bias is None else f"{about}{standing.bias:.2e}" if standing.bias else f"{about}0"
+    trace = "" if standing.trace is None else f"{about}{standing.trace:.4g}"
+    if not is_plan:
+        return (
+            standing.estimator.name,
+            bias,
+            trace,
+            if_known(standing.expected, ".2e"),
+            if_known(standing.error, ".2e"),
+        )
+    n = f"{about}{standing.n:,}" if standing.n is not None else "unknown" if standing.bias is None else "never"
+    return standing.estimator.name, bias, trace, percent(standing.reduction), n

@@ -1,64 +1,25 @@
-"""Views → tables for people, JSON, JSON lines and CSV. The only door to rich."""
+"""Views → tables for people, JSON, JSON lines and CSV. One of two doors to rich."""
 
 import contextlib
-import csv
 import io
 import itertools
-import json
-import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from pgcheck.report.output import Output
+from pgcheck.report.records import csv_line, to_json
+from pgcheck.report.view import Column, Grid, Record, View
 
 SCHEMA = "pgcheck/1"
-WIDEST = 1_000_000
+UNBOUNDED = 1_000_000  # columns: wider than any table
 MAX_ROWS = 2_000  # of a table for people
-
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table for people; `width` is fixed where rows come one by one."""
-
-    title: str
-    right: bool = True
-    width: int | None = None
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table for people; rows beyond the first 2,000 are left to the other forms."""
-
-    columns: tuple[Column, ...]
-    rows: Iterable[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class View:
-    """One result in every form that it can be printed in.
-
-    Attributes:
-      record: makes the JSON object.
-      rows: the lines of JSON lines and CSV, all with the same keys; to be gone through once.
-      blocks: paragraphs and tables for people.
-    """
-
-    record: Callable[[], Record]
-    rows: Iterable[Record]
-    blocks: Sequence[str | Grid]
 
 
 class Printer:
@@ -87,7 +48,7 @@ class Printer:
 
     def object(self, record: Record) -> None:
         """Prints one JSON object as it is."""
-        self.output.write(_json(record, indent=2) + "\n")
+        self.output.write(to_json(record, indent=2) + "\n")
 
     def row(self, row: Record) -> None:
         """Prints one line of JSON lines or CSV, at once."""
@@ -96,38 +57,40 @@ class Printer:
     def _line(self, row: Record) -> str:
         """A line of JSON lines or CSV; before the first line of CSV, its header."""
         if self.form == "jsonl":
-            return _json(row) + "\n"
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self._has_header:
-            self._has_header = True
-            writer.writerow(row)
-        writer.writerow([_cell(value) for value in row.values()])
-        return text.getvalue()
+            return to_json(row) + "\n"
+        header = "" if self._has_header else csv_line(list(row))
+        self._has_header = True
+        return header + csv_line(list(row.values()))
 
     def stream(
         self,
         head: Record,
         key: str,
-        rows: Iterable[Record],
+        rows: Iterable[tuple[Record, tuple[str, ...]]],
         columns: tuple[Column, ...],
-        cells: Callable[[Record], tuple[str, ...]],
     ) -> None:
-        """Prints rows one by one as they come, however many; in JSON as the list `key` of one object."""
+        """Prints rows one by one as they come, however many; in JSON as the list `key` of one object.
+
+        Args:
+          head: the other keys of the JSON object.
+          key: of the list.
+          rows: each as a record, and as the cells of a table.
+          columns: of the table.
+        """
         if self.form == "json":
-            opening = _json({"schema": SCHEMA, **head})[:-1] + f', "{key}": ['
+            opening = to_json({"schema": SCHEMA, **head})[:-1] + f', "{key}": ['
             between = "\n"
-            for row in rows:
-                self.output.write(opening + between + _json(row))
+            for record, _ in rows:
+                self.output.write(opening + between + to_json(record))
                 opening, between = "", ",\n"
             self.output.write(opening + "\n]}\n")
         elif self.form == "table":
             self.grid(Grid(columns, []))
-            for row in rows:
-                self.grid(Grid(columns, [cells(row)]), header=False)
+            for _, cells in rows:
+                self.grid(Grid(columns, [cells]), header=False)
         else:
-            for row in rows:
-                self.row(row)
+            for record, _ in rows:
+                self.row(record)
 
     def text(self, text: str) -> None:
         """Prints a paragraph, as it is: the terminal may wrap it."""
@@ -144,7 +107,7 @@ class Printer:
     def _grid(self, grid: Grid, rows: Sequence[tuple[str, ...]], header: bool) -> None:
         table = self._table(grid, header)
         console = self._console()
-        needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+        needed = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
         if self.output.is_terminal and needed > console.width and _narrow(grid.columns, rows, console.width):
             self._blocks(grid)
             return
@@ -185,7 +148,7 @@ class Printer:
             force_terminal=coloured,
             color_system="standard" if coloured else None,
             no_color=not coloured,
-            width=_terminal_width() if self.output.is_terminal else WIDEST,
+            width=_terminal_width() if self.output.is_terminal else UNBOUNDED,
             height=25,
             markup=False,
             emoji=False,
@@ -201,56 +164,6 @@ class Printer:
 
 
 _ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
-
-
-@contextlib.contextmanager
-def progress_bar(what: str, *, quiet: bool) -> "Iterator[ProgressBar]":
-    """A progress bar on standard error, while a person watches and the work is long."""
-    shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-    bar = ProgressBar(what, shown)
-    try:
-        yield bar
-    except BaseException as error:
-        error.add_note(f"{bar.what}: {100 * bar.fraction:.3g} % done")  # told if it was an interruption
-        raise
-    finally:
-        bar.stop()
-
-
-class ProgressBar:
-    """Draws nothing for the first second."""
-
-    PATIENCE = 1.0
-
-    def __init__(self, what: str, shown: bool) -> None:
-        self.what = what
-        self.fraction = 0.0
-        self._shown = shown
-        self._since = time.monotonic()
-        self._bar: Progress | None = None
-
-    def __call__(self, fraction: float) -> None:
-        """Notes how much is done, 0 to 1."""
-        self.fraction = fraction
-        if not self._shown or time.monotonic() - self._since < self.PATIENCE:
-            return
-        if self._bar is None:
-            console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.percentage:3.0f} %"),
-            )
-            self._bar = Progress(*columns, console=console, transient=True)
-            self._bar.add_task(self.what, total=1.0)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=self.what, completed=fraction)
-
-    def stop(self) -> None:
-        """Takes the bar off the screen; the next call starts anew."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 def _narrow(columns: Sequence[Column], rows: Sequence[tuple[str, ...]], width: int) -> bool:
@@ -271,29 +184,3 @@ def _terminal_width() -> int:
 
 def _is_unicode(encoding: str) -> bool:
     return encoding.lower().replace("-", "").replace("_", "").startswith("utf")
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(_finite(value), allow_nan=False, indent=indent, ensure_ascii=True)
-
-
-def _finite(value: object) -> object:
-    """The value with null for NaN and infinities, which JSON lacks."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _cell(value: object) -> object:
-    """A value in CSV: nothing for null, JSON for lists."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(float(value))
-    return _json(value) if isinstance(value, list | tuple | dict) else value

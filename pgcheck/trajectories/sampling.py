@@ -41,6 +41,7 @@ class Sampler:
     """One draw of n rollouts, walked through block by block; `policy` draws the actions.
 
     Attributes:
+      policy: draws the actions.
       gatherer: sums the returns of the rollouts through each (state, action), if `paths` were not asked for.
       at_once: how many rollouts start in each terminal state, and so end at once `[S]`.
       rolled: rollouts drawn one by one since it was last cleared, in lots of about one length: their paths
@@ -55,7 +56,7 @@ class Sampler:
         self.gatherer = Gatherer(self.tree)
         self.at_once = np.zeros(mdp.num_states)
         self.rolled: list[tuple[Ints, Floats]] = []
-        self._policy = policy
+        self.policy = policy
         self._n = n
         self._rng = rng
         self._paths = paths
@@ -69,7 +70,7 @@ class Sampler:
     def result(self) -> tuple[Floats, float]:
         """Returns the mean of R Σ_t ∇log π(a_t|s_t) `[d]` and of R, once `walk` has come to its end without paths."""
         gathered = self.gatherer.result()
-        return self._policy.pullback(gathered.weights / self._n), gathered.value / self._n
+        return self.policy.pullback(gathered.weights / self._n), gathered.value / self._n
 
     def walk(self) -> Iterator[tuple[Block, Leaves | None]]:
         """Yields what `Tree.walk` does, before it is gathered."""

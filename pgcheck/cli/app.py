@@ -1,0 +1,44 @@
+"""The application: all commands, in the order in which help lists them."""
+
+from typing import Annotated
+
+import typer
+
+from pgcheck import __version__
+from pgcheck.cli import estimators, gradients, models, verify
+
+app = typer.Typer(
+    help="Check policy gradients: exact, sampled, and how far apart they are.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="MODEL is a path, - for standard input, or a bundled name (see: pgcheck models). "
+    "--debug, anywhere, shows the traceback of a bug in pgcheck.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"pgcheck {__version__}")
+        raise typer.Exit
+
+
+for command in (
+    gradients.exact,
+    gradients.sample,
+    gradients.converge,
+    estimators.plan,
+    estimators.compare,
+    verify.verify,
+    estimators.estimators,
+    models.trajectories,
+    models.models,
+    models.show,
+    models.schema,
+):
+    app.command()(command)

@@ -1,0 +1,161 @@
+"""`exact`, `sample` and `converge`: the gradient, an estimate of it, and how the error falls."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgcheck.cli import arguments
+from pgcheck.cli.options import (
+    EstimatorName,
+    Form,
+    Format,
+    Gamma,
+    Horizon,
+    Into,
+    Lambda,
+    Method,
+    ModelName,
+    OldTop,
+    Quiet,
+    Rollouts,
+    Seed,
+    Timeout,
+    Top,
+    lambda_of,
+    loaded,
+    only_reinforce,
+    printing,
+    rollouts_of,
+    seconds_of,
+    seed_of,
+    top_of,
+)
+
+if TYPE_CHECKING:
+    from pgcheck.exact.table import GradientTable
+
+
+def exact(
+    model: ModelName = "two_state",
+    method: Annotated[Method | None, typer.Option(help="Default: enumeration where it fits.")] = None,
+    max_trajectories: Annotated[str, typer.Option(metavar="N", help="Enumerate at most this many.")] = "1e8",
+    top: Top = None,
+    trajectories: OldTop = None,
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The exact gradient, by enumerating every trajectory and by backward induction."""
+    from pgcheck.exact.table import gradient_table
+    from pgcheck.report.gradients import exact_view
+    from pgcheck.report.progress import progress_bar
+
+    limit = arguments.count(max_trajectories, "--max-trajectories", 10**18)
+    k = top_of(top, trajectories)
+    with printing(output, form) as printer:
+        problem = loaded(model, horizon, gamma)
+        with progress_bar("enumerating", quiet=quiet) as bar:
+            table = gradient_table(
+                problem.mdp,
+                problem.policy,
+                method=method and method.value,
+                max_trajectories=limit,
+                top=k,
+                progress=bar,
+            )
+        if method is None and not quiet:
+            _note_method(table, limit)
+        printer.view(exact_view(table))
+
+
+def _note_method(table: "GradientTable", limit: int) -> None:
+    """Says why nothing was enumerated, where nobody asked for it."""
+    from pgcheck.report.output import note
+    from pgcheck.report.words import about
+
+    if table.exact.method != "enumeration":
+        count = "too many" if table.exact.trajectories is None else about(table.exact.trajectories)
+        note(f"note: {count}, over {limit:,}: by backward induction instead of enumeration")
+
+
+def sample(
+    model: ModelName = "two_state",
+    n: Rollouts = "1000",
+    estimator: EstimatorName = "reinforce",
+    lam: Lambda = None,
+    timeout: Timeout = "60",
+    seed: Seed = "0",
+    top: Top = None,
+    trajectories: OldTop = None,
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
+    from pgcheck.estimators.assessment import assess
+    from pgcheck.external.opening import opened_on
+    from pgcheck.report.gradients import sample_view
+    from pgcheck.report.progress import progress_bar
+
+    count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
+    only_reinforce(estimator, k)
+    with printing(output, form) as printer:
+        problem = loaded(model, horizon, gamma)
+        place = problem.mdp, problem.policy
+        with (
+            opened_on([estimator], *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as (chosen,),
+            progress_bar("sampling", quiet=quiet) as bar,
+        ):
+            result = assess(
+                *place, count, rng, estimator=chosen, behavior=problem.behavior, top=k, progress=bar
+            )  # fmt: skip
+        printer.view(sample_view(result, number))
+
+
+def converge(
+    model: ModelName = "two_state",
+    n: Annotated[
+        str, typer.Option("--n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
+    ] = "10..1e6",
+    replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
+    estimator: EstimatorName = "reinforce",
+    lam: Lambda = None,
+    timeout: Timeout = "60",
+    seed: Seed = "0",
+    horizon: Horizon = None,
+    gamma: Gamma = None,
+    form: Form = Format.table,
+    output: Into = None,
+    quiet: Quiet = False,
+) -> None:
+    """The error of the estimate against the number of rollouts N."""
+    from pgcheck.estimators import convergence
+    from pgcheck.external.opening import opened_on
+    from pgcheck.report.convergence import ConvergencePrinter
+    from pgcheck.report.progress import progress_bar
+    from pgcheck.trajectories.sampling import MAX_N
+
+    numbers = arguments.counts(n, "--n", MAX_N)
+    repeats, (number, rng) = arguments.count(replicates, "--replicates", 10**6), seed_of(seed)
+    with printing(output, form) as printer:
+        problem = loaded(model, horizon, gamma)
+        place = problem.mdp, problem.policy
+        with (
+            opened_on([estimator], *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as (chosen,),
+            progress_bar(f"N = {numbers[0]:,}", quiet=quiet) as bar,
+        ):
+            rows = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number)
+            result = convergence.converge(
+                *place,
+                n=numbers,
+                replicates=repeats,
+                rng=rng,
+                estimator=chosen,
+                behavior=problem.behavior,
+                watch=rows,
+            )  # fmt: skip
+        rows.end(result)

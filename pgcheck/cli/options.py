@@ -1,0 +1,128 @@
+"""The options that commands share: how each is written, and what its text stands for.
+
+What is slow to import (numpy, rich, yaml) is imported where a command uses it.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgcheck.cli import arguments
+from pgcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pgcheck.formats.modelfile import Model
+    from pgcheck.report.printer import Printer
+
+
+class Format(StrEnum):
+    """The forms of every result."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Method(StrEnum):
+    """The ways to the exact gradient."""
+
+    enumeration = "enumeration"
+    backward_induction = "backward-induction"
+
+
+ModelName = Annotated[
+    str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")
+]
+Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps, in place of the file's.")]
+Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount 0..1, in place of the file's.")]
+Form = Annotated[Format, typer.Option("--format", help="Form of the result.")]
+Into = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and progress on standard error.")]
+Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
+Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K most likely trajectories.")]
+OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
+Rollouts = Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")]
+EstimatorName = Annotated[
+    str, typer.Option("--estimator", metavar="NAME", help="A built-in name, or file.py:function.")
+]
+EstimatorNames = Annotated[
+    str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, like reinforce,gae; default all.")
+]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
+Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
+
+
+@contextlib.contextmanager
+def printing(path: str | None, form: Format) -> "Iterator[Printer]":
+    """Yields a printer on standard output or on a file; the file is kept only if all went well."""
+    from pgcheck.report.output import Output
+    from pgcheck.report.printer import Printer
+
+    output = Output(path)
+    try:
+        yield Printer(output, form.value)
+        output.close()
+    finally:
+        output.discard()
+
+
+def loaded(source: str, horizon: str | None, gamma: str | None) -> "Model":
+    """Returns the model that `source` names."""
+    from pgcheck.formats.modelfile import load_model
+
+    return load_model(source, horizon=horizon_of(horizon), gamma=gamma_of(gamma))
+
+
+def horizon_of(text: str | None) -> int | None:
+    """Returns the number of steps of `--horizon`."""
+    from pgcheck.formats.modelfile import MAX_HORIZON
+
+    return None if text is None else arguments.count(text, "--horizon", MAX_HORIZON)
+
+
+def gamma_of(text: str | None) -> float | None:
+    """Returns the discount of `--gamma`."""
+    return None if text is None else arguments.number(text, "--gamma", 0, 1)
+
+
+def rollouts_of(text: str) -> int:
+    """Returns the number of rollouts of `--n`."""
+    from pgcheck.trajectories.sampling import MAX_N
+
+    return arguments.count(text, "--n", MAX_N)
+
+
+def seed_of(text: str) -> "tuple[int, np.random.Generator]":
+    """Returns the seed of `--seed`, and the generator that it starts."""
+    import numpy as np
+
+    seed = arguments.count(text, "--seed", arguments.MAX_SEED, lo=0)
+    return seed, np.random.default_rng(seed)
+
+
+def top_of(top: str | None, old_top: str | None) -> int | None:
+    """Returns the K of `--top`, or of `--trajectories`, its old name."""
+    option, text = ("--top", top) if top is not None else ("--trajectories", old_top)
+    return None if text is None else arguments.count(text, option, 100_000)
+
+
+def seconds_of(text: str) -> float:
+    """Returns the seconds of `--timeout`."""
+    return arguments.number(text, "--timeout", 0.01, 1e6)
+
+
+def lambda_of(text: str | None) -> float | None:
+    """Returns the λ of `--lambda`."""
+    return None if text is None else arguments.number(text, "--lambda", 0, 1)
+
+
+def only_reinforce(estimator: str, top: int | None) -> None:
+    """Raises UsageError where `--top` is asked of another estimator than reinforce."""
+    if top is not None and estimator != "reinforce":
+        raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator}")

@@ -1,0 +1,228 @@
+"""One estimate beside the exact gradient, in units of its theory; and the two readings of the mean over N samples.
+
+    ∇J = Σ_τ P(τ) R(τ) Ψ(τ)  ≈  Σ_τ (n(τ)/N) R(τ) Ψ(τ),   Ψ(τ) = Σ_t ∇log π_θ(a_t|s_t)
+
+n(τ), how often τ was drawn, stands in for N P(τ). Read as a mean over the distinct trajectories, each
+weighted alike, the same words give (1/D) Σ_τ R(τ) Ψ(τ), which does not converge to ∇J.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Bools, Floats, Ints
+from pgcheck.errors import UsageError
+from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.moments import Moments, predict
+from pgcheck.estimators.on_policy import REINFORCE
+from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient, sample_gradients
+from pgcheck.estimators.wrong import UNIFORM_TRAJECTORIES
+from pgcheck.exact.gradient import Discrepancy, ExactGradient, exact_gradient
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.paths import Trajectory, most_likely
+from pgcheck.trajectories.sampling import streams
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """N rollouts read in both ways.
+
+    Attributes:
+      sampled: the right reading, each trajectory weighted by n(τ)/N: what `sample_gradient` returns.
+      unweighted: the wrong one, each distinct trajectory weighted alike `[d]`.
+      distinct: D, how many distinct trajectories were drawn.
+      counts: n(τ) of the trajectories asked for `[K]`.
+    """
+
+    sampled: SampledGradient
+    unweighted: Floats
+    distinct: int
+    counts: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnTrajectory:
+    """A trajectory, n(τ) and n(τ)/N."""
+
+    trajectory: Trajectory
+    count: int
+    frequency: float
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """An estimate of ∇J beside ∇J; what theory cannot tell is None.
+
+    Attributes:
+      mdp: the model.
+      estimator: what made the estimate.
+      exact: ∇J.
+      sampled: the estimate ĝ.
+      discrepancy: how far the two are apart.
+      moments: the estimator's mean and covariance.
+      expected_error: √E‖ĝ − ∇J‖².
+      std_error: √(Σ_kk / N) `[d]`.
+      z: the error of each component in standard errors; 0 where there is neither, None where only the latter is 0.
+      bias: ‖bias‖ as N grows.
+      chi2, degrees_of_freedom: N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J), and rank Σ.
+      likely: the most likely trajectories, where they were asked for.
+      distinct: how many distinct trajectories were drawn, in the same case.
+      unweighted: the mean over these, each alike `[d]`, in the same case.
+      unweighted_discrepancy: how far it is from ∇J.
+    """
+
+    mdp: MDP
+    estimator: Estimator
+    exact: ExactGradient
+    sampled: SampledGradient
+    discrepancy: Discrepancy
+    moments: Moments | None
+    expected_error: float | None
+    std_error: Floats | None
+    z: tuple[float | None, ...]
+    bias: float | None
+    chi2: float | None
+    degrees_of_freedom: int | None
+    likely: tuple[DrawnTrajectory, ...] = ()
+    distinct: int | None = None
+    unweighted: Floats | None = None
+    unweighted_discrepancy: Discrepancy | None = None
+
+
+def assess(
+    mdp: MDP,
+    policy: Policy,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    estimator: Estimator = REINFORCE,
+    behavior: Policy | None = None,
+    top: int | None = None,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Returns an estimate from n rollouts, the exact gradient, and what theory says of the distance.
+
+    The estimate is that of the row of `converge` with the same n and `rng`.
+
+    Args:
+      mdp, policy: the problem, and where to differentiate.
+      n: the number of rollouts.
+      rng: the source of randomness; it is advanced once.
+      estimator: makes the estimate.
+      behavior: draws the rollouts of off-policy estimators.
+      top: how many of the most likely trajectories are wanted, with how often each was drawn, and both readings of
+        the mean; `reinforce` only. None for neither.
+      progress: called with the fraction done, 0 to 1, from time to time.
+
+    Raises:
+      UsageError: n is out of range, an off-policy estimator lacks a behavior, or `top` is asked of another estimator.
+      TooLargeError: the horizon is too long.
+    """
+    if top is not None and estimator is not REINFORCE:
+        raise UsageError(f"the two readings are those of reinforce, not of {estimator.name}")
+    stream = streams(rng)
+    exact = exact_gradient(mdp, policy, method="backward-induction")
+    moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=True)(n)
+    if top is None:
+        sampled = sample_gradient(
+            mdp, policy, n, stream(n, 0), estimator=estimator, behavior=behavior, progress=progress
+        )
+        return _assessment(mdp, estimator, exact, sampled, moments)
+    trajectories = most_likely(mdp, policy, top)
+    readings = two_readings(mdp, policy, n, stream(n, 0), trajectories, progress=progress)
+    return _assessment(mdp, estimator, exact, readings.sampled, moments, trajectories, readings)
+
+
+def two_readings(
+    mdp: MDP,
+    policy: Policy,
+    n: int,
+    rng: np.random.Generator,
+    trajectories: Sequence[Trajectory],
+    *,
+    progress: Progress | None = None,
+) -> Readings:
+    """Returns both readings of the rollouts that `sample_gradient` draws from the same `rng`.
+
+    Args:
+      mdp, policy: the problem, and where to differentiate.
+      n: the number of rollouts.
+      rng: the source of randomness; it is advanced.
+      trajectories: those whose counts are wanted, K of them.
+      progress: called with the fraction done, 0 to 1, from time to time.
+
+    Raises:
+      UsageError: n is out of range.
+      TooLargeError: single rollouts are too long to remember.
+    """
+    counting = _CountTally(mdp, trajectories)
+    both = [REINFORCE, UNIFORM_TRAJECTORIES]
+    right, wrong = sample_gradients(mdp, policy, n, rng, both, tallies=[counting], progress=progress)
+    return Readings(right, wrong.estimate, counting.distinct, counting.counts)
+
+
+class _CountTally:
+    """How often each of some trajectories was drawn, and how many distinct ones were."""
+
+    def __init__(self, mdp: MDP, trajectories: Sequence[Trajectory]) -> None:
+        self.counts = np.zeros(len(trajectories), dtype=np.int64)
+        self.distinct = 0
+        self._mdp = mdp
+        self._trajectories = trajectories
+
+    def add(self, batch: Batch, counts: Floats) -> None:
+        self.distinct += len(counts)
+        paths = np.vstack([batch.starts, batch.outcomes])
+        for k, trajectory in enumerate(self._trajectories):
+            self.counts[k] += int(counts[self._same(paths, trajectory.path)].sum())
+
+    def _same(self, paths: Ints, path: Ints) -> Bools:
+        """Which of these paths `[1 + T, N]` is this path."""
+        if len(path) > len(paths):
+            return np.zeros(paths.shape[1], dtype=np.bool_)
+        first, rest = paths[: len(path)], paths[len(path) :]
+        same = np.all(first == path[:, None], axis=0) & np.all(rest == self._mdp.padding, axis=0)
+        return np.asarray(same, dtype=np.bool_)
+
+
+def _assessment(
+    mdp: MDP,
+    estimator: Estimator,
+    exact: ExactGradient,
+    sampled: SampledGradient,
+    moments: Moments | None,
+    trajectories: Sequence[Trajectory] = (),
+    readings: Readings | None = None,
+) -> Assessment:
+    n, gradient, estimate = sampled.n, exact.gradient, sampled.estimate
+    std_error = None if moments is None else moments.std_error(n)
+    chi2 = None if moments is None else moments.chi2(gradient, estimate, n)
+    counts = () if readings is None else readings.counts.tolist()
+    return Assessment(
+        mdp, estimator, exact, sampled, exact.discrepancy(estimate), moments,
+        expected_error=None if moments is None else moments.expected_error(gradient, n),
+        std_error=std_error,
+        z=_z(exact, estimate, std_error),
+        bias=None if moments is None else moments.bias_norm(gradient, rounding=exact.rounding),
+        chi2=None if chi2 is None else chi2[0],
+        degrees_of_freedom=None if chi2 is None else chi2[1],
+        likely=tuple(DrawnTrajectory(t, count, count / n) for t, count in zip(trajectories, counts, strict=True)),
+        distinct=None if readings is None else readings.distinct,
+        unweighted=None if readings is None else readings.unweighted,
+        unweighted_discrepancy=None if readings is None else exact.discrepancy(readings.unweighted),
+    )  # fmt: skip
+
+
+def _z(exact: ExactGradient, estimate: Floats, std_error: Floats | None) -> tuple[float | None, ...]:
+    """The error of each component in standard errors."""
+    if std_error is None:
+        return (None,) * len(estimate)
+    error = estimate - exact.gradient
+    nothing = np.abs(error) <= 1e-12 * exact.norm + exact.rounding
+    return tuple(
+        float(e / s) if s > 0 else (0.0 if none else None)
+        for e, s, none in zip(error, std_error, nothing, strict=True)
+    )

@@ -1,0 +1,91 @@
+"""What the moments of an estimator follow from: an MDP, the policy to differentiate, and the policy that acts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.estimators.weights import outcome_ratios
+from pgcheck.exact.critic import Critic, critic
+from pgcheck.exact.second_moments import Frame, Step, total, traced
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+
+
+@dataclass(frozen=True, eq=False)
+class RawMoments:
+    """The first two moments of one rollout's estimate.
+
+    Attributes:
+      mean: E[ĝ] `[d]`.
+      second: E[ĝ ĝᵀ] `[d, d]`, or its diagonal `[d]`.
+      drift: what E[ĝ_N] has beyond the mean, times N, to the first order `[d]`; None for a mean of N estimates.
+    """
+
+    mean: Floats
+    second: Floats
+    drift: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """An MDP, the policy π at which the gradient is taken, and the actor b that draws the rollouts.
+
+    Attributes:
+      mdp, policy, actor: the three; the actor is the policy itself unless an estimator is off-policy.
+      full: whether whole covariance matrices are wanted, or their diagonals.
+    """
+
+    mdp: MDP
+    policy: Policy
+    actor: Policy
+    full: bool = False
+
+    @cached_property
+    def frame(self) -> Frame:
+        return Frame(self.mdp, self.policy, full=self.full)
+
+    @property
+    def critic(self) -> Critic:
+        return critic(self.mdp, self.policy)
+
+    @cached_property
+    def joint(self) -> Floats:
+        """b(a|s) P(outcome|s, a) of each outcome `[K]`."""
+        return np.asarray(self.actor.probs()[self.mdp.state, self.mdp.action] * self.mdp.prob)
+
+    @cached_property
+    def ratio(self) -> Floats:
+        """π(a|s) / b(a|s) of each outcome `[K]`."""
+        return outcome_ratios(self.mdp, self.policy, self.actor)
+
+    def of_return(self, baseline: float = 0.0) -> RawMoments:
+        """Returns the moments of (R − b) Σ_t ∇log π(a_t|s_t), for a constant b."""
+        sums = total(self.frame, self.joint, baseline=baseline)
+        return RawMoments(sums.first[1], sums.second[2])
+
+    def of_steps(
+        self, gain: Callable[[int], Floats], trace: Floats | float, carry: Floats | float,
+        baseline: Callable[[int], Floats] | None = None,
+    ) -> RawMoments:  # fmt: skip
+        """Returns the moments of H_0, where H_t = ∇log π(a_t|s_t) (C_t − b_t(s_t)) + carry H_{t+1}.
+
+        C_t = x_t + trace C_{t+1} is what follows step t: with the rewards for x and γ for trace, the return to go.
+
+        Args:
+          gain: from t to x of each outcome `[K]`.
+          trace, carry: factors, one for all outcomes or one for each `[K]`.
+          baseline: from t to b of each state `[S]`; None for 0.
+        """
+        level, ones = np.zeros(self.mdp.num_states), np.ones(len(self.mdp.prob))
+
+        def step(t: int) -> Step:
+            return Step(gain(t), level if baseline is None else baseline(t))
+
+        return RawMoments(*traced(self.frame, self.joint, step, trace * ones, carry * ones))
+
+    def rewards(self, t: int) -> Floats:
+        """Returns r of each outcome `[K]`, the gain of step t."""
+        return self.mdp.reward

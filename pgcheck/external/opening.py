@@ -1,0 +1,61 @@
+"""ESTIMATOR as users name it → an estimator, ready to be called: the one road of every command."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+
+from pgcheck.errors import EstimatorError, UsageError
+from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.external.process import TIMEOUT, Process
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+
+
+@contextlib.contextmanager
+def opened(spec: str, *, lam: float | None = None, timeout: float = TIMEOUT) -> Iterator[Estimator]:
+    """Yields the estimator that `spec` names; a user's function runs in a process that ends with the block.
+
+    Args:
+      spec: `file.py:function`, `package.module:function`, or a built-in name.
+      lam: λ of `gae`.
+      timeout: seconds that a call of a user's function may take.
+
+    Raises:
+      EstimatorError: the function cannot be found or loaded.
+      UsageError: no built-in estimator has this name.
+    """
+    if ":" in spec:
+        with Process(spec, timeout=timeout) as process:
+            yield process
+    elif spec.endswith(".py") or os.sep in spec:
+        raise EstimatorError(f"{spec}: which function? Write {spec}:name")
+    else:
+        yield built_in(spec, lam)
+
+
+@contextlib.contextmanager
+def opened_on(
+    specs: Sequence[str], mdp: MDP, policy: Policy, *, lam: float | None = None, timeout: float = TIMEOUT
+) -> Iterator[list[Estimator]]:
+    """Yields the estimators that `specs` name, once it is known on a model what kind of functions they are.
+
+    Args:
+      specs: as in `opened`.
+      mdp, policy: the model.
+      lam: λ of `gae`, which must be among them.
+      timeout: seconds that a call of a user's function may take.
+
+    Raises:
+      EstimatorError, UsageError: as in `opened`; also where λ is given and `gae` is not asked for.
+    """
+    if lam is not None and "gae" not in specs:
+        raise UsageError("--lambda belongs to gae, which is not asked for")
+    with contextlib.ExitStack() as stack:
+        estimators: list[Estimator] = []
+        for spec in specs:
+            estimator = stack.enter_context(opened(spec, lam=lam if spec == "gae" else None, timeout=timeout))
+            if isinstance(estimator, Process):
+                estimator.learn(mdp, policy)
+            estimators.append(estimator)
+        yield estimators

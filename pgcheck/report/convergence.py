@@ -1,0 +1,132 @@
+"""The error against N → a table whose rows are printed as they come, and a sentence on the rate."""
+
+import math
+
+from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.convergence import Convergence, Row
+from pgcheck.exact.gradient import ExactGradient
+from pgcheck.model.mdp import MDP
+from pgcheck.report.printer import Printer
+from pgcheck.report.progress import ProgressBar
+from pgcheck.report.view import Column, Grid, Record
+from pgcheck.report.words import estimator_record, headline, if_known, model_record, named, percent, relative
+
+BAR = 12  # characters of the longest bar
+
+
+class ConvergencePrinter:
+    """Prints the rows of `converge` as they are done (`Watch`)."""
+
+    def __init__(
+        self, printer: Printer, bar: ProgressBar, mdp: MDP, estimator: Estimator, numbers: list[int], seed: int
+    ) -> None:
+        self._printer = printer
+        self._bar = bar
+        self._mdp = mdp
+        self._estimator = estimator
+        self._numbers = numbers
+        self._seed = seed
+        self._columns = _columns(numbers[-1])
+        self._first: Row | None = None
+        self._done = 0
+
+    def begin(self, exact: ExactGradient) -> None:
+        """Prints what stands above the rows."""
+        if self._printer.form == "table":
+            model = headline(self._mdp, exact.trajectories)
+            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}\n")
+            self._printer.grid(Grid(self._columns, []))
+
+    def row(self, row: Row) -> None:
+        """Prints a row."""
+        self._bar.stop()
+        self._done += 1
+        self._first = self._first or row
+        self._bar.what = f"N = {self._numbers[min(self._done, len(self._numbers) - 1)]:,}"
+        if self._printer.form == "table":
+            cells = _cells(row, self._first, self._numbers[-1])
+            self._printer.grid(Grid(self._columns, [cells]), header=False)
+        elif self._printer.form != "json":
+            self._printer.row(_row_record(row))
+
+    def progress(self, fraction: float) -> None:
+        """Moves the bar."""
+        self._bar(fraction)
+
+    def end(self, result: Convergence) -> None:
+        """Prints what stands below the rows, or the whole result as JSON."""
+        if self._printer.form == "table":
+            self._printer.text(sentence(result))
+        elif self._printer.form == "json":
+            self._printer.record(_record(result, self._seed))
+
+
+def sentence(result: Convergence) -> str:
+    """Returns what the table shows, in words."""
+    if result.rate in ("stalls", "will-stall"):
+        stalls = "stalls" if result.rate == "stalls" else "will stall"
+        bias = relative(result.bias or 0.0, result.exact)
+        return f"error {stalls} at the bias of {result.estimator.name}, {bias}, however large N is"
+    if result.rate == "no-error":
+        return "the error is 0 at every N: here every rollout gives the exact gradient"
+    if result.slope is None:
+        return "one N draws no line; give several, as in --n 10..1e6"
+    slope = result.slope
+    falls = f"error falls as N^{slope:.2f}" if slope < 0 else f"error does not fall: N^{slope:+.2f}"
+    if result.std_err is None:
+        return f"{falls}; two N give no uncertainty (Monte Carlo: N^-0.50)"
+    falls += f" (+- {result.std_err:.2f})"
+    if result.rate == "monte-carlo":
+        return f"{falls}: the Monte Carlo rate"
+    if result.rate == "within-scatter":
+        return f"{falls}: the Monte Carlo rate N^-0.50 is within the scatter"
+    return f"{falls}, away from the Monte Carlo rate N^-0.50; --replicates 16 is steadier"
+
+
+def _columns(largest: int) -> tuple[Column, ...]:
+    """The columns, of fixed width, as rows come one by one."""
+    return (
+        Column("N", width=max(9, len(f"{largest:,}"))),
+        Column("||error||", width=9),
+        Column("expected", width=9),
+        Column("relative", width=10),
+        Column("cosine", width=9),
+        Column("log error", right=False, width=BAR),
+    )
+
+
+def _cells(row: Row, first: Row, last: int) -> tuple[str, ...]:
+    """A row; its bar is scaled to what the Monte Carlo rate makes of the first row."""
+    decades = 0.5 * math.log10(max(last / first.n, 10))
+    length = 0.0
+    if row.error > 0 and first.error > 0:
+        length = 1 + (BAR - 1) * (1 - math.log10(first.error / row.error) / decades)
+    bar = "#" * round(min(max(length, 0), BAR))
+    cosine = if_known(row.cosine, ".6f")
+    return f"{row.n:,}", f"{row.error:.2e}", if_known(row.expected, ".2e"), percent(row.relative_error), cosine, bar
+
+
+def _row_record(row: Row) -> Record:
+    return {
+        "n": row.n, "error": row.error, "relative_error": row.relative_error, "cosine": row.cosine,
+        "expected": row.expected,
+    }  # fmt: skip
+
+
+def _record(result: Convergence, seed: int) -> Record:
+    limit = result.limit
+    return {
+        **model_record(result.mdp),
+        "seed": seed,
+        **estimator_record(result.estimator),
+        "bias": result.bias,
+        "trace": None if limit is None else limit.trace,
+        "covariance": None if limit is None else limit.evidence,
+        "replicates": result.replicates,
+        "value": result.exact.value,
+        "parameters": [list(names) for names in result.exact.parameters],
+        "gradient": result.exact.gradient.tolist(),
+        "rows": [_row_record(row) for row in result.rows],
+        "slope": result.slope,
+        "slope_std_err": result.std_err,
+    }

@@ -1,0 +1,207 @@
+"""The exact gradient, and an estimate beside it → views."""
+
+from collections.abc import Iterable, Iterator
+
+from pgcheck.estimators.assessment import Assessment
+from pgcheck.exact.gradient import Discrepancy
+from pgcheck.exact.table import GradientTable
+from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.words import (
+    about,
+    estimator_record,
+    headline,
+    if_known,
+    in_names,
+    model_record,
+    named,
+    parameter_names,
+    percent,
+    relative,
+    trajectory_record,
+)
+
+
+def exact_view(table: GradientTable) -> View:
+    """∇J by state and action, and how far it can be trusted."""
+    mdp, exact = table.mdp, table.exact
+    row_name, column_name = parameter_names(mdp)
+    likely = [
+        {**trajectory_record(mdp, contribution.trajectory), "share": contribution.share}
+        for contribution in table.contributions
+    ]
+
+    def components() -> Iterator[Record]:
+        for (row, action), pi, g in zip(exact.parameters, table.probs.tolist(), exact.gradient.tolist(), strict=True):
+            yield {row_name: row, column_name: action, "pi": pi, "gradient": g}
+
+    def record() -> Record:
+        return {
+            **model_record(mdp),
+            "value": exact.value,
+            "parameters": [list(names) for names in exact.parameters],
+            "gradient": exact.gradient.tolist(),
+            "method": exact.method,
+            "trajectories": exact.trajectories,
+            "probability": exact.probability,
+            "agreement": exact.agreement,
+            "rounding": exact.rounding,
+            **({"most_likely": likely} if likely else {}),
+        }
+
+    grid = Grid(
+        (Column(row_name, right=False), Column(column_name, right=False), Column("pi"), Column("gradient of J")),
+        ((c[row_name], c[column_name], f"{c['pi']:.6g}", f"{c['gradient']:.8g}") for c in components()),
+    )
+    if exact.method == "enumeration":
+        how = (
+            f"all {about(exact.trajectories or 0)} enumerated, total probability {exact.probability:.12g}\n"
+            f"backward induction agrees within {exact.agreement:.1e}; rounding at most {exact.rounding:.1e}"
+        )
+    else:
+        how = f"by backward induction, without a trajectory; rounding at most {exact.rounding:.1e}"
+    blocks: list[str | Grid] = [headline(mdp, exact.trajectories), "", grid, "", f"J = {exact.value:.10g}", how]
+    if not likely:
+        return View(record, components(), blocks)
+    columns = Column("trajectory", right=False), Column("P"), Column("R"), Column("share")
+    cells = [
+        (
+            in_names(mdp, c.trajectory),
+            f"{c.trajectory.probability:.6g}",
+            f"{c.trajectory.value:.6g}",
+            percent(c.share),
+        )
+        for c in table.contributions
+    ]
+    return View(record, likely, [*blocks, "", Grid(columns, cells)])
+
+
+def sample_view(result: Assessment, seed: int) -> View:
+    """The estimate beside the exact gradient; with the likeliest trajectories, both readings of the mean."""
+    mdp, exact, sampled = result.mdp, result.exact, result.sampled
+    row_name, column_name = parameter_names(mdp)
+    likely: list[Record] = [
+        {**trajectory_record(mdp, drawn.trajectory), "count": drawn.count, "frequency": drawn.frequency}
+        for drawn in result.likely
+    ]
+    std_error = None if result.std_error is None else result.std_error.tolist()
+
+    def record() -> Record:
+        answer: Record = {
+            **model_record(mdp),
+            "n": sampled.n,
+            "seed": seed,
+            **estimator_record(result.estimator),
+            "value": exact.value,
+            "mean_return": sampled.value,
+            "parameters": [list(names) for names in exact.parameters],
+            "estimate": sampled.estimate.tolist(),
+            "gradient": exact.gradient.tolist(),
+            **_discrepancy(result.discrepancy),
+            "std_error": std_error,
+            "z": list(result.z),
+            "expected_error": result.expected_error,
+            "bias": result.bias,
+            "trace": None if result.moments is None else result.moments.trace,
+            "covariance": None if result.moments is None else result.moments.evidence,
+            "chi2": result.chi2,
+            "degrees_of_freedom": result.degrees_of_freedom,
+        }
+        if result.unweighted is not None and result.unweighted_discrepancy is not None:
+            answer["most_likely"] = likely
+            answer["unweighted"] = {
+                "distinct": result.distinct,
+                "estimate": result.unweighted.tolist(),
+                **_discrepancy(result.unweighted_discrepancy),
+            }
+        return answer
+
+    def components() -> Iterator[Record]:
+        deviations = [None] * len(result.z) if std_error is None else std_error
+        columns = exact.parameters, sampled.estimate.tolist(), exact.gradient.tolist(), deviations, result.z
+        for (row, action), estimate, gradient, deviation, z in zip(*columns, strict=True):
+            yield {
+                row_name: row, column_name: action, "estimate": estimate, "gradient": gradient,
+                "error": estimate - gradient, "std_error": deviation, "z": z,
+            }  # fmt: skip
+
+    titles = ("estimate", "exact", "std error", "z")
+    grid = Grid(
+        (Column(row_name, right=False), Column(column_name, right=False), *map(Column, titles)),
+        (
+            (
+                c[row_name], c[column_name], f"{c['estimate']:.6g}", f"{c['gradient']:.6g}",
+                if_known(c["std_error"], ".1e"), if_known(c["z"], "+.2f"),
+            )
+            for c in components()
+        ),
+    )  # fmt: skip
+    blocks: list[str | Grid] = [
+        f"{headline(mdp, exact.trajectories)}; {named(result.estimator)}seed {seed}",
+        "",
+        grid,
+        "",
+        f"N = {sampled.n:,}: mean return {sampled.value:.6g}, J = {exact.value:.6g}",
+        _error_sentence(result.discrepancy),
+        *_expectation_sentences(result),
+    ]
+    rows: Iterable[Record] = components()
+    if result.unweighted_discrepancy is not None:
+        rows = likely
+        columns = Column("trajectory", right=False), Column("P"), Column("n/N"), Column("R")
+        cells = [
+            (
+                in_names(mdp, drawn.trajectory), f"{drawn.trajectory.probability:.6g}", f"{drawn.frequency:.6g}",
+                f"{drawn.trajectory.value:.6g}",
+            )
+            for drawn in result.likely
+        ]  # fmt: skip
+        blocks += ["", Grid(columns, cells), *_readings(result, result.unweighted_discrepancy)]
+    return View(record, rows, blocks)
+
+
+def _discrepancy(discrepancy: Discrepancy) -> Record:
+    return {
+        "error": discrepancy.error, "relative_error": discrepancy.relative_error, "cosine": discrepancy.cosine,
+    }  # fmt: skip
+
+
+def _error_sentence(discrepancy: Discrepancy) -> str:
+    """How far the estimate is from the gradient."""
+    if discrepancy.relative_error is None:
+        return f"||error|| = {discrepancy.error:.3e}; the gradient is 0, so there is no relative error"
+    cosine = "" if discrepancy.cosine is None else f", cosine {discrepancy.cosine:.6f}"
+    return f"||error|| = {discrepancy.error:.3e}, {percent(discrepancy.relative_error)} of ||gradient||{cosine}"
+
+
+def _expectation_sentences(result: Assessment) -> list[str]:
+    """What was to be expected of the estimate."""
+    name, moments = result.estimator.name, result.moments
+    if moments is None:
+        return [f"the expected error of {name} cannot be foretold here"]
+    how = {
+        "recursion": "exact, before any rollout",
+        "enumeration": "from all trajectories, before any rollout",
+        "sample": f"from a sample of {moments.rollouts} rollouts",
+    }[moments.evidence]
+    lines = [f"expected error {result.expected_error:.3e} ({how})"]
+    if result.bias is not None and result.bias > 0:
+        lines.append(f"{name} is biased by {relative(result.bias, result.exact)}: more rollouts do not help")
+    return lines
+
+
+def _readings(result: Assessment, wrong: Discrepancy) -> list[str]:
+    """Which reading of "the mean over the sampled trajectories" is the gradient."""
+    right = "rollouts alike: tau weighs n(tau)/N"
+    other = f"{result.distinct:,} distinct trajectories alike"
+    width = max(len(right), len(other))
+    return [
+        "",
+        "P(tau) is in n(tau)/N: how often tau was drawn stands in for its probability.",
+        f"  {right:{width}}  error {_size(result.discrepancy)}",
+        f"  {other:{width}}  error {_size(wrong)}, a misreading",
+    ]
+
+
+def _size(discrepancy: Discrepancy) -> str:
+    share = "" if discrepancy.relative_error is None else f" ({percent(discrepancy.relative_error)})"
+    return f"{discrepancy.error:.2e}{share}"

@@ -1,0 +1,101 @@
+"""Models and their trajectories → views."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from pgcheck.formats.bundled import BundledModel
+from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.words import headline, many, model_record, sized
+from pgcheck.trajectories.listing import Listing
+from pgcheck.trajectories.summary import ModelSummary
+
+
+def show_view(summary: ModelSummary) -> View:
+    """The model as understood."""
+    mdp = summary.mdp
+    aliased = mdp.observations != mdp.states
+
+    def rows() -> Iterator[Record]:
+        for s, a in zip(*np.nonzero(mdp.available), strict=True):
+            seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
+            numbers = {"theta": float(summary.theta[s, a]), "pi": float(summary.probs[s, a])}
+            if summary.behavior_probs is not None:
+                numbers["b"] = float(summary.behavior_probs[s, a])
+            yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
+
+    start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
+    terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
+
+    def record() -> Record:
+        return {
+            **model_record(mdp),
+            "states": list(mdp.states),
+            "actions": list(mdp.actions),
+            "num_states": mdp.num_states,
+            "num_actions": mdp.num_actions,
+            "num_outcomes": len(mdp.prob),
+            "num_parameters": summary.num_parameters,
+            "start": start,
+            "terminal": terminal,
+            "policy": list(rows()),
+            "trajectories": [{"horizon": h, "trajectories": n} for h, n in summary.counts],
+        }
+
+    numbers = ("theta", "pi") if summary.behavior_probs is None else ("theta", "pi", "b")
+    words = ["state", *(["observation"] if aliased else []), "action"]
+    policy_grid = Grid(
+        (*(Column(name, right=False) for name in words), *map(Column, numbers)),
+        ((*(row[name] for name in words), *(f"{row[name]:.6g}" for name in numbers)) for row in rows()),
+    )
+    counts_grid = Grid((Column("horizon"), Column("trajectories")), [(f"{h:,}", sized(n)) for h, n in summary.counts])
+    sizes = f"{many(len(mdp.prob), 'outcome')}, {many(summary.num_parameters, 'parameter')}"
+    blocks: list[str | Grid] = [
+        f"{headline(mdp, None)}; {sizes}",
+        f"start: {', '.join(f'{name} {p:.6g}' for name, p in start.items())}",
+        f"terminal: {', '.join(terminal) or 'none'}",
+        "",
+        policy_grid,
+        "",
+        counts_grid,
+    ]
+    if summary.counts_cut:
+        blocks.append("the numbers beyond that take too long to count")
+    return View(record, rows(), blocks)
+
+
+def models_view(models: Iterable[BundledModel]) -> View:
+    """What is bundled: each model's name, what its file says first, and its sizes."""
+    rows: list[Record] = [
+        {
+            "name": model.name, "description": model.description, "states": model.mdp.num_states,
+            "actions": model.mdp.num_actions, "horizon": model.mdp.horizon, "gamma": model.mdp.gamma,
+        }
+        for model in models
+    ]  # fmt: skip
+    columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("what", right=False))
+    grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
+    return View(lambda: {"models": rows}, rows, [grid])
+
+
+def listing_record(listing: Listing, seed: int) -> Record:
+    """The keys of a listing of trajectories, without these."""
+    return {**model_record(listing.mdp), **({} if listing.n is None else {"n": listing.n, "seed": seed})}
+
+
+def trajectory_rows(listing: Listing) -> Iterator[tuple[Record, tuple[str, ...]]]:
+    """Yields each trajectory as a record and as the cells of a table."""
+    states, actions = listing.mdp.states, listing.mdp.actions
+    for trajectory in listing.trajectories:
+        record = {
+            listing.measure: trajectory.measure, "states": trajectory.states, "actions": trajectory.actions,
+            "rewards": trajectory.rewards, "terminated": trajectory.terminated,
+        }  # fmt: skip
+        steps = [f"{states[s]} {actions[a]}" for s, a in zip(trajectory.states, trajectory.actions, strict=False)]
+        names = " > ".join([*steps, states[trajectory.states[-1]]])
+        yield record, (f"{trajectory.measure:.6g}", f"{trajectory.value:.6g}", names)
+
+
+def trajectory_columns(listing: Listing) -> tuple[Column, ...]:
+    """The columns of a table of trajectories."""
+    return Column(listing.measure, width=16), Column("R", width=12), Column("trajectory", right=False)

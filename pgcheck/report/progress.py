@@ -1,0 +1,59 @@
+"""Progress bars on standard error, while a person watches. One of two doors to rich."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, *, quiet: bool) -> "Iterator[ProgressBar]":
+    """A progress bar on standard error, while a person watches and the work is long."""
+    shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+    bar = ProgressBar(what, shown)
+    try:
+        yield bar
+    except BaseException as error:
+        error.add_note(f"{bar.what}: {100 * bar.fraction:.3g} % done")  # told if it was an interruption
+        raise
+    finally:
+        bar.stop()
+
+
+class ProgressBar:
+    """Draws nothing for the first second."""
+
+    PATIENCE = 1.0
+
+    def __init__(self, what: str, shown: bool) -> None:
+        self.what = what
+        self.fraction = 0.0
+        self._shown = shown
+        self._since = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __call__(self, fraction: float) -> None:
+        """Notes how much is done, 0 to 1."""
+        self.fraction = fraction
+        if not self._shown or time.monotonic() - self._since < self.PATIENCE:
+            return
+        if self._bar is None:
+            console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+            )
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._bar.add_task(self.what, total=1.0)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], description=self.what, completed=fraction)
+
+    def stop(self) -> None:
+        """Takes the bar off the screen; the next call starts anew."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

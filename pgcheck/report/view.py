@@ -1,0 +1,39 @@
+"""What a result looks like in every form, before it is printed in one of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table for people; `width` is fixed where rows come one by one."""
+
+    title: str
+    right: bool = True
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table for people; rows beyond the first 2,000 are left to the other forms."""
+
+    columns: tuple[Column, ...]
+    rows: Iterable[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class View:
+    """One result in every form that it can be printed in.
+
+    Attributes:
+      record: makes the JSON object.
+      rows: the lines of JSON lines and CSV, all with the same keys; to be gone through once.
+      blocks: paragraphs and tables for people.
+    """
+
+    record: Callable[[], Record]
+    rows: Iterable[Record]
+    blocks: Sequence[str | Grid]

@@ -1,0 +1,47 @@
+"""A model as understood: its policy in tables, and how many trajectories it has."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.counting import counts_shown
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSummary:
+    """What `show` shows of a model.
+
+    Attributes:
+      mdp: the model.
+      num_parameters: d.
+      theta: the preference of each action in each state `[S, A]`; 0 where a state does not offer it.
+      probs: π(a|s) `[S, A]`.
+      behavior_probs: b(a|s) `[S, A]`; None where the model has no behavior.
+      counts: pairs of a horizon and the number of trajectories there.
+      counts_cut: whether the numbers beyond the last one take too long to count.
+    """
+
+    mdp: MDP
+    num_parameters: int
+    theta: Floats
+    probs: Floats
+    behavior_probs: Floats | None
+    counts: tuple[tuple[int, int], ...]
+    counts_cut: bool
+
+
+def summarize(mdp: MDP, policy: Policy, behavior: Policy | None = None) -> ModelSummary:
+    """Returns the summary of a model.
+
+    Args:
+      mdp, policy: the model.
+      behavior: the policy that draws rollouts for off-policy estimators, if the model has one.
+    """
+    counts, cut = counts_shown(mdp)
+    theta = np.zeros(mdp.available.shape)
+    theta[mdp.available] = policy.theta[policy.index[mdp.available]]
+    drawn = None if behavior is None else behavior.probs()
+    return ModelSummary(mdp, len(policy.theta), theta, policy.probs(), drawn, tuple(counts), cut)
