@@ -68,6 +68,12 @@ class Policy:
         probs: Floats = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1.0)
         return probs
 
+    def prob_of_parameters(self):
+        prob = np.zeros(len(self.theta))
+        offered = self.index >= 0
+        prob[self.index[offered]] = self.probs()[offered]
+        return prob
+
     def score(self, states: Ints, actions: Ints) -> Floats:
         """Returns ∇_θ log π(a|s) `[..., d]`, for states and actions of one shape `[...]`.
 

@@ -74,13 +74,8 @@ def _cells(standing: Standing, is_plan: bool) -> tuple[str, ...]:
     about = "~" if standing.evidence == "sample" else ""
     bias = "unknown" if standing.bias is None else f"{about}{standing.bias:.2e}" if standing.bias else f"{about}0"
     trace = "" if standing.trace is None else f"{about}{standing.trace:.4g}"
+    name, expected = standing.estimator.name, if_known(standing.expected, ".2e")
     if not is_plan:
-        return (
-            standing.estimator.name,
-            bias,
-            trace,
-            if_known(standing.expected, ".2e"),
-            if_known(standing.error, ".2e"),
-        )
+        return name, bias, trace, expected, if_known(standing.error, ".2e")
     n = f"{about}{standing.n:,}" if standing.n is not None else "unknown" if standing.bias is None else "never"
-    return standing.estimator.name, bias, trace, percent(standing.reduction), n
+    return name, bias, trace, percent(standing.reduction), n

@@ -64,13 +64,9 @@ def exact_view(table: GradientTable) -> View:
         return View(record, components(), blocks)
     columns = Column("trajectory", right=False), Column("P"), Column("R"), Column("share")
     cells = [
-        (
-            in_names(mdp, c.trajectory),
-            f"{c.trajectory.probability:.6g}",
-            f"{c.trajectory.value:.6g}",
-            percent(c.share),
-        )
-        for c in table.contributions
+        (in_names(mdp, t), f"{t.probability:.6g}", f"{t.value:.6g}", percent(contribution.share))
+        for contribution in table.contributions
+        for t in [contribution.trajectory]
     ]
     return View(record, likely, [*blocks, "", Grid(columns, cells)])
 

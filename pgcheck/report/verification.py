@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.catalogue import NAMES, estimator
-from pgcheck.report.printer import Column, Grid, Record, View
+from pgcheck.report.view import Column, Grid, Record, View
 from pgcheck.report.words import many, percent
 from pgcheck.verification.impulses import drawn
 from pgcheck.verification.probing import Finding
