@@ -14,12 +14,21 @@ from functools import partial
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.exact.critic import Critic, critic
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.estimators.weights import (
+    all_steps,
+    discounts,
+    exact_critic,
+    looked_up,
+    onward,
+    ratios,
+    returns,
+    td_errors,
+    values,
+    whole_ratio,
+)  # fmt: skip
 from pgcheck.trajectories.batch import Batch
 
 LAMBDA = 0.95
@@ -27,7 +36,7 @@ LAMBDA = 0.95
 
 def reinforce(batch: Batch) -> Floats:
     """w_t = R: the whole return weighs every step. Williams (1992), https://doi.org/10.1007/BF00992696"""
-    return _all_steps(batch, returns(batch))
+    return all_steps(batch, returns(batch))
 
 
 def reward_to_go(batch: Batch) -> Floats:
@@ -37,12 +46,12 @@ def reward_to_go(batch: Batch) -> Floats:
 
 def constant_baseline(batch: Batch) -> Floats:
     """w_t = R − J."""
-    return _all_steps(batch, returns(batch) - _critic(batch).value)
+    return all_steps(batch, returns(batch) - exact_critic(batch).value)
 
 
 def optimal_baseline(batch: Batch) -> Floats:
     """w_t = R − b, b the constant of least variance (`Critic.best_constant`)."""
-    return _all_steps(batch, returns(batch) - _critic(batch).best_constant)
+    return all_steps(batch, returns(batch) - exact_critic(batch).best_constant)
 
 
 def value_baseline(batch: Batch) -> Floats:
@@ -52,29 +61,29 @@ def value_baseline(batch: Batch) -> Floats:
 
 def actor_critic(batch: Batch) -> Floats:
     """w_t = γ^t δ_t, δ_t = r_t + γ V_{t+1}(s_{t+1}) − V_t(s_t)."""
-    return discounts(batch) * differences(batch)
+    return discounts(batch) * td_errors(batch)
 
 
 def gae(batch: Batch, lam: float) -> Floats:
     """w_t = γ^t Σ_{k≥t} (γλ)^{k−t} δ_k. Schulman et al. (2016), https://arxiv.org/abs/1506.02438"""
-    return discounts(batch) * onward(differences(batch), batch.gamma * lam)
+    return discounts(batch) * onward(td_errors(batch), batch.gamma * lam)
 
 
 def advantage(batch: Batch) -> Floats:
     """w_t = γ^t A_t(s_t, a_t)."""
-    table = [_critic(batch).advantages(t).ravel() for t in range(len(batch.outcomes))]
-    return discounts(batch) * _looked_up(table, (batch.states * batch.num_actions + batch.actions).T)
+    table = [exact_critic(batch).advantages(t).ravel() for t in range(len(batch.outcomes))]
+    return discounts(batch) * looked_up(table, (batch.states * batch.num_actions + batch.actions).T)
 
 
 def all_actions(batch: Batch) -> Floats:
     """w_t(s, a) = γ^t π(a|s) A_t(s, a): Σ_a ∇π Q without sampling a. Asadi et al. (2017)."""
-    table = [weight * batch.probs * _critic(batch).advantages(t) for t, weight in enumerate(discounts(batch))]
+    table = [weight * batch.probs * exact_critic(batch).advantages(t) for t, weight in enumerate(discounts(batch))]
     return np.reshape(table, (-1, *batch.probs.shape))
 
 
 def importance_sampling(batch: Batch) -> Floats:
     """w_t = ρ R, ρ = Π_t π(a_t|s_t) / b(a_t|s_t)."""
-    return _all_steps(batch, whole_ratio(batch) * returns(batch))
+    return all_steps(batch, whole_ratio(batch) * returns(batch))
 
 
 def per_decision(batch: Batch) -> Floats:
@@ -98,90 +107,12 @@ def normalized_returns(batch: Batch) -> Floats:
 
 def mean_over_steps(batch: Batch) -> Floats:
     """w_t = R / L: the gradient of E[R/L] instead of E[R]."""
-    return _all_steps(batch, returns(batch) / np.maximum(batch.lengths, 1))
+    return all_steps(batch, returns(batch) / np.maximum(batch.lengths, 1))
 
 
 def immediate_reward(batch: Batch) -> Floats:
     """w_t = γ^t r_t: wrong unless actions do not matter later."""
     return discounts(batch) * batch.rewards
-
-
-def discounts(batch: Batch) -> Floats:
-    """Returns γ^t `[T]`."""
-    return batch.gamma ** np.arange(len(batch.outcomes), dtype=np.float64)
-
-
-def returns(batch: Batch) -> Floats:
-    """Returns R = Σ_t γ^t r_t of each trajectory `[N]`."""
-    return batch.rewards @ discounts(batch)
-
-
-def onward(x: Floats, factor: float) -> Floats:
-    """Returns Σ_{k≥t} factor^{k−t} x_k `[N, T]`."""
-    out = np.array(x, order="F")
-    for t in range(out.shape[1] - 2, -1, -1):
-        out[:, t] += factor * out[:, t + 1]
-    return out
-
-
-def values(batch: Batch) -> Floats:
-    """Returns V_t(s_t) `[N, T]`; 0 beyond the end."""
-    here = np.append(batch.mdp.state, batch.num_states)[batch.outcomes]
-    return _looked_up([np.append(_critic(batch).values(t), 0.0) for t in range(len(here))], here)
-
-
-def differences(batch: Batch) -> Floats:
-    """Returns δ_t = r_t + γ V_{t+1}(s_{t+1}) − V_t(s_t) `[N, T]`; V is 0 after the episode's end."""
-    mdp = batch.mdp
-    after = np.append(np.where(mdp.ends, mdp.num_states, mdp.next_state), mdp.num_states)[batch.outcomes]
-    onward = _looked_up([np.append(_critic(batch).values(t + 1), 0.0) for t in range(len(after))], after)
-    return batch.rewards + batch.gamma * onward - values(batch)
-
-
-def ratios(batch: Batch) -> Floats:
-    """Returns ρ_t = π(a_t|s_t) / b(a_t|s_t) `[N, T]`; 1 beyond the end."""
-    mdp = batch.mdp
-    ratio = odds(mdp, batch.policy, batch.behavior)
-    taken: Floats = np.append(ratio, 1.0)[batch.outcomes].T
-    return taken
-
-
-def whole_ratio(batch: Batch) -> Floats:
-    """Returns ρ = Π_t ρ_t of each trajectory `[N]`."""
-    return np.asarray(np.prod(ratios(batch), axis=1))
-
-
-def odds(mdp: MDP, policy: Policy, behavior: Policy | None) -> Floats:
-    """Returns π(a|s) / b(a|s) of each outcome's state and action `[K]`.
-
-    Raises:
-      UsageError: b never takes an action that π takes.
-    """
-    if behavior is None:
-        return np.ones(len(mdp.prob))
-    above, below = (p.probs()[mdp.state, mdp.action] for p in (policy, behavior))
-    never = np.flatnonzero((below == 0) & (above > 0))
-    if len(never):
-        where = f"{mdp.actions[mdp.action[never[0]]]!r} in {mdp.states[mdp.state[never[0]]]!r}"
-        raise UsageError(f"{mdp.name}: the behavior never takes {where}, which the policy does; raise its preference")
-    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
-
-
-def _critic(batch: Batch) -> Critic:
-    return critic(batch.mdp, batch.policy)
-
-
-def _all_steps(batch: Batch, weight: Floats) -> Floats:
-    """The same weight `[N]` for all steps of a trajectory."""
-    return np.broadcast_to(weight[:, None], (len(batch), len(batch.outcomes)))
-
-
-def _looked_up(rows: list[Floats], index: Ints) -> Floats:
-    """rows[t][index[t, n]] as `[N, T]`."""
-    out = np.empty(index.shape)
-    for t, row in enumerate(rows):
-        np.take(row, index[t], out=out[t], mode="clip")
-    return out.T
 
 
 WILLIAMS = "Williams (1992), https://doi.org/10.1007/BF00992696"

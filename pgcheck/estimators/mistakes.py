@@ -11,7 +11,7 @@ import numpy as np
 
 from pgcheck.arrays import Bools, Floats
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.catalogue import discounts, onward, returns
+from pgcheck.estimators.weights import discounts, onward, returns
 from pgcheck.trajectories.batch import Batch
 
 Weights = Callable[[Batch], Floats]

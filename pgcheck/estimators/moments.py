@@ -11,9 +11,9 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import reinforce as plain
-from pgcheck.estimators.catalogue import whole_ratio
 from pgcheck.estimators.recursions import RECURSIONS, Setting, weighted_importance_sampling
 from pgcheck.estimators.sampled import drawn_by
+from pgcheck.estimators.weights import whole_ratio
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_trajectories

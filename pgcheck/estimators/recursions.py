@@ -9,6 +9,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators import catalogue as estimators
 from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.weights import outcome_ratios
 from pgcheck.exact.critic import Critic, critic
 from pgcheck.exact.second_moments import Frame, Step, field, total, traced
 from pgcheck.model.mdp import MDP
@@ -43,7 +44,7 @@ class Setting:
     @cached_property
     def ratio(self) -> Floats:
         """π/b of each outcome `[K]`."""
-        return estimators.odds(self.mdp, self.policy, self.actor)
+        return outcome_ratios(self.mdp, self.policy, self.actor)
 
     def traced(
         self, x: Callable[[int], Floats], trace: Floats | float, carry: Floats | float,

@@ -7,8 +7,8 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints, norm_of
 from pgcheck.estimators.base import Caller, Gradients
-from pgcheck.estimators.catalogue import discounts
 from pgcheck.estimators.mistakes import Field
+from pgcheck.estimators.weights import discounts
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification import impulses as probes
 from pgcheck.verification.matching import by_field
