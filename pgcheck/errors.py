@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+VERDICT_STATUS = {"pass": 0, "fail": 1, "inconclusive": 3}  # of a check that ran
+
 
 class PgcheckError(Exception):
     """A problem that the user can mend; its text says where, what, what was expected and how."""

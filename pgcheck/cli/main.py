@@ -357,29 +357,27 @@ def verify(
     from pgcheck.report import verification as verdicts
     from pgcheck.report.printer import progress_bar
     from pgcheck.verification import verdict as verification
-    from pgcheck.verification.battery import BATTERY
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
-    usual = verification.MAX_CALLS if models or batch_sizes else verification.BATTERY_CALLS
+    usual = verification.usual_max_calls(models_given=bool(models), sizes_given=bool(batch_sizes))
     calls = usual if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
     sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)
     seconds = arguments.number(timeout, "--timeout", 0.01, 1e6)
     with _printer(output, form) as printer:
-        named = [(name, horizon) for name in models] if models else [(n, horizon or str(h)) for n, h in BATTERY]
-        loaded = [_load(name, steps, gamma) for name, steps in named]
+        chosen = [_load(name, horizon, gamma) for name in models] if models else _battery(horizon, gamma)
         with progress_bar("calling the estimator", quiet=quiet) as bar, Runner(estimator, timeout=seconds) as runner:
 
             def progress(model: str, fraction: float) -> None:
                 bar.what = model
                 bar(fraction)
 
-            found = verification.verify_with(
-                runner, loaded, tolerance=allowed, up_to_scale=up_to_scale, batch_sizes=sizes,
+            found = verification.verify(
+                runner, chosen, tolerance=allowed, up_to_scale=up_to_scale, batch_sizes=sizes,
                 max_trajectories=limit, max_calls=calls, progress=progress,
             )  # fmt: skip
         printer.view(verdicts.verification_view(estimator, found))
-    raise typer.Exit(verdicts.EXIT[found.verdict])
+    raise typer.Exit(found.exit_status)
 
 
 @app.command()
@@ -573,6 +571,17 @@ def _printer(path: str | None, form: Format) -> "Iterator[Printer]":
 def _load(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, Policy]":
     mdp, policy, _ = _model(source, horizon, gamma)
     return mdp, policy
+
+
+def _battery(horizon: str | None, gamma: str | None) -> "list[tuple[MDP, Policy]]":
+    from pgcheck.cli import arguments
+    from pgcheck.formats import modelfile
+    from pgcheck.verification.battery import battery
+
+    return battery(
+        horizon=None if horizon is None else arguments.count(horizon, "--horizon", modelfile.MAX_HORIZON),
+        gamma=None if gamma is None else arguments.number(gamma, "--gamma", 0, 1),
+    )
 
 
 def _model(source: str, horizon: str | None, gamma: str | None) -> "tuple[MDP, Policy, Policy | None]":
