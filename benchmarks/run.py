@@ -22,13 +22,13 @@ import pgcheck
 from pgcheck import MDP, Batch, Estimator, Policy
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.gradient import enumerate_gradient
-from pgcheck.external.calling import LocalCaller, call_groups
+from pgcheck.external.calling import call_groups
 from pgcheck.external.process import Runner
 from pgcheck.trajectories.paths import listed
 from pgcheck.trajectories.rollouts import AliasTables, Phase
 from pgcheck.trajectories.sampling import Sampler
 from pgcheck.verification.battery import battery
-from pgcheck.verification.verdict import BATTERY_CALLS, verify_with
+from pgcheck.verification.verdict import MAX_CALLS_ON_BATTERY, verify
 
 REPEATS = 5
 
@@ -291,7 +291,7 @@ def verification() -> None:
     ):  # fmt: skip
         since = time.perf_counter()
         with Runner(f"{__file__}:{name}") as runner:
-            found = verify_with(runner, [model], batch_sizes=sizes)
+            found = verify(runner, [model], batch_sizes=sizes)
         took = time.perf_counter() - since
         peak = (
             max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
@@ -303,7 +303,7 @@ def verification() -> None:
     took = median_time(lambda: call_groups(constant, batch, index), 3) / len(index)
     print(f"a batch of two through an estimator that does nothing: {took * 1e6:.1f} us, wanted at most 25")
     model = dense_model(4, 2, 4, 4)
-    took = median_time(lambda: verify_with(LocalCaller(plain_loop, "loop"), [model]))
+    took = median_time(lambda: verify(plain_loop, [model]))
     print(
         f"verify a plain loop, 16,384 episodes of 4 states: {took:.2f} s, wanted at most 0.7 (martingale 0.2.0: 3.5)"
     )
@@ -311,7 +311,7 @@ def verification() -> None:
     for name in ("reinforce", "subtracts_its_own_return"):
         since = time.perf_counter()
         with Runner(f"{examples}:{name}") as runner:
-            verify_with(runner, battery(), max_calls=BATTERY_CALLS)
+            verify(runner, battery(), max_calls=MAX_CALLS_ON_BATTERY)
         print(f"verify {name} on the battery: {time.perf_counter() - since:.1f} s, wanted at most 20")
 
 

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from pgcheck.trajectories.paths import enumerate_trajectories as enumerate_trajectories
     from pgcheck.trajectories.paths import most_likely as most_likely
     from pgcheck.trajectories.paths import sample_trajectories as sample_trajectories
-    from pgcheck.verification.probing import Diagnosis as Diagnosis
-    from pgcheck.verification.probing import Finding as Finding
+    from pgcheck.verification.causes import Diagnosis as Diagnosis
+    from pgcheck.verification.findings import Finding as Finding
     from pgcheck.verification.verdict import Verification as Verification
     from pgcheck.verification.verdict import verify as verify
 
@@ -57,7 +57,8 @@ __version__ = "0.1.0"
 _HOME = {
     "trajectories.batch": ("Batch", "Episode"),
     "estimators.convergence": ("Convergence", "Row", "converge"),
-    "verification.probing": ("Diagnosis", "Finding"),
+    "verification.causes": ("Diagnosis",),
+    "verification.findings": ("Finding",),
     "errors": ("EstimatorError", "ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
     "estimators.base": ("Estimate", "Estimator"),
     "estimators.sampled": ("SampledGradient", "sample_gradient"),

@@ -18,6 +18,11 @@ class ExitStatus(IntEnum):
     TERMINATED = 143
 
 
+VERDICT_STATUS = {
+    "pass": ExitStatus.DONE, "fail": ExitStatus.DISAGREES, "inconclusive": ExitStatus.INCONCLUSIVE,
+}  # fmt: skip
+
+
 class PgcheckError(Exception):
     """A problem that the user can fix; its text says where, what, what was expected and how."""
 

@@ -60,7 +60,7 @@ def exact(
             table = gradient_table(
                 problem.mdp,
                 problem.policy,
-                method=method and method.value,
+                method=None if method is None else method.value,
                 max_trajectories=limit,
                 top=k,
                 progress=bar,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pgcheck.cli import arguments
 from pgcheck.cli.options import (
     Form,
     Format,
@@ -11,6 +12,10 @@ from pgcheck.cli.options import (
     Horizon,
     Into,
     Quiet,
+    gamma_of,
+    horizon_of,
+    printing,
+    seconds_of,
 )
 
 
@@ -40,4 +45,24 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Whether an estimator's exact expectation is the gradient, and if not, which mistake it is."""
-    raise NotImplementedError
+    from pgcheck.external.opening import opened
+    from pgcheck.report.progress import progress_bar
+    from pgcheck.report.verification import verification_view
+    from pgcheck.verification import verdict
+
+    limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
+    calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
+    allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
+    sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)
+    with printing(output, form) as printer:
+        with (
+            opened(estimator, timeout=seconds_of(timeout)) as function,
+            progress_bar("calling the estimator", quiet=quiet) as bar,
+        ):
+            result = verdict.verify(
+                function, models or None, horizon=horizon_of(horizon), gamma=gamma_of(gamma), tolerance=allowed,
+                up_to_scale=up_to_scale, batch_sizes=sizes, max_trajectories=limit, max_calls=calls,
+                progress=bar.named,
+            )  # fmt: skip
+        printer.view(verification_view(estimator, result))
+    raise typer.Exit(result.exit_status)

@@ -42,19 +42,17 @@ def over_episodes(
     """Returns Σ_τ P(τ) ĝ(τ) and Σ_τ P(τ) ĝ(τ) ĝ(τ)ᵀ, block by block.
 
     Args:
-      each: gives ĝ of each episode of a batch `[N, d]`.
+      each: gives ĝ of each episode of a batch `[N, d]`, for any d.
       mdp, policy: the problem, and the point θ at which the gradient is taken.
       actor: draws the actions; P is the probability under this policy.
       full: whether the whole second moment is wanted, or its diagonal.
       progress: called with the probability of the episodes that are done.
     """
-    size = len(policy.theta)
-    mean, second = np.zeros(size), np.zeros((size, size) if full else size)
-    done = 0.0
+    mean, second, done = np.zeros(()), np.zeros(()), 0.0
     for batch, prob, _ in measured(mdp, policy, enumerated_paths(mdp, actor), actor):
         gradients = each(batch)
-        mean += prob @ gradients
-        second += gradients.T @ (prob[:, None] * gradients) if full else prob @ gradients**2
+        mean = mean + prob @ gradients
+        second = second + (gradients.T @ (prob[:, None] * gradients) if full else prob @ gradients**2)
         done += float(prob.sum())
         if progress is not None:
             progress(done)

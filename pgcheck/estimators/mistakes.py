@@ -1,6 +1,9 @@
-"""The known mistakes: what each of them weighs ∇log π(a_t|s_t) with, to be compared with an estimator.
+"""The known mistakes: each is a weight of ∇log π(a_t|s_t) that people use in place of γ^t G_t.
 
-Each is a function from a batch to weights w `[N, T]`, as in `estimators`; what it says is told to the user.
+A weight function maps a batch to w `[N, T]`; the estimate of an episode is Σ_t w_t ∇log π(a_t|s_t). What stands
+beyond an episode's end is ignored. Below, L is the episode's length and R = Σ_t γ^t r_t its return.
+
+A mistake carries ids; `verification.causes` has the texts.
 """
 
 from collections.abc import Callable
@@ -10,25 +13,20 @@ from functools import partial
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats
-from pgcheck.estimators.base import score_sums, weighted_score_sum
-from pgcheck.estimators.weights import discounts, onward, returns
+from pgcheck.estimators.base import Weights, score_sums, weighted_score_sum
+from pgcheck.estimators.on_policy import reward_to_go
+from pgcheck.estimators.weights import all_steps, discounts, onward, returns
 from pgcheck.trajectories.batch import Batch
-
-Weights = Callable[[Batch], Floats]
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
-    """One known mistake.
+class Candidate:
+    """An estimator that a user's estimator is compared with.
 
     Attributes:
-      ids: what it is called; several where mistakes are combined. None for the right estimator.
-      text: what is wrong and how to mend it.
-      weights: of each ∇log π(a_t|s_t) `[N, T]`.
+      weights: w_t of each ∇log π(a_t|s_t) `[N, T]`.
     """
 
-    ids: tuple[str, ...]
-    text: str
     weights: Weights
 
     def each(self, batch: Batch) -> Floats:
@@ -36,166 +34,178 @@ class Field:
         return batch.shaped(score_sums(batch, self.weights))
 
     def mean(self, batch: Batch, prob: Floats) -> Floats:
-        """Returns Σ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`."""
+        """Returns Σ_τ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`, for probabilities `[N]`."""
         return batch.shaped(weighted_score_sum(batch, self.weights, prob))
 
 
-def to_go(batch: Batch, gamma: float | None = None) -> Floats:
-    """Σ_{k≥t} γ^{k−t} r_k; `gamma` in place of the model's."""
+@dataclass(frozen=True, eq=False)
+class Mistake(Candidate):
+    """A known mistake.
+
+    Attributes:
+      ids: its public names; several where mistakes are combined.
+      cause: the key of its text in `verification.causes.CAUSES`.
+      notes: keys of what is added to that text, in `verification.causes.NOTES`.
+    """
+
+    ids: tuple[str, ...]
+    cause: str
+    notes: tuple[str, ...] = ()
+
+
+def public_id(cause: str) -> str:
+    """Returns the public name of a mistake with this cause: what stands before the slash."""
+    return cause.partition("/")[0]
+
+
+def with_gamma_t(weights: Weights) -> Weights:
+    """Returns γ^t w_t."""
+    return lambda batch: discounts(batch) * weights(batch)
+
+
+def dropped_gamma(batch: Batch, gamma: float | None = None) -> Floats:
+    """w_t = G_t = Σ_{k≥t} γ^{k−t} r_k; `gamma` replaces the model's γ."""
     return onward(batch.rewards, batch.gamma if gamma is None else gamma)
 
 
 def undiscounted(batch: Batch) -> Floats:
-    """Σ_{k≥t} r_k."""
-    return to_go(batch, 1.0)
+    """w_t = Σ_{k≥t} r_k."""
+    return dropped_gamma(batch, 1.0)
 
 
-def next_rewards(batch: Batch, gamma: float | None = None) -> Floats:
-    """Σ_{k>t} γ^{k−t} r_k."""
-    return to_go(batch, gamma) - batch.rewards
+def own_reward(batch: Batch) -> Floats:
+    """w_t = r_t."""
+    return np.asarray(batch.rewards)
+
+
+def immediate_reward(batch: Batch) -> Floats:
+    """w_t = γ^t r_t: wrong unless actions do not matter later."""
+    return discounts(batch) * own_reward(batch)
+
+
+def later_rewards(batch: Batch, gamma: float | None = None) -> Floats:
+    """w_t = Σ_{k>t} γ^{k−t} r_k = G_t − r_t."""
+    return dropped_gamma(batch, gamma) - batch.rewards
 
 
 def without_last_step(batch: Batch, gamma: float | None = None) -> Floats:
-    """The rewards to go, but 0 at the last step."""
-    return np.where(_is_last(batch), 0.0, to_go(batch, gamma))
+    """w_t = G_t, but 0 at t = L − 1."""
+    return np.where(_is_last(batch), 0.0, dropped_gamma(batch, gamma))
 
 
 def without_last_reward(batch: Batch, gamma: float | None = None) -> Floats:
-    """The rewards to go, without the last one."""
+    """w_t = Σ_{t≤k<L−1} γ^{k−t} r_k."""
     return onward(np.where(_is_last(batch), 0.0, batch.rewards), batch.gamma if gamma is None else gamma)
 
 
 def over_length(batch: Batch, gamma: float | None = None) -> Floats:
-    """The rewards to go over L."""
-    return to_go(batch, gamma) / _length(batch)
+    """w_t = G_t / L."""
+    return dropped_gamma(batch, gamma) / _lengths(batch)
 
 
 def over_steps_to_go(batch: Batch) -> Floats:
-    """The rewards to go over L − t."""
-    return np.asarray(to_go(batch) / np.maximum(_length(batch) - np.arange(len(batch.outcomes)), 1))
+    """w_t = G_t / (L − t)."""
+    return np.asarray(dropped_gamma(batch) / np.maximum(_lengths(batch) - np.arange(len(batch.outcomes)), 1))
+
+
+def mean_over_steps(batch: Batch) -> Floats:
+    """w_t = R / L: the gradient of E[R/L] instead of E[R]."""
+    return all_steps(batch, returns(batch) / np.maximum(batch.lengths, 1))
+
+
+def mean_reward(batch: Batch) -> Floats:
+    """w_t = Σ_k r_k / L."""
+    return np.broadcast_to(batch.rewards.sum(axis=1, keepdims=True) / _lengths(batch), batch.rewards.shape)
 
 
 def centred(batch: Batch) -> Floats:
-    """The rewards to go minus their mean over the episode."""
-    weights = np.where(batch.mask, to_go(batch), 0.0)
-    return np.asarray(weights - weights.sum(axis=1, keepdims=True) / _length(batch))
+    """w_t = G_t − (Σ_k G_k) / L: the baseline is the mean over the episode's own steps."""
+    weights = np.where(batch.mask, dropped_gamma(batch), 0.0)
+    return np.asarray(weights - weights.sum(axis=1, keepdims=True) / _lengths(batch))
 
 
-def from_the_end(batch: Batch) -> Floats:
-    """Σ_{k≥t} γ^{L−1−k} r_k."""
-    exponent = np.where(batch.mask, _length(batch) - 1 - np.arange(len(batch.outcomes)), 0)
+def discounted_from_the_end(batch: Batch) -> Floats:
+    """w_t = Σ_{k≥t} γ^{L−1−k} r_k."""
+    exponent = np.where(batch.mask, _lengths(batch) - 1 - np.arange(len(batch.outcomes)), 0)
     return onward(batch.rewards * batch.gamma**exponent, 1.0)
 
 
 def times_pi(batch: Batch) -> Floats:
-    """The rewards to go times π(a_t|s_t)."""
-    return np.asarray(to_go(batch) * batch.probs[batch.states, batch.actions])
+    """w_t = π(a_t|s_t) G_t: ∇π in place of ∇log π."""
+    return np.asarray(dropped_gamma(batch) * batch.probs[batch.states, batch.actions])
+
+
+def return_times_pi(batch: Batch) -> Floats:
+    """w_t = π(a_t|s_t) R."""
+    return np.asarray(returns(batch)[:, None] * batch.probs[batch.states, batch.actions])
 
 
 def last_step_only(batch: Batch) -> Floats:
-    """The rewards to go at the last step, else 0."""
-    return np.where(_is_last(batch), to_go(batch), 0.0)
+    """w_t = G_t at t = L − 1, else 0."""
+    return np.where(_is_last(batch), dropped_gamma(batch), 0.0)
 
 
 def first_step_only(batch: Batch) -> Floats:
-    """The rewards to go at t = 0, else 0."""
-    return np.asarray(np.where(np.arange(len(batch.outcomes)) == 0, to_go(batch), 0.0))
+    """w_t = G_t at t = 0, else 0."""
+    return np.asarray(np.where(np.arange(len(batch.outcomes)) == 0, dropped_gamma(batch), 0.0))
 
 
-def squared(batch: Batch) -> Floats:
-    """γ^t times the rewards to go; with γ^t once more in front."""
-    return np.asarray(discounts(batch) * to_go(batch))
+def return_without_last_step(batch: Batch) -> Floats:
+    """w_t = R, but 0 at t = L − 1."""
+    return np.where(_is_last(batch), 0.0, returns(batch)[:, None])
 
 
-def reward(batch: Batch) -> Floats:
-    """r_t."""
-    return np.asarray(batch.rewards)
-
-
-def whole_over_length(batch: Batch) -> Floats:
-    """R / L."""
-    return np.broadcast_to(returns(batch)[:, None] / _length(batch), batch.rewards.shape)
-
-
-RIGHT = Field((), "", lambda batch: discounts(batch) * to_go(batch))
-
-_TO_GO: tuple[tuple[str, str, Callable[..., Floats]], ...] = (
-    ("undiscounted", "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k", undiscounted),
-    ("immediate-reward", "each step is weighed by its own reward alone; what follows it is left out", reward),
-    (
-        "off-by-one",
-        "each step is weighed by the rewards after its own: the reward r_t that action a_t earned is left out",
-        next_rewards,
-    ),
-    ("last-step-missing", "the last step of the episode has no weight", without_last_step),
-    ("last-reward-missing", "the last reward of the episode is left out", without_last_reward),
-    ("length-normalised", "each episode is divided by its length L; average over episodes only", over_length),
-    (
-        "length-normalised",
-        "the rewards to go are averaged over the steps to go, L - t, instead of summed",
-        over_steps_to_go,
-    ),
-    (
-        "action-dependent-baseline",
-        "the mean of the episode's own returns to go is subtracted: that baseline depends on the action it judges",
-        centred,
-    ),
-    ("other", "the discount counts from the end of the episode: r_k has gamma^(L-1-k)", from_the_end),
-    ("other", "this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)", times_pi),
-    ("other", "only the last step of each episode has a weight", last_step_only),
-    ("other", "only the first step of each episode has a weight", first_step_only),
-    ("other", "gamma^t stands there twice", squared),
-)
-DROPPED = "gamma^t is left out: the gradient of the discounted return weighs step t by gamma^t"
-
-
-def _discounted(weights: Weights) -> Weights:
-    return lambda batch: discounts(batch) * weights(batch)
-
-
-FIELDS: tuple[Field, ...] = (
-    Field(("dropped-gamma",), DROPPED, to_go),
-    *(Field((name,), text, _discounted(weights)) for name, text, weights in _TO_GO),
-    Field(
-        ("length-normalised",),
-        "this IS the gradient of E[R/L]: each episode's return is divided by its length",
-        whole_over_length,
-    ),
-    Field(("undiscounted", "dropped-gamma"), "neither the rewards nor the steps are discounted", undiscounted),
-    *(
-        Field((name, "dropped-gamma"), f"{text}; and {DROPPED}", weights)
-        for name, text, weights in _TO_GO
-        if weights not in (squared, undiscounted, first_step_only)
-    ),
-    *(
-        Field(
-            (name, "undiscounted", "dropped-gamma"), f"{text}; besides, nothing is discounted",
-            partial(weights, gamma=1.0),
-        )
-        for name, text, weights in _TO_GO
-        if weights in (next_rewards, without_last_step, without_last_reward, over_length)
-    ),
-    Field(
-        ("length-normalised", "undiscounted"),
-        "this is the gradient of the mean reward of an episode, its sum over L, not discounted",
-        lambda batch: np.broadcast_to(batch.rewards.sum(axis=1, keepdims=True) / _length(batch), batch.rewards.shape),
-    ),
-    Field(
-        ("last-step-missing",),
-        "the last step of the episode has no weight; the others have the whole return",
-        lambda batch: np.where(_is_last(batch), 0.0, returns(batch)[:, None]),
-    ),
-    Field(
-        ("other",),
-        "this is the gradient of pi instead of log pi: each step has the whole return times pi(a_t|s_t)",
-        lambda batch: returns(batch)[:, None] * batch.probs[batch.states, batch.actions],
-    ),
-)  # fmt: skip
-
-
-def _length(batch: Batch) -> Floats:
+def _lengths(batch: Batch) -> Floats:
+    """L, at least 1 `[N, 1]`."""
     return np.maximum(batch.lengths, 1)[:, None].astype(np.float64)
 
 
 def _is_last(batch: Batch) -> Bools:
+    """Whether t = L − 1 `[N, T]`."""
     return np.asarray(np.arange(len(batch.outcomes)) == batch.lengths[:, None] - 1)
+
+
+REFERENCE = Candidate(reward_to_go)
+
+# In place of G_t; in the second column, the cause. Each is compared with γ^t, without γ^t, and some without any γ.
+_IN_PLACE_OF_G: tuple[tuple[Callable[..., Floats], str], ...] = (
+    (undiscounted, "undiscounted"),
+    (own_reward, "immediate-reward"),
+    (later_rewards, "off-by-one"),
+    (without_last_step, "last-step-missing"),
+    (without_last_reward, "last-reward-missing"),
+    (over_length, "length-normalised/length"),
+    (over_steps_to_go, "length-normalised/steps-to-go"),
+    (centred, "action-dependent-baseline/episode-mean"),
+    (discounted_from_the_end, "other/discounted-from-the-end"),
+    (times_pi, "other/gradient-of-pi"),
+    (last_step_only, "other/last-step-only"),
+    (first_step_only, "other/first-step-only"),
+    (reward_to_go, "other/gamma-twice"),
+)
+_SAME_WITHOUT_GAMMA_T = (reward_to_go, undiscounted, first_step_only)  # right, listed below, or the same
+_WITH_ANY_GAMMA = (later_rewards, without_last_step, without_last_reward, over_length)
+
+# The first that fits is named.
+MISTAKES: tuple[Mistake, ...] = (
+    Mistake(dropped_gamma, ("dropped-gamma",), "dropped-gamma"),
+    *(Mistake(with_gamma_t(weights), (public_id(cause),), cause) for weights, cause in _IN_PLACE_OF_G),
+    Mistake(mean_over_steps, ("length-normalised",), "length-normalised/return"),
+    Mistake(undiscounted, ("undiscounted", "dropped-gamma"), "undiscounted/nothing"),
+    *(
+        Mistake(weights, (public_id(cause), "dropped-gamma"), cause, ("without-gamma-t",))
+        for weights, cause in _IN_PLACE_OF_G
+        if weights not in _SAME_WITHOUT_GAMMA_T
+    ),
+    *(
+        Mistake(
+            partial(weights, gamma=1.0), (public_id(cause), "undiscounted", "dropped-gamma"), cause,
+            ("without-discount",),
+        )
+        for weights, cause in _IN_PLACE_OF_G
+        if weights in _WITH_ANY_GAMMA
+    ),
+    Mistake(mean_reward, ("length-normalised", "undiscounted"), "length-normalised/mean-reward"),
+    Mistake(return_without_last_step, ("last-step-missing",), "last-step-missing/return"),
+    Mistake(return_times_pi, ("other",), "other/gradient-of-pi-return"),
+)  # fmt: skip

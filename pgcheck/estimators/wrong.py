@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import WeightedScores
-from pgcheck.estimators.mistakes import reward, to_go, whole_over_length
+from pgcheck.estimators.mistakes import dropped_gamma, immediate_reward, mean_over_steps
 from pgcheck.estimators.on_policy import reinforce
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.weights import discounts
@@ -25,13 +25,13 @@ def dropped_gamma_moments(problem: Problem) -> RawMoments:
 
 
 DROPPED_GAMMA = WeightedScores(
-    "dropped-gamma", "sum psi_t G_t", "wrong", "gamma^t is left out", NOTA, to_go, dropped_gamma_moments
+    "dropped-gamma", "sum psi_t G_t", "wrong", "gamma^t is left out", NOTA, dropped_gamma, dropped_gamma_moments
 )
 
 
 def normalized_returns(batch: Batch) -> Floats:
     """w_t = γ^t (G_t − mean G) / (std G + 1e-8) over the episode's own steps."""
-    returns_to_go = np.where(batch.mask, to_go(batch), 0.0)
+    returns_to_go = np.where(batch.mask, dropped_gamma(batch), 0.0)
     length = np.maximum(batch.lengths, 1)[:, None]
     centred = np.where(batch.mask, returns_to_go - returns_to_go.sum(axis=1, keepdims=True) / length, 0.0)
     deviation = np.sqrt(np.sum(centred**2, axis=1, keepdims=True) / length)
@@ -52,14 +52,9 @@ def mean_over_steps_moments(problem: Problem) -> RawMoments:
 
 
 MEAN_OVER_STEPS = WeightedScores(
-    "mean-over-steps", "sum psi_t R / L", "wrong", "the gradient of E[R/L] instead", FOLKLORE, whole_over_length,
+    "mean-over-steps", "sum psi_t R / L", "wrong", "the gradient of E[R/L] instead", FOLKLORE, mean_over_steps,
     mean_over_steps_moments,
 )  # fmt: skip
-
-
-def immediate_reward(batch: Batch) -> Floats:
-    """w_t = γ^t r_t: right only where actions do not matter later."""
-    return discounts(batch) * reward(batch)
 
 
 def immediate_reward_moments(problem: Problem) -> RawMoments:

@@ -60,14 +60,26 @@ def load(source: str | Path, *, horizon: int | None = None, gamma: float | None 
 
 def load_model(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> Model:
     """Returns all that a model file holds; arguments and errors are those of `load`."""
+    file, text = bundled.text(str(source))
+    model = loads(text, file)
+    return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma))
+
+
+def overridden(mdp: MDP, *, horizon: int | None = None, gamma: float | None = None) -> MDP:
+    """Returns an MDP with another horizon, or another γ; None leaves its own.
+
+    Raises:
+      UsageError: horizon or γ is out of range.
+    """
     if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
         raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps")
     if gamma is not None and not 0 <= gamma <= 1:
         raise UsageError(f"gamma {gamma}; expected 0 to 1")
-    file, text = bundled.text(str(source))
-    model = loads(text, file)
-    changes = {k: v for k, v in (("horizon", horizon), ("gamma", gamma)) if v is not None}
-    return replace(model, mdp=replace(model.mdp, **changes)) if changes else model  # type: ignore[arg-type]
+    if horizon is None and gamma is None:
+        return mdp
+    return replace(
+        mdp, horizon=mdp.horizon if horizon is None else horizon, gamma=mdp.gamma if gamma is None else gamma
+    )
 
 
 def loads(text: str, file: str = "<string>") -> Model:

@@ -52,6 +52,11 @@ class ProgressBar:
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], description=self.what, completed=fraction)
 
+    def named(self, what: str, fraction: float) -> None:
+        """Notes what is in hand, and how much of it is done."""
+        self.what = what
+        self(fraction)
+
     def stop(self) -> None:
         """Takes the bar off the screen; the next call starts anew."""
         if self._bar is not None:

@@ -3,83 +3,38 @@
 import textwrap
 from collections.abc import Iterator
 
-import numpy as np
-
 from pgcheck.arrays import Floats
-from pgcheck.estimators.catalogue import NAMES, estimator
 from pgcheck.report.view import Column, Grid, Record, View
 from pgcheck.report.words import many, percent
-from pgcheck.verification.impulses import drawn
-from pgcheck.verification.probing import Finding
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.verdict import Verification
 
-EXIT = {"pass": 0, "fail": 1, "inconclusive": 3}
-WORST = 3  # components that are named
-WIDTH = 79
-NEEDLESS = 1.2  # times the variance of reward-to-go that is worth a word
+LINE_WIDTH = 79
 
 
-def verification_view(name: str, found: Verification) -> View:
+def verification_view(name: str, verification: Verification) -> View:
     """The verdict on an estimator in every form."""
-    rows = [_row(one) for one in found.findings]
-    names = " ".join(one.id for one in found.diagnosis)
-    lines: list[Record] = [{"verdict": found.verdict, **row, "diagnosis": names, "why": None} for row in rows]
-    for skipped in found.skipped:
-        blank: Record = dict.fromkeys(_KEYS)
-        lines.append(
-            {"verdict": "inconclusive", **blank, "model": skipped.model, "diagnosis": "", "why": skipped.why}
-        )
-
-    def record() -> Record:
-        return {
-            "estimator": name,
-            "verdict": found.verdict,
-            "evidence": "exact",
-            "tolerance": found.tolerance,
-            "accepted_scale": found.scale,
-            "per_episode": found.contract.by_episode,
-            "models": [
-                {
-                    **row,
-                    "parameters": [list(names) for names in one.policy.parameters],
-                    "expectation": _flat(one, one.expectation.mean).tolist(),
-                    "gradient": _flat(one, one.gradient).tolist(),
-                }
-                for row, one in zip(rows, found.findings, strict=True)
-            ],
-            "diagnosis": [{"id": one.id, "text": one.text} for one in found.diagnosis],
-            "matrix": None if found.matrix is None else found.matrix.values.tolist(),
-            "skipped": [{"model": one.model, "why": one.why} for one in found.skipped],
-        }
-
-    blocks: list[str | Grid] = [f"{name}: {found.verdict.upper()}"]
-    if found.findings:
-        blocks += [
-            "",
-            _table(found),
-            "",
-            "variance: B tr Cov of the estimate, over tr Cov of one rollout's reinforce",
-        ]
-        if any(one.freedom < 2 for one in found.findings):
-            blocks.append("no cosine where a gradient has but one direction: it would say nothing")
-        blocks.append("")
-    checked = {one.mdp.name for one in found.findings}
-    for left in found.skipped:
-        what = "left out" if left.model in checked else "not checked"
-        blocks.append(textwrap.fill(f"{left.model}: {what}: {left.why}", WIDTH))
-    blocks += list(_pass_told(name, found) if found.verdict == "pass" else _fail_told(found))
-    blocks += list(_variance_told(found))
-    return View(record, lines, blocks)
+    names = " ".join(diagnosis.id for diagnosis in verification.diagnosis)
+    lines: list[Record] = [
+        {"verdict": verification.verdict, **_row(finding), "diagnosis": names, "why": None}
+        for finding in verification.findings
+    ]
+    lines += [
+        {"verdict": "inconclusive", **_row(None), "model": skipped.model, "diagnosis": "", "why": skipped.why}
+        for skipped in verification.skipped
+    ]
+    return View(lambda: _record(name, verification), lines, _blocks(name, verification))
 
 
-def first_line(found: Verification) -> str:
+def first_line(verification: Verification) -> str:
     """The verdict in one line: which model, by how much, and why."""
-    worst = found.worst
-    why = "; ".join(_named(found))
-    if worst is None or found.verdict == "inconclusive":
-        return "inconclusive: " + "; ".join(f"{one.model}: {one.why}" for one in found.skipped)
-    size = worst.expectation.batch_size
-    batch = "" if size == 1 and found.contract.by_episode else f" with batches of {size}"
+    worst = verification.worst
+    if worst is None or verification.verdict == "inconclusive":
+        return "inconclusive: " + "; ".join(f"{skipped.model}: {skipped.why}" for skipped in verification.skipped)
+    why = "; ".join(_explained(verification))
+    is_single = worst.batch_size == 1 and verification.contract.by_episode
+    batch = "" if is_single else f" with batches of {worst.batch_size}"
     off = (
         f"a relative bias of {percent(worst.relative_bias)}"
         if worst.relative_bias is not None
@@ -88,114 +43,151 @@ def first_line(found: Verification) -> str:
     return f"{worst.mdp.name}: the expectation{batch} has {off}" + (f" ({why})" if why else "")
 
 
-def _named(found: Verification) -> Iterator[str]:
-    """What is wrong, each text once, after the names that it explains."""
-    for text in dict.fromkeys(one.text for one in found.diagnosis):
-        yield f"{', '.join(one.id for one in found.diagnosis if one.text == text)}: {text}"
-
-
-def explanation(found: Verification) -> list[str]:
+def explanation(verification: Verification) -> list[str]:
     """What a failure looks like, in lines."""
-    return [line for line in "\n".join(_fail_told(found)).splitlines() if line]
+    return [line for line in "\n".join(_failure(verification)).splitlines() if line]
 
 
-def _row(one: Finding) -> Record:
-    trace = one.expectation.trace
+def _record(name: str, verification: Verification) -> Record:
+    """The JSON object."""
     return {
-        "model": one.mdp.name,
-        "batch_size": one.expectation.batch_size,
-        "bias": one.bias,
-        "relative_bias": one.relative_bias,
-        "cosine": one.cosine,
-        "scale": one.scale,
-        "variance": trace,
-        "variance_reinforce": one.reinforce,
-        "variance_reward_to_go": one.reward_to_go,
+        "estimator": name,
+        "verdict": verification.verdict,
+        "evidence": "exact",
+        "tolerance": verification.tolerance,
+        "accepted_scale": verification.scale,
+        "per_episode": verification.contract.by_episode,
+        "models": [
+            {
+                **_row(finding),
+                "parameters": [list(names) for names in finding.policy.parameters],
+                "expectation": finding.expectation_vector.tolist(),
+                "gradient": finding.gradient_vector.tolist(),
+            }
+            for finding in verification.findings
+        ],
+        "diagnosis": [{"id": diagnosis.id, "text": diagnosis.text} for diagnosis in verification.diagnosis],
+        "matrix": None if verification.matrix is None else verification.matrix.values.tolist(),
+        "skipped": [{"model": skipped.model, "why": skipped.why} for skipped in verification.skipped],
     }
 
 
-_KEYS = (
-    "model", "batch_size", "bias", "relative_bias", "cosine", "scale", "variance", "variance_reinforce",
-    "variance_reward_to_go",
-)  # fmt: skip
+def _row(finding: Finding | None) -> Record:
+    """The figures of a finding; all None without one."""
+    return {
+        "model": finding and finding.mdp.name,
+        "batch_size": finding and finding.batch_size,
+        "bias": finding and finding.bias,
+        "relative_bias": finding and finding.relative_bias,
+        "cosine": finding and finding.cosine,
+        "scale": finding and finding.scale,
+        "variance": finding and finding.expectation.trace,
+        "variance_reinforce": finding and finding.reinforce,
+        "variance_reward_to_go": finding and finding.reward_to_go,
+    }
 
 
-def _flat(one: Finding, values: Floats) -> Floats:
-    """`[*theta.shape]` in the order of the parameters `[d]`."""
-    return values if values.ndim == 1 else values[~one.mdp.terminal].ravel()
+def _blocks(name: str, verification: Verification) -> list[str | Grid]:
+    """The paragraphs and the table for people."""
+    blocks: list[str | Grid] = [f"{name}: {verification.verdict.upper()}"]
+    if verification.findings:
+        blocks += [
+            "",
+            _table(verification),
+            "",
+            "variance: B tr Cov of the estimate, over tr Cov of one rollout's reinforce",
+        ]
+        if any(finding.freedom < 2 for finding in verification.findings):
+            blocks.append("no cosine where a gradient has but one direction: it would say nothing")
+        blocks.append("")
+    for skipped in verification.skipped:
+        part = "not checked" if skipped.model in verification.unchecked else "left out"
+        blocks.append(textwrap.fill(f"{skipped.model}: {part}: {skipped.why}", LINE_WIDTH))
+    return blocks + list(_success(verification) if verification.verdict == "pass" else _failure(verification))
 
 
-def _table(found: Verification) -> Grid:
+def _table(verification: Verification) -> Grid:
     columns = (
         Column("model", right=False), Column("B"), Column("relative bias"), Column("scale"), Column("cosine"),
         Column("variance"),
     )  # fmt: skip
-    rows = []
-    for one in found.findings:
-        ratio = "" if not one.reinforce else f"{one.expectation.trace / one.reinforce:.3g} x"
-        cosine = "" if one.cosine is None else f"{one.cosine:.6f}"
-        bias = f"{one.bias:.1e} of 0" if one.relative_bias is None else _share(one.relative_bias)
-        scale = "" if one.scale is None else f"{one.scale:.6g}"
-        rows.append((one.mdp.name, str(one.expectation.batch_size), bias, scale, cosine, ratio))
-    return Grid(columns, rows)
+    return Grid(columns, [_cells(finding) for finding in verification.findings])
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else _share(finding.relative_bias)
+    scale = "" if finding.scale is None else f"{finding.scale:.6g}"
+    cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
+    ratio = finding.variance_over_reinforce
+    variance = "" if ratio is None else f"{ratio:.3g} x"
+    return finding.mdp.name, str(finding.batch_size), bias, scale, cosine, variance
 
 
 def _share(x: float) -> str:
     return f"{x:.1e}" if x < 1e-5 else percent(x)
 
 
-def _pass_told(name: str, found: Verification) -> Iterator[str]:
-    checked = {one.mdp.name for one in found.findings}
-    what = "all trajectories" if found.contract.by_episode else "all batches"
-    times = "" if found.scale is None else f"{found.scale:.6g} times "
+def _explained(verification: Verification) -> Iterator[str]:
+    """What is wrong, each text once, after the ids that it explains."""
+    for ids, text in verification.explanations:
+        yield f"{', '.join(ids)}: {text}"
+
+
+def _success(verification: Verification) -> Iterator[str]:
+    """What a pass claims, and what it says nothing of."""
+    listed = "all trajectories" if verification.contract.by_episode else "all batches"
+    times = "" if verification.scale is None else f"{verification.scale:.6g} times "
     yield (
-        f"Over {what} of {many(len(checked), 'model')} the exact expectation is {times}the gradient,\n"
-        f"within {found.tolerance:g} of its size."
+        f"Over {listed} of {many(len(verification.checked), 'model')} the exact expectation is {times}the gradient,\n"
+        f"within {verification.tolerance:g} of its size."
     )
-    if all(one.mdp.gamma == 1 for one in found.findings):
+    if verification.is_undiscounted:
         yield "All of these have gamma = 1: nothing is said of discounting; try --gamma 0.9."
-    flat = sorted({one.mdp.name for one in found.findings if one.norm == 0})
-    if flat:
-        yield f"The gradient is 0 on {', '.join(flat)}: sign, scale and discount are not tested there."
-    if name in NAMES and estimator(name).off_policy:
+    if verification.flat:
+        yield f"The gradient is 0 on {', '.join(verification.flat)}: sign, scale and discount are not tested there."
+    if verification.off_policy:
         yield "The episodes are the policy's own, so that all ratios are 1: nothing is said of\nanother behavior."
-    for one in found.diagnosis:
-        yield textwrap.fill(f"Be warned: {one.id}: {one.text}", WIDTH)
+    for diagnosis in verification.diagnosis:
+        yield textwrap.fill(f"Be warned: {diagnosis.id}: {diagnosis.text}", LINE_WIDTH)
+    if verification.is_noisy:
+        yield (
+            f"Right, but noisy: up to {verification.variance_over_reward_to_go:.2f} times the variance of "
+            "reward-to-go, which leaves\nout the rewards before each step; they have no part in the gradient."
+        )
 
 
-def _fail_told(found: Verification) -> Iterator[str]:
-    worst = found.worst
-    if worst is None or found.verdict == "inconclusive":
+def _failure(verification: Verification) -> Iterator[str]:
+    """Where the expectation is off most, what is wrong, and how steps are weighed."""
+    finding = verification.worst
+    if finding is None or verification.verdict == "inconclusive":
         yield "No verdict: what could not be listed could not be checked."
         return
-    mean, gradient = (_flat(worst, values) for values in (worst.expectation.mean, worst.gradient))
-    off = np.argsort(-np.abs(mean - gradient))[:WORST]
-    listed = [
-        f"  {' '.join(worst.policy.parameters[k])}: {mean[k]:.6g} where the gradient is {gradient[k]:.6g}"
-        for k in off.tolist()
-        if mean[k] != gradient[k]
+    components = [
+        f"  {' '.join(worst.parameter)}: {worst.expectation:.6g} where the gradient is {worst.gradient:.6g}"
+        for worst in finding.worst_components()
     ]
-    if listed:
-        yield f"Worst components, on {worst.mdp.name}:\n" + "\n".join(listed)
+    if components:
+        yield f"Worst components, on {finding.mdp.name}:\n" + "\n".join(components)
     yield ""
-    for line in _named(found):
-        yield textwrap.fill(line, WIDTH, subsequent_indent="  ")
-    if found.matrix is not None:
-        gamma = found.matrix.gamma
-        rows = drawn(found.matrix.values)
-        yield (
-            f"\nHow a unit reward r_k weighs step t (gamma {gamma:g}); for k >= t right is gamma^k,\n"
-            f"{', '.join(f'{gamma**k:.4g}' for k in range(len(rows) - 1))}:\n" + "\n".join(rows)
-        )
+    for line in _explained(verification):
+        yield textwrap.fill(line, LINE_WIDTH, subsequent_indent="  ")
+    if verification.matrix is not None:
+        yield _matrix(verification.matrix)
 
 
-def _variance_told(found: Verification) -> Iterator[str]:
-    """A mean can be right and the variance needlessly large."""
-    if found.verdict != "pass":
-        return
-    ratios = [one.expectation.trace / one.reward_to_go for one in found.findings if one.reward_to_go]
-    if ratios and max(ratios) > NEEDLESS:
-        yield (
-            f"Right, but noisy: up to {max(ratios):.2f} times the variance of reward-to-go, which leaves\n"
-            "out the rewards before each step; they have no part in the gradient."
-        )
+def _matrix(matrix: WeightMatrix) -> str:
+    """A row for each step, a column for each reward, after what is right."""
+    right = ", ".join(f"{weight:.4g}" for weight in matrix.right_weights)
+    return (
+        f"\nHow a unit reward r_k weighs step t (gamma {matrix.gamma:g}); for k >= t right is gamma^k,\n"
+        f"{right}:\n" + "\n".join(_drawn(matrix.values))
+    )
+
+
+def _drawn(values: Floats) -> list[str]:
+    cells = [[f"{x:.4g}" if abs(x) > 1e-12 else "0" for x in row] for row in values]
+    width = max(5, *(len(cell) for row in cells for cell in row))
+    head = "  ".join(f"{f'r_{k}':>{width}}" for k in range(len(values)))
+    return [f"       {head}"] + [
+        f"  t={t}  " + "  ".join(f"{cell:>{width}}" for cell in row) for t, row in enumerate(cells)
+    ]

@@ -1,58 +1,70 @@
-"""Naming a mistake: by known wrong fields, by impulses, and by what changes when the episodes are altered.
+"""Naming a mistake: by known mistakes, by impulses, and by what changes when the episodes are altered.
 
-Nothing is named that was not tested for; what is left is `other`, with the matrix of impulses.
+Only what was tested is named; the rest is `other`, with the matrix of impulses.
 """
 
 from collections.abc import Sequence
 
-from pgcheck.estimators.base import Caller
+from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.verification import impulses as probes
-from pgcheck.verification.matching import by_field
-from pgcheck.verification.perturbations import by_change, by_steps
-from pgcheck.verification.probing import CLOSE, CLOSE_SINGLE, GAMMA, Bench, Case, Diagnosis, Finding, Matrix
+from pgcheck.verification.batching import match_once_rescaled
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import WeightMatrix, weights_agree
+from pgcheck.verification.matching import match
+from pgcheck.verification.perturbations import respond
+from pgcheck.verification.probing import CHAIN_GAMMA, Prober
 
 
 def diagnose(
-    caller: Caller,
-    kind: Contract,
+    estimator: Estimator,
+    contract: Contract,
     findings: Sequence[Finding],
-    cases: Sequence[Case],
     *,
     failed: bool,
     tolerance: float,
-) -> tuple[list[Diagnosis], Matrix | None]:
-    """Returns what is wrong with an estimator, and its matrix of impulses.
+) -> tuple[list[Diagnosis], WeightMatrix | None]:
+    """Returns what is wrong with an estimator, and how it weighs steps by rewards.
 
-    One that is right may still have something to be warned of: that it fails on episodes of one step.
+    A right estimator has no matrix. It may still get a warning, such as NaN for episodes of one step.
+
+    Args:
+      estimator, contract: the estimator.
+      findings: its expectations.
+      failed: whether one of the expectations is wrong.
+      tolerance: the relative bias that passes.
     """
-    bench = Bench(caller, kind)
-    warnings = bench.not_finite()
+    enumerated = [finding for finding in findings if finding.enumeration is not None]
+    gamma = next((finding.mdp.gamma for finding in enumerated if 0 < finding.mdp.gamma < 1), CHAIN_GAMMA)
+    prober = Prober(estimator, contract, gamma, tolerance)
+    warnings = prober.not_finite()
     if not failed:
         return warnings, None
-    gamma = next((case.mdp.gamma for case in cases if 0 < case.mdp.gamma < 1), GAMMA)
-    matrix = bench.matrix(gamma)
-    small = [found for found in findings if found.case is not None]
-    close = max(CLOSE_SINGLE if kind.single else CLOSE, tolerance)
-    named = by_field(bench, small, gamma, matrix, close) if small else []
-    if small and not named and not kind.by_episode:
-        named = by_steps(bench, small, gamma, close)
-    if small and not named:
-        named = by_change(bench, small, gamma, matrix, close)
-        if kind.coupled and not any(one.id == "batch-coupled" for one in named):
-            text = "rows of the result change with the other episodes of the batch"
-            named.append(Diagnosis("batch-coupled", text))
-    return (named or [_unknown(bench, matrix)]) + warnings, matrix
+    matrix = prober.matrix(gamma)
+    return (_named(prober, enumerated, matrix) or [_unknown(prober, matrix)]) + warnings, matrix
 
 
-def _unknown(bench: Bench, matrix: Matrix | None) -> Diagnosis:
-    """What is left: with what the impulses tell all the same."""
-    text = "none of the known mistakes"
+def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+    """What is wrong, by name; empty where no name fits."""
+    if not findings:
+        return []
+    named = match(prober, findings, matrix)
+    if not named and not prober.contract.by_episode:
+        named = match_once_rescaled(prober, findings)
+    if named:
+        return named
+    named = respond(prober, findings, matrix)
+    if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named):
+        named.append(Diagnosis("batch-coupled", "batch-coupled/rows"))
+    return named
+
+
+def _unknown(prober: Prober, matrix: WeightMatrix | None) -> Diagnosis:
+    """What the impulses show where no name fits."""
     if matrix is None:
-        return Diagnosis("other", text)
-    text += "; the matrix shows how each step is weighed by each reward"
-    elsewhere = bench.matrix(0.5 * matrix.gamma)
-    if elsewhere is not None and probes.agree(elsewhere.values, matrix.values) and matrix.values[0, 0] != 0:
-        factor = matrix.values[0, 1] / matrix.values[0, 0]
-        text = f"the weights do not follow batch.gamma; a discount of about {factor:.6g} is written in the code"
-    return Diagnosis("other", text)
+        return Diagnosis("other", "other")
+    elsewhere = prober.matrix(0.5 * matrix.gamma)
+    if elsewhere is not None and weights_agree(elsewhere.values, matrix.values) and matrix.values[0, 0] != 0:
+        discount = float(matrix.values[0, 1] / matrix.values[0, 0])
+        return Diagnosis("other", "other/constant-discount", (("discount", discount),))
+    return Diagnosis("other", "other/matrix")

@@ -1,4 +1,4 @@
-"""The exact expectation of somebody's estimator: over all episodes, or over all batches of B of them."""
+"""The exact expectation of an estimator: over all episodes, or over all batches of B episodes."""
 
 import itertools
 import math
@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.estimators.base import Caller
+from pgcheck.estimators import expectation
+from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract, rows_change
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import enumerated_paths, measured
+from pgcheck.verification.calls import each_episode
 
-CHECKED = 20  # blocks of which some rows are called for by themselves
-LOT = 8192  # batches that are asked for together
+MAX_BLOCKS_CHECKED = 20  # blocks of episodes in which some rows are compared with batches of one
+BATCHES_A_REQUEST = 8192
 
-Progress = Callable[[float], None]
+Fraction = Callable[[float], None]  # is called with the fraction done
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,8 @@ class Expectation:
 
     Attributes:
       batch_size: B; 1 where each episode has its own gradient.
-      mean: `[*theta.shape]`.
-      trace: B times the trace of the covariance: that of one episode, for a mean.
+      mean: E[ĝ] `[*theta.shape]`.
+      trace: B tr Cov(ĝ): for a mean over episodes, the trace of the covariance of one episode's estimate.
       single: whether numbers came in single precision.
     """
 
@@ -38,74 +39,81 @@ class Expectation:
     single: bool
 
 
+class _CoupledRowsError(Exception):
+    """A row turned out to depend on the batch around it."""
+
+
 def over_episodes(
-    caller: Caller, mdp: MDP, policy: Policy, kind: Contract, *, progress: Progress | None = None
+    estimator: Estimator, mdp: MDP, policy: Policy, contract: Contract, *, progress: Fraction | None = None
 ) -> Expectation | None:
-    """Returns Σ_τ P(τ) ĝ(τ), block by block; None where rows turn out to depend on the batch after all."""
-    mean: Floats | None = None
-    square, done, single = 0.0, 0.0, kind.single
-    for number, (batch, prob, _) in enumerate(measured(mdp, policy, enumerated_paths(mdp, policy), policy)):
-        if kind.rows:
-            answer = caller.whole(batch)
+    """Returns Σ_τ P(τ) ĝ(τ), block by block; None where rows turn out to depend on their batch after all."""
+    blocks = itertools.count()
+    single, shape = contract.single, (0,)
+
+    def each(batch: Batch) -> Floats:
+        nonlocal single, shape
+        answer = each_episode(estimator, batch, contract)
+        if contract.rows and next(blocks) < MAX_BLOCKS_CHECKED:
             checked = np.unique(np.linspace(0, len(batch) - 1, 3).astype(np.int64))
-            if number < CHECKED and rows_change(caller, batch, answer.values, answer.single, checked):
-                return None
-        else:
-            answer = caller.groups(batch, np.arange(len(batch))[:, None])
-        if mean is None:
-            mean = np.zeros(answer.values.shape[1:])
-        mean += np.tensordot(prob, answer.values, axes=1)
-        square += float(prob @ np.sum(answer.values.reshape(len(prob), -1) ** 2, axis=1))
-        single = single or answer.single
-        done += float(prob.sum())
-        if progress is not None:
-            progress(done)
-    assert mean is not None
-    return Expectation(1, mean, max(square - float(np.sum(mean**2)), 0.0), single)
+            if rows_change(estimator, batch, answer, checked):
+                raise _CoupledRowsError
+        single, shape = single or answer.single, answer.values.shape[1:]
+        return answer.values.reshape(len(batch), -1)
+
+    try:
+        sums = expectation.over_episodes(each, mdp, policy, policy, progress=progress)
+    except _CoupledRowsError:
+        return None
+    return Expectation(1, sums.mean.reshape(shape), sums.trace, single)
 
 
-def calls_for(count: int, size: int, kind: Contract) -> int:
-    """Returns how many batches of `size` there are of so many episodes."""
-    return count**size if kind.ordered else math.comb(count + size - 1, size)
+def number_of_batches(episodes: int, size: int, contract: Contract) -> int:
+    """Returns how many batches of `size` out of so many episodes an estimator is called with."""
+    return episodes**size if contract.ordered else math.comb(episodes + size - 1, size)
 
 
 def over_batches(
-    caller: Caller, batch: Batch, prob: Floats, size: int, kind: Contract, *, progress: Progress | None = None
+    estimator: Estimator,
+    batch: Batch,
+    prob: Floats,
+    size: int,
+    contract: Contract,
+    *,
+    progress: Fraction | None = None,
 ) -> Expectation:
-    """Returns the expectation over all batches of `size` independent episodes.
+    """Returns Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B = `size` independent episodes.
 
-    Where the order does not matter, a batch stands for all its orders: multinomial weights.
+    Where the order of the episodes does not matter, one batch stands for all its orders, with its multinomial weight.
     """
     mean = np.zeros(batch.theta.shape)
-    square, done, single = 0.0, 0, kind.single
-    for index in _batches(len(batch), size, kind.ordered):
+    square, done = 0.0, 0
+    for index in _batches(len(batch), size, contract.ordered):
         weight = np.prod(prob[index], axis=1)
-        if not kind.ordered:
+        if not contract.ordered:
             weight *= math.factorial(size) / _repeats(index)
-        answer = caller.groups(batch, index)
-        mean += np.tensordot(weight, answer.values, axes=1)
-        square += float(weight @ np.sum(answer.values.reshape(len(weight), -1) ** 2, axis=1))
-        single = single or answer.single
+        gradients = estimator.of_batches(batch, index)
+        mean += np.tensordot(weight, gradients, axes=1)
+        square += float(weight @ np.sum(gradients.reshape(len(weight), -1) ** 2, axis=1))
         done += len(index)
         if progress is not None:
-            progress(done / calls_for(len(batch), size, kind))
-    return Expectation(size, mean, size * max(square - float(np.sum(mean**2)), 0.0), single)
+            progress(done / number_of_batches(len(batch), size, contract))
+    return Expectation(size, mean, size * max(square - float(np.sum(mean**2)), 0.0), contract.single)
 
 
-def _batches(count: int, size: int, ordered: bool) -> Iterator[Ints]:
+def _batches(episodes: int, size: int, ordered: bool) -> Iterator[Ints]:
     """All tuples, or all multisets, of so many episodes, some at a time `[m, size]`."""
-    numbers = range(count)
-    every = (
+    numbers = range(episodes)
+    batches = (
         itertools.product(numbers, repeat=size) if ordered else itertools.combinations_with_replacement(numbers, size)
     )
-    while some := list(itertools.islice(every, LOT)):
-        yield np.array(some, dtype=np.int64)
+    while request := list(itertools.islice(batches, BATCHES_A_REQUEST)):
+        yield np.array(request, dtype=np.int64)
 
 
 def _repeats(index: Ints) -> Floats:
-    """Π m! over the times m that each member stands in a sorted row `[n]`."""
+    """Π m! over the number of times m that each member stands in a sorted row `[n]`."""
     product, run = np.ones(len(index)), np.ones(len(index))
-    for one, other in itertools.pairwise(index.T):
-        run = np.where(one == other, run + 1, 1.0)
+    for member, following in itertools.pairwise(index.T):
+        run = np.where(member == following, run + 1, 1.0)
         product *= run
     return product

@@ -1,129 +1,183 @@
-"""Naming a mistake by the known fields: which of them, times which factor, the expectation is on every model."""
+"""Naming a mistake by its expectation: which known mistake, times which factor, it is on every model."""
 
 from collections.abc import Sequence
-from itertools import chain as chained
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.mistakes import FIELDS, RIGHT, Field
-from pgcheck.verification import impulses as probes
-from pgcheck.verification.probing import STEPS, Bench, Diagnosis, Finding, Matrix, best_factor
+from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Candidate, Mistake, public_id
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import WeightMatrix, correct_weights, impulses, weights_agree
+from pgcheck.verification.probing import CHAIN_STEPS, Prober
 
-Scale = tuple[str, str, list[float]]  # id, text, and the factor on each finding
-
-
-def _scales(findings: Sequence[Finding]) -> list[Scale]:
-    """Factors that have a meaning, where they differ from 1."""
-    gamma = [found.mdp.gamma for found in findings]
-    horizon = [float(found.mdp.horizon) for found in findings]
-    length = [found.case.mean_length if found.case else 1.0 for found in findings]
-    size = [float(found.expectation.batch_size) for found in findings]
-    known: list[Scale] = [
-        ("sign", "the sign is wrong: this is minus the gradient, as of a loss", [-1.0 for _ in findings]),
-        ("scale", "gamma times the gradient: the discount counts from t = 1", gamma),
-        ("scale", "the gradient divided by gamma", [1 / g if g > 0 else 1.0 for g in gamma]),
-        ("length-normalised", "the gradient divided by the horizon T", [1 / t for t in horizon]),
-        ("length-normalised", "the gradient divided by the mean length E[L]", [1 / x if x else 1.0 for x in length]),
-        ("scale", "T times the gradient, T the horizon", horizon),
-        (
-            "scale",
-            "exactly (1 - 1/B) times the gradient: the baseline contains the episode's own return; leave that "
-            "one out, or divide by B - 1",
-            [1 - 1 / b for b in size],
-        ),
-        ("scale", "exactly B times the gradient: a sum over the batch where the mean is meant", size),
-        ("scale", "the gradient divided by B, beyond the mean", [1 / b for b in size]),
-        ("scale", "exactly B/(B - 1) times the gradient", [b / (b - 1) if b > 1 else 1.0 for b in size]),
-        ("scale", "exactly B - 1 times the gradient", [b - 1 if b > 1 else 1.0 for b in size]),
-        ("scale", "exactly 1/(B - 1) times the gradient", [1 / (b - 1) if b > 1 else 1.0 for b in size]),
-    ]
-    minus = [
-        ("sign", f"the sign is wrong; besides, {text.replace('the gradient', 'it', 1)}", [-x for x in factors])
-        for _, text, factors in known[1:]
-    ]
-    return [some for some in chained(known, minus) if any(abs(x - 1) > 1e-9 for x in some[2])]
+# Who leaves out the reward of the step itself is led to count the discount from the next reward on.
+_SCALES_OF_OFF_BY_ONE = ("scale/gamma", "scale/over-gamma")
 
 
-def by_field(
-    bench: Bench, findings: Sequence[Finding], gamma: float, matrix: Matrix | None, close: float
-) -> list[Diagnosis]:
-    """The known field, or multiple of one, that the expectation is on every model."""
-    means = [found.expectation.mean for found in findings]
-    sizes = [max(norm_of(mean), 1e-300) for mean in means]
-    if all(size <= close * found.norm for size, found in zip(sizes, findings, strict=True)):
-        return [Diagnosis("zero-mean", "the expectation is 0: what is weighed with does not depend on the action")]
+@dataclass(frozen=True)
+class Scale:
+    """A factor by which an expectation differs from a candidate's.
 
-    def fits(fields: Sequence[Floats], factors: Sequence[float]) -> bool:
+    Attributes:
+      diagnosis: what the factor means.
+      factors: the factor on each finding.
+    """
+
+    diagnosis: Diagnosis
+    factors: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """A candidate that an expectation is equal to, or a multiple of."""
+
+    candidate: Candidate
+    scale: Scale | None
+
+    def weighs_alike(self, matrix: WeightMatrix, gamma: float) -> bool:
+        """Whether the candidate weighs steps by rewards as the estimator does, times a factor that is likely."""
+        weights = impulses(self.candidate.each, CHAIN_STEPS, gamma)
+        factors = [1.0]
+        if self.scale is not None:
+            factors = [*self.scale.factors, 1 / CHAIN_STEPS, gamma, 1 / gamma, float(CHAIN_STEPS), -1.0]
+        return any(weights_agree(matrix.values, factor * weights) for factor in factors)
+
+
+def match(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+    """Returns the known mistake, or the multiple of one or of the gradient, that fits on every model.
+
+    Empty where none fits. All findings have an enumeration.
+    """
+    if all(_size(finding) <= prober.tolerance * finding.norm for finding in findings):
+        return [Diagnosis("zero-mean", "zero-mean")]
+    # Where one model with one direction is all there is, any candidate is a multiple of any other, and only impulses
+    # tell them apart.
+    one_direction = sum(finding.freedom for finding in findings) < 2
+    matches = _matches(findings, prober.tolerance, any_factor=not one_direction)
+    agreeing = [match for match in matches if matrix is not None and match.weighs_alike(matrix, prober.gamma)]
+    if one_direction and not agreeing:
+        return _match_impulses(prober, matrix)
+    if not matches:
+        return []
+    diagnoses = _diagnoses((agreeing or matches)[0], matrix, prober.tolerance)
+    without_discount = prober.matrix(1.0)
+    if diagnoses and without_discount is not None and without_discount.is_right:
+        diagnoses[0] = replace(diagnoses[0], notes=(*diagnoses[0].notes, "right-at-gamma-1"))
+    return diagnoses
+
+
+def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float | None:
+    """Returns the c for which c times the candidates' means is nearest to `means`; None where all of them are 0."""
+    below = sum(float(np.sum(candidate**2)) for candidate in candidates)
+    if below == 0:
+        return None
+    return sum(float(np.sum(mean * field)) for mean, field in zip(means, candidates, strict=True)) / below
+
+
+def _matches(findings: Sequence[Finding], tolerance: float, *, any_factor: bool) -> list[Match]:
+    """What fits best: mistakes as they are; else times a factor with a meaning; else times any one factor."""
+    means = [finding.expectation.mean for finding in findings]
+    sizes = [_size(finding) for finding in findings]
+    candidates = [(candidate, _means(candidate, findings)) for candidate in (REFERENCE, *MISTAKES)]
+
+    def fits(expected: Sequence[Floats], factors: Sequence[float]) -> bool:
         return all(
-            norm_of(mean - factor * field) <= close * size
-            for mean, field, factor, size in zip(means, fields, factors, sizes, strict=True)
+            norm_of(mean - factor * field) <= tolerance * size
+            for mean, field, factor, size in zip(means, expected, factors, sizes, strict=True)
         )
 
-    scales = _scales(findings)
-    # With one direction and one model everything is a multiple of everything else; so only impulses tell.
-    blind = sum(found.freedom for found in findings) < 2
-    found: list[tuple[Field, Scale | None]] = []
-    for rank in range(3):
-        for field in (RIGHT, *FIELDS):
-            fields = [_mean(field, one) for one in findings]
-            if rank == 0 and field is not RIGHT and fits(fields, [1.0] * len(means)):
-                found.append((field, None))
-            elif rank == 1:
-                found += [(field, scale) for scale in scales if fits(fields, scale[2])]
-            elif rank == 2 and not blind:
-                factor = best_factor(means, fields)
-                if factor is not None and fits(fields, [factor] * len(means)):
-                    what = ("sign", "the sign is wrong; besides, it is") if factor < 0 else ("scale", "it is")
-                    text = f"{what[1]} {abs(factor):.6g} times {'the gradient' if field is RIGHT else 'that'}"
-                    found.append((field, (what[0], text, [factor] * len(means))))
-        if found:
-            break
-    if not found:
-        return _by_impulses(matrix, gamma, close) if blind else []
-    agreeing = [pair for pair in found if matrix is not None and _agrees(pair, matrix, gamma)]
-    if blind and not agreeing:
-        return _by_impulses(matrix, gamma, close)
-    field, scale = (agreeing or found)[0]
-    text = field.text
-    if "immediate-reward" in field.ids and matrix is not None and np.any(np.abs(np.tril(matrix.values, -1)) > close):
-        text = (
-            "each step is weighed by the rewards up to its own instead of from its own on: is `reversed` or [::-1] "
-            "forgotten? What follows a step is left out"
-        )
-    told = [Diagnosis(name, text) for name in field.ids]
-    # Leaving out the own reward, one naturally starts to discount at the next.
-    if scale is not None and not ("off-by-one" in field.ids and "gamma" in scale[1]):
-        told.append(Diagnosis(scale[0], scale[1]))
-    return _right_without_discount(bench, told)
+    ones = [1.0] * len(means)
+    matches = [Match(candidate, None) for candidate, expected in candidates[1:] if fits(expected, ones)]
+    if matches:
+        return matches
+    scales = _known_scales(findings)
+    matches = [
+        Match(candidate, scale)
+        for candidate, expected in candidates
+        for scale in scales
+        if fits(expected, scale.factors)
+    ]
+    if matches or not any_factor:
+        return matches
+    for candidate, expected in candidates:
+        factor = best_factor(means, expected)
+        if factor is not None and fits(expected, [factor] * len(means)):
+            matches.append(Match(candidate, Scale(_free_scale(factor, candidate), (factor,) * len(means))))
+    return matches
 
 
-def _by_impulses(matrix: Matrix | None, gamma: float, close: float) -> list[Diagnosis]:
-    """A factor by the impulses alone, where the expectation has but one direction."""
-    if matrix is None or abs(factor := float(matrix.values[0, 0])) < close:
+def _size(finding: Finding) -> float:
+    """‖E[ĝ]‖, above 0: nothing is within a tolerance of a gradient that is 0."""
+    return max(norm_of(finding.expectation.mean), 1e-300)
+
+
+def _means(candidate: Candidate, findings: Sequence[Finding]) -> list[Floats]:
+    """The expectation of a candidate on each finding's model."""
+    return [
+        candidate.mean(finding.enumeration.batch, finding.enumeration.prob)
+        for finding in findings
+        if finding.enumeration is not None
+    ]
+
+
+def _known_scales(findings: Sequence[Finding]) -> list[Scale]:
+    """Factors that have a meaning, where they differ from 1; then the same with the sign wrong besides."""
+    gamma = [finding.mdp.gamma for finding in findings]
+    horizon = [float(finding.mdp.horizon) for finding in findings]
+    length = [1.0 if finding.enumeration is None else finding.enumeration.mean_length for finding in findings]
+    size = [float(finding.batch_size) for finding in findings]
+    known: list[tuple[str, list[float]]] = [
+        ("scale/gamma", gamma),
+        ("scale/over-gamma", [1 / g if g > 0 else 1.0 for g in gamma]),
+        ("length-normalised/horizon", [1 / t for t in horizon]),
+        ("length-normalised/mean-length", [1 / x if x else 1.0 for x in length]),
+        ("scale/horizon", horizon),
+        ("scale/batch-baseline", [1 - 1 / b for b in size]),
+        ("scale/batch-sum", size),
+        ("scale/over-batch", [1 / b for b in size]),
+        ("scale/batch-over-others", [b / (b - 1) if b > 1 else 1.0 for b in size]),
+        ("scale/others", [b - 1 if b > 1 else 1.0 for b in size]),
+        ("scale/over-others", [1 / (b - 1) if b > 1 else 1.0 for b in size]),
+    ]
+    scales = [Scale(Diagnosis("sign", "sign"), (-1.0,) * len(findings))]
+    scales += [Scale(Diagnosis(public_id(cause), cause), tuple(factors)) for cause, factors in known]
+    scales += [
+        Scale(Diagnosis("sign", cause, negative=True), tuple(-factor for factor in factors))
+        for cause, factors in known
+    ]
+    return [scale for scale in scales if any(abs(factor - 1) > 1e-9 for factor in scale.factors)]
+
+
+def _free_scale(factor: float, candidate: Candidate) -> Diagnosis:
+    """A factor without a meaning of its own."""
+    cause = "scale/factor-of-mistake" if isinstance(candidate, Mistake) else "scale/factor"
+    negative = factor < 0
+    return Diagnosis("sign" if negative else "scale", cause, (("factor", abs(factor)),), negative=negative)
+
+
+def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> list[Diagnosis]:
+    """A factor by the impulses alone, where the expectation has only one direction."""
+    if matrix is None or abs(factor := float(matrix.values[0, 0])) < prober.tolerance:
         return []
-    if not probes.agree(matrix.values / factor, probes.right(STEPS, gamma), close):
+    if not weights_agree(matrix.values / factor, correct_weights(CHAIN_STEPS, prober.gamma), prober.tolerance):
         return []
-    text = f"its impulses are {factor:.6g} times what is right"
-    return [Diagnosis("sign" if factor < 0 else "scale", text)]
+    return [Diagnosis("sign" if factor < 0 else "scale", "scale/impulses", (("factor", factor),))]
 
 
-def _mean(field: Field, found: Finding) -> Floats:
-    assert found.case is not None
-    return field.mean(found.case.batch, found.case.prob)
-
-
-def _agrees(pair: tuple[Field, Scale | None], matrix: Matrix, gamma: float) -> bool:
-    """Whether a field weighs steps by rewards as the estimator does."""
-    field, scale = pair
-    own = probes.impulses(field.each, STEPS, gamma)
-    factors = [1.0] if scale is None else [*scale[2], 1 / STEPS, gamma, 1 / gamma, float(STEPS), -1.0]
-    return any(probes.agree(matrix.values, factor * own) for factor in factors)
-
-
-def _right_without_discount(bench: Bench, told: list[Diagnosis]) -> list[Diagnosis]:
-    """Adds, where it is so, that the estimator is right for γ = 1."""
-    plain = bench.matrix(1.0)
-    if plain is None or not plain.is_right or not told:
-        return told
-    return [Diagnosis(told[0].id, f"{told[0].text} (it is right for gamma = 1)"), *told[1:]]
+def _diagnoses(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
+    """A match in words: the mistake by each of its names, and its scale."""
+    diagnoses = []
+    mistake = match.candidate
+    if isinstance(mistake, Mistake):
+        cause, notes = mistake.cause, mistake.notes
+        past_counts = matrix is not None and bool(np.any(np.abs(np.tril(matrix.values, -1)) > tolerance))
+        if "immediate-reward" in mistake.ids and past_counts:
+            cause, notes = "immediate-reward/reversed", ()
+        diagnoses = [Diagnosis(name, cause, notes=notes) for name in mistake.ids]
+    if match.scale is not None:
+        shifts_discount = match.scale.diagnosis.cause in _SCALES_OF_OFF_BY_ONE
+        if not (shifts_discount and any(diagnosis.id == "off-by-one" for diagnosis in diagnoses)):
+            diagnoses.append(match.scale.diagnosis)
+    return diagnoses

@@ -1,241 +1,199 @@
-"""Naming a mistake by what the expectation does when rewards, flags and batches are altered."""
+"""Naming a mistake by how the expectation responds when rewards, flags and next states are altered."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints, norm_of
-from pgcheck.estimators.base import Caller, Gradients
-from pgcheck.estimators.mistakes import Field
-from pgcheck.estimators.weights import discounts
+from pgcheck.arrays import Floats, norm_of
+from pgcheck.estimators.mistakes import Candidate, with_gamma_t
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification import impulses as probes
-from pgcheck.verification.matching import by_field
-from pgcheck.verification.probing import STEPS, Bench, Case, Diagnosis, Finding, Matrix, best_factor
+from pgcheck.verification.batching import explain_trend, trend_of
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.impulses import WeightMatrix
+from pgcheck.verification.matching import best_factor, match
+from pgcheck.verification.probing import Prober
 
 Change = Callable[[Batch], Batch]
 
 
-def by_change(
-    bench: Bench, findings: Sequence[Finding], gamma: float, matrix: Matrix | None, close: float
-) -> list[Diagnosis]:
-    """What the expectation does when rewards, flags and next states are altered.
-
-    Where a change explains the bias only in part, the rest is compared with the known fields again.
-    """
-    probed = bench.probed(findings)
-    if not probed:
-        return _by_trend(bench, findings, close)
-    one = min(probed, key=_episodes)
-    case, mean = one.case, one.expectation.mean
-    assert case is not None
-    scale = max(norm_of(mean), one.norm, 1e-300)
-
-    def means(change: Change, some: Sequence[Finding] = (one,)) -> list[Floats | None]:
-        return [_altered(bench, found, change) for found in some]
-
-    def differ(a: Floats | None, b: Floats | None) -> bool:
-        return a is not None and b is not None and norm_of(a - b) > close * scale
-
-    def rest(change: Change, signs: tuple[float, float]) -> list[Diagnosis] | None:
-        """What is wrong beyond a change: with `signs` times the means before and after it; None for nothing."""
-        left = [
-            replace(
-                found, expectation=replace(found.expectation, mean=signs[0] * found.expectation.mean + signs[1] * m)
-            )
-            for found, m in zip(probed, means(change, probed), strict=True)
-            if m is not None
-        ]
-        if all(found.is_right(close) for found in left):
-            return None
-        return by_field(bench, left, gamma, None, close)
-
-    told: list[Diagnosis] = []
-    (ended,), (cut,) = means(_ended), means(_cut)
-    (moved,), (zero,), (doubled,), (negated,) = means(_moved), means(_zero), means(_doubled), means(_negated)
-    if differ(ended, mean) or differ(cut, mean):
-        told.append(Diagnosis("bootstrap", _flag_told(one, ended, cut, close * scale)))
-        told += rest(_ended, (0.0, 1.0)) or []
-    elif differ(moved, mean):
-        text = "the result depends on the next states, as of values of them that are not those of the steps left"
-        told.append(Diagnosis("bootstrap", text))
-    elif differ(zero, np.zeros(mean.shape)):
-        assert zero is not None
-        found, others = _without_reward(bench, case, zero, gamma, close), rest(_zero, (1.0, -1.0))
-        right = "; without it the estimator is right" if others is None else ""
-        told += [Diagnosis(found.id, found.text + right), *(others or [])]
-    base = np.zeros(mean.shape) if zero is None else zero
-    for changed, factor, what in ((doubled, 2.0, "twice"), (negated, -1.0, "minus")):
-        if changed is not None and differ(changed - base, factor * (mean - base)):
-            text = f"{what} the rewards do not give {what} the gradient: something is"
-            text += f" standardised, clipped, ranked or made positive{_trend(findings, close)}"
-            told.append(Diagnosis("nonlinear", text))
-            break
-    else:
-        told += [] if told else _by_trend(bench, findings, close)
-    if not told and matrix is not None and matrix.is_right and _swapped(bench, gamma):
-        text = "the weight of a step changes with its action although the rewards are the same"
-        told.append(Diagnosis("action-dependent-baseline", text))
-    if zero is None and bench.broke:
-        told.append(Diagnosis("nan", "the result is not finite where every reward is 0"))
-    return told
-
-
-def _episodes(found: Finding) -> int:
-    return 0 if found.case is None else len(found.case.batch)
-
-
-def _altered(bench: Bench, found: Finding, change: Change) -> Floats | None:
-    assert found.case is not None
-    return bench.mean(found.case, change(found.case.batch), found.expectation.batch_size)
-
-
-def _ended(batch: Batch) -> Batch:
+def all_terminated(batch: Batch) -> Batch:
+    """Returns the episodes as if every one had terminated."""
     return batch.altered(terminated=np.ones(len(batch), dtype=np.bool_))
 
 
-def _cut(batch: Batch) -> Batch:
+def all_cut_off(batch: Batch) -> Batch:
+    """Returns the episodes as if the horizon had cut every one off."""
     return batch.altered(terminated=np.zeros(len(batch), dtype=np.bool_))
 
 
-def _moved(batch: Batch) -> Batch:
+def next_states_moved(batch: Batch) -> Batch:
+    """Returns the episodes with every next state replaced by the one after it in number."""
     return batch.altered(next_states=np.where(batch.mask, (batch.next_states + 1) % batch.num_states, 0))
 
 
-def _zero(batch: Batch) -> Batch:
+def no_rewards(batch: Batch) -> Batch:
+    """Returns the episodes with every reward 0."""
     return batch.altered(rewards=np.zeros(batch.rewards.shape))
 
 
-def _doubled(batch: Batch) -> Batch:
-    return batch.altered(rewards=2 * batch.rewards)
+def rewards_times(factor: float) -> Change:
+    """Returns the change that multiplies all rewards."""
+    return lambda batch: batch.altered(rewards=factor * batch.rewards)
 
 
-def _negated(batch: Batch) -> Batch:
-    return batch.altered(rewards=-batch.rewards)
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """The expectation on one model, as it is and under each change; None where the estimator cannot be called.
+
+    Attributes:
+      finding: the model, with its expectation as it is.
+      enumeration: the model's episodes.
+      size: what differences are relative to.
+    """
+
+    finding: Finding
+    enumeration: Enumeration
+    size: float
+    terminated: Floats | None
+    cut_off: Floats | None
+    moved: Floats | None
+    no_rewards: Floats | None
+    doubled: Floats | None
+    negated: Floats | None
+
+    @property
+    def mean(self) -> Floats:
+        """E[ĝ] as it is."""
+        return self.finding.expectation.mean
 
 
-def _by_trend(bench: Bench, findings: Sequence[Finding], close: float) -> list[Diagnosis]:
-    """What is left to say of an estimator of whole batches."""
-    trend = _trend(findings, close)
-    if bench.kind.by_episode or not trend:
-        return []
-    if "exactly" in trend:
-        text = f"an episode's own return is in its baseline: leave that one out{trend}"
-        return [Diagnosis("action-dependent-baseline", text)]
-    text = "the gradient of a batch is not the mean of its episodes'; is an episode's own return in its baseline"
-    return [Diagnosis("batch-coupled", f"{text}, or the batch's own size in what is divided by?{trend}")]
+def respond(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+    """Returns what the expectation's response to altered episodes says; empty where it says nothing.
+
+    Where a change explains a part of the bias, the rest is compared with the known mistakes again.
+    """
+    alterable = prober.alterable(findings)
+    if not alterable:
+        return explain_trend(prober, findings)
+    responses = _responses(prober, alterable)
+    diagnoses = _flags_and_constants(prober, responses, alterable)
+    nonlinear = _nonlinear(prober, responses, findings)
+    diagnoses += nonlinear
+    if not diagnoses:
+        diagnoses = explain_trend(prober, findings)
+    if not diagnoses and matrix is not None and matrix.is_right and prober.weights_follow_actions(1.0):
+        diagnoses.append(Diagnosis("action-dependent-baseline", "action-dependent-baseline/action"))
+    if responses.no_rewards is None and prober.was_not_finite:
+        diagnoses.append(Diagnosis("nan", "nan/no-reward"))
+    return diagnoses
 
 
-def by_steps(bench: Bench, findings: Sequence[Finding], gamma: float, close: float) -> list[Diagnosis]:
-    """Whether a batch's gradient is right, or a known field, once it is multiplied by its number of steps."""
-    probed = bench.probed(findings)
-    for what, length in (
-        ("the sum is divided by the number of steps in the batch", _mean_length),
-        ("the sum is divided by the padded length T of the batch", _padded_length),
-    ):
-        scaled = Bench(_Rescaled(bench.caller, length), bench.kind)
-        left = [
-            replace(found, expectation=replace(found.expectation, mean=mean))
-            for found in probed
-            if found.case is not None
-            and (mean := scaled.mean(found.case, found.case.batch, found.expectation.batch_size)) is not None
-        ]
-        if not left:
-            continue
-        others = [] if all(found.is_right(close) for found in left) else by_field(bench, left, gamma, None, close)
-        if others or all(found.is_right(close) for found in left):
-            text = f"{what}: divide by the number of episodes"
-            return [Diagnosis("length-normalised", text), *others]
+def _responses(prober: Prober, findings: Sequence[Finding]) -> Responses:
+    """The responses on the model with the fewest episodes."""
+    enumeration, finding = min(
+        ((finding.enumeration, finding) for finding in findings if finding.enumeration is not None),
+        key=lambda pair: len(pair[0].batch),
+    )
+    terminated, cut_off, moved, zero, doubled, negated = (
+        _altered_mean(prober, finding, change)
+        for change in (
+            all_terminated, all_cut_off, next_states_moved, no_rewards, rewards_times(2.0), rewards_times(-1.0),
+        )
+    )  # fmt: skip
+    size = max(norm_of(finding.expectation.mean), finding.norm, 1e-300)
+    return Responses(finding, enumeration, size, terminated, cut_off, moved, zero, doubled, negated)
+
+
+def _altered_mean(prober: Prober, finding: Finding, change: Change) -> Floats | None:
+    assert finding.enumeration is not None
+    return prober.mean(finding.enumeration, change(finding.enumeration.batch), finding.batch_size)
+
+
+def _flags_and_constants(prober: Prober, responses: Responses, alterable: Sequence[Finding]) -> list[Diagnosis]:
+    """Whether the result depends on `terminated`, on next states, or is there without any reward."""
+    limit = prober.tolerance * responses.size
+
+    def differ(a: Floats | None, b: Floats | None) -> bool:
+        return a is not None and b is not None and norm_of(a - b) > limit
+
+    mean = responses.mean
+    if differ(responses.terminated, mean) or differ(responses.cut_off, mean):
+        rest = _rest(prober, alterable, all_terminated, lambda _, altered: altered)
+        return [Diagnosis("bootstrap", _flag_cause(responses, limit)), *(rest or [])]
+    if differ(responses.moved, mean):
+        return [Diagnosis("bootstrap", "bootstrap/next-states")]
+    if responses.no_rewards is not None and norm_of(responses.no_rewards) > limit:
+        constant = _constant(prober, responses.enumeration, responses.no_rewards)
+        rest = _rest(prober, alterable, no_rewards, lambda mean, altered: mean - altered)
+        if rest is None:
+            return [replace(constant, notes=(*constant.notes, "right-without-it"))]
+        return [constant, *rest]
     return []
 
 
-def _without_reward(bench: Bench, case: Case, zero: Floats, gamma: float, close: float) -> Diagnosis:
-    """What it is that an estimator returns where every reward is 0."""
-    text = "a term is there without any reward"
-    for weights in (_log_pi, lambda batch: discounts(batch) * _log_pi(batch)):
-        entropy = Field((), "", weights).mean(case.batch, case.prob)
-        factor = best_factor([zero], [entropy])
-        if factor and norm_of(zero - factor * entropy) <= close * norm_of(zero):
-            return Diagnosis("regulariser", f"{text}, as of an entropy bonus of {abs(factor):.4g}")
-    if bench.kind.by_episode and _varies(bench, case, close) and _swapped(bench, gamma, 0.0):
-        text = "without any reward a step has a weight that changes with its action, as of a baseline b(s, a)"
-        return Diagnosis("action-dependent-baseline", text)
-    return Diagnosis("regulariser", f"{text}, as of weight decay")
+def _rest(
+    prober: Prober, alterable: Sequence[Finding], change: Change, remainder: Callable[[Floats, Floats], Floats]
+) -> list[Diagnosis] | None:
+    """What is wrong with the remainder of the expectation before and after a change; None where it is right."""
+    rest = []
+    for finding in alterable:
+        altered = _altered_mean(prober, finding, change)
+        if altered is not None:
+            mean = remainder(finding.expectation.mean, altered)
+            rest.append(replace(finding, expectation=replace(finding.expectation, mean=mean)))
+    if all(finding.is_right(prober.tolerance) for finding in rest):
+        return None
+    return match(prober, rest, None)
 
 
-def _varies(bench: Bench, case: Case, close: float) -> bool:
-    """Whether gradients without reward differ from episode to episode."""
-    rows = bench.each(case.batch.altered(rewards=np.zeros(case.batch.rewards.shape)))
-    return float(np.max(np.abs(rows - rows[0]))) > close * float(np.max(np.abs(rows)))
+def _flag_cause(responses: Responses, limit: float) -> str:
+    """How the result depends on the flag `terminated`."""
+    for mean, cause in (
+        (responses.terminated, "bootstrap/terminated-right"),
+        (responses.cut_off, "bootstrap/cut-right"),
+    ):
+        if mean is not None and norm_of(mean - responses.finding.gradient) <= limit:
+            return cause
+    return "bootstrap/time-limit"
+
+
+def _constant(prober: Prober, enumeration: Enumeration, mean: Floats) -> Diagnosis:
+    """What the estimator's expectation is where every reward is 0."""
+    for weights in (_log_pi, with_gamma_t(_log_pi)):
+        entropy = Candidate(weights).mean(enumeration.batch, enumeration.prob)
+        factor = best_factor([mean], [entropy])
+        if factor and norm_of(mean - factor * entropy) <= prober.tolerance * norm_of(mean):
+            return Diagnosis("regulariser", "regulariser/entropy", (("coefficient", abs(factor)),))
+    if prober.contract.by_episode and _varies(prober, enumeration) and prober.weights_follow_actions(0.0):
+        return Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward")
+    return Diagnosis("regulariser", "regulariser/weight-decay")
+
+
+def _varies(prober: Prober, enumeration: Enumeration) -> bool:
+    """Whether gradients differ from episode to episode although every reward is 0."""
+    rows = prober.each(no_rewards(enumeration.batch))
+    return float(np.max(np.abs(rows - rows[0]))) > prober.tolerance * float(np.max(np.abs(rows)))
 
 
 def _log_pi(batch: Batch) -> Floats:
+    """w_t = log π(a_t|s_t): the gradient of minus the entropy."""
     return np.log(np.where(batch.mask, batch.probs[batch.states, batch.actions], 1.0))
 
 
-class _Rescaled:
-    """A caller whose gradients are multiplied by a length of the batch."""
-
-    def __init__(self, caller: Caller, length: Callable[[Ints], Floats]) -> None:
-        self.name = caller.name
-        self._caller = caller
-        self._length = length
-
-    def whole(self, batch: Batch) -> Gradients:
-        return self._caller.whole(batch)
-
-    def groups(self, batch: Batch, index: Ints) -> Gradients:
-        answer = self._caller.groups(batch, index)
-        length = self._length(batch.lengths[index]).reshape(-1, *(1 for _ in answer.values.shape[1:]))
-        return replace(answer, values=answer.values * length)
-
-
-def _mean_length(lengths: Ints) -> Floats:
-    return np.asarray(lengths.mean(axis=1))
-
-
-def _padded_length(lengths: Ints) -> Floats:
-    return np.asarray(lengths.max(axis=1), dtype=np.float64)
-
-
-def _flag_told(one: Finding, ended: Floats | None, cut: Floats | None, tolerance: float) -> str:
-    text = "the result depends on the flag `terminated`"
-    for mean, what in ((ended, "terminated"), (cut, "cut off")):
-        if mean is not None and norm_of(mean - one.gradient) <= tolerance:
-            why = "after the horizon no value is left" if what == "terminated" else "a last reward counts too"
-            return f"{text}: it is right once every episode counts as {what}; {why}"
-    return f"{text}: what the time limit cuts off is treated in another way than what terminates"
-
-
-def _trend(findings: Sequence[Finding], close: float) -> str:
-    """How the bias of an estimator of whole batches goes with B."""
-    by_model: dict[str, list[Finding]] = {}
-    for found in findings:
-        by_model.setdefault(found.mdp.name, []).append(found)
-    pairs = [found[:2] for found in by_model.values() if len(found) > 1]
-    if not pairs:
-        return ""
-    exact, shrinks = True, True
-    for few, many in pairs:
-        one, other = (found.expectation.mean - found.gradient for found in (few, many))
-        b, c = few.expectation.batch_size, many.expectation.batch_size
-        exact = exact and norm_of(b * one - c * other) <= 10 * close * max(few.norm, few.bias)
-        shrinks = shrinks and many.bias < few.bias * (1 + b / c) / 2
-    if exact:
-        return "; the bias is exactly proportional to 1/B"
-    few, many = pairs[0]
-    sizes = f"from B = {few.expectation.batch_size} to {many.expectation.batch_size}"
-    return f"; {sizes} the bias {'shrinks' if shrinks else 'does not shrink as 1/B'}"
-
-
-def _swapped(bench: Bench, gamma: float, reward: float = 1.0) -> bool:
-    """Whether weights change with the actions where rewards do not."""
-    mdp, policy = probes.chain(STEPS, gamma)
-    batch = probes.episodes(mdp, policy, [[0] * STEPS, [1] * STEPS])
-    batch = batch.altered(rewards=np.full((2, STEPS), reward))
-    try:
-        one, other = probes.coefficients(batch, bench.each(batch))
-    except Exception:  # as when it was made for one model only
-        return False
-    return float(np.max(np.abs(one - other))) > bench.close * max(1.0, float(np.abs(one).max()))
+def _nonlinear(prober: Prober, responses: Responses, findings: Sequence[Finding]) -> list[Diagnosis]:
+    """Whether the expectation fails to follow the rewards in proportion."""
+    base = np.zeros(responses.mean.shape) if responses.no_rewards is None else responses.no_rewards
+    for altered, factor, cause in (
+        (responses.doubled, 2.0, "nonlinear/doubled"),
+        (responses.negated, -1.0, "nonlinear/negated"),
+    ):
+        if altered is None:
+            continue
+        off = norm_of(altered - base - factor * (responses.mean - base))
+        if off > prober.tolerance * responses.size:
+            diagnosis = Diagnosis("nonlinear", cause)
+            trend = trend_of(findings, prober.tolerance)
+            return [diagnosis if trend is None else trend.noted(diagnosis)]
+    return []

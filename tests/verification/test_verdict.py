@@ -11,13 +11,12 @@ import pgcheck
 from pgcheck import Batch, EstimatorError, exact_gradient, verify
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.estimators.contract import Contract, contract_of
-from pgcheck.estimators.mistakes import FIELDS, RIGHT
+from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Mistake
 from pgcheck.external.calling import LocalCaller
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
-from pgcheck.verification.exhaustive import calls_for, over_batches
-from pgcheck.verification.impulses import chain, impulses, right
-from pgcheck.verification.verdict import verify_with
+from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.impulses import chain, correct_weights, impulses
 from tests.conftest import Run
 from tests.plain import Problem
 from tests.verification import zoo
@@ -67,9 +66,10 @@ def test_every_built_in_through_a_users_file(run: Run, tmp_path: Path, some: pgc
 def test_no_two_known_mistakes_are_parallel_on_the_battery() -> None:
     """Nor is one parallel to the truth: what is told apart there is told apart by one factor for all models."""
     vectors = []
-    for field in (RIGHT, *FIELDS):
-        parts = [field.mean(*listed(mdp, policy)).ravel() for mdp, policy in battery()]
-        vectors.append((field.text or "the gradient", np.concatenate(parts)))
+    for candidate in (REFERENCE, *MISTAKES):
+        parts = [candidate.mean(*listed(mdp, policy)).ravel() for mdp, policy in battery()]
+        name = f"{candidate.cause} {candidate.notes}" if isinstance(candidate, Mistake) else "the gradient"
+        vectors.append((name, np.concatenate(parts)))
     for (one, a), (other, b) in itertools.combinations(vectors, 2):
         cosine = abs(float(a @ b)) / float(np.linalg.norm(a) * np.linalg.norm(b))
         assert cosine < 1 - 1e-6, f"{one} / {other}"
@@ -134,8 +134,8 @@ def test_batches_are_weighted_as_ordered_tuples(name: str, size: int) -> None:
         kind = Contract(False, False, ordered, False, False)
         found = over_batches(caller, batch, prob, size, kind)
         np.testing.assert_allclose(found.mean, expected, atol=1e-12)
-    assert calls_for(11, 2, Contract(False, False, True, False, False)) == 121
-    assert calls_for(11, 2, Contract(False, False, False, False, False)) == 66
+    assert number_of_batches(11, 2, Contract(False, False, True, False, False)) == 121
+    assert number_of_batches(11, 2, Contract(False, False, False, False, False)) == 66
 
 
 def test_an_estimate_that_depends_on_the_order_is_given_all_orders() -> None:
@@ -224,9 +224,9 @@ def test_right_for_gamma_1_is_said() -> None:
 
 def test_impulses_show_how_steps_are_weighed() -> None:
     for gamma in (0.5, 1.0):
-        np.testing.assert_allclose(impulses(RIGHT.each, 4, gamma), np.triu(right(4, gamma)), atol=1e-12)
+        np.testing.assert_allclose(impulses(REFERENCE.each, 4, gamma), np.triu(correct_weights(4, gamma)), atol=1e-12)
         total = impulses(pgcheck.estimator("reinforce"), 3, gamma)
-        np.testing.assert_allclose(total, right(3, gamma), atol=1e-12)
+        np.testing.assert_allclose(total, correct_weights(3, gamma), atol=1e-12)
     for terminated in (True, False):
         mdp, _ = chain(3, 0.9, terminated=terminated)
         assert mdp.terminal[-1] == terminated
@@ -390,6 +390,6 @@ def test_batch_sizes_may_be_chosen(run: Run, tmp_path: Path) -> None:
 def test_a_second_path_to_the_same_verdict() -> None:
     """The library and the command agree, number by number."""
     found = verify("immediate-reward", ["two_state"])
-    again = verify_with(LocalCaller(pgcheck.estimator("immediate-reward"), "x"), [pgcheck.load("two_state")])
+    again = verify(LocalCaller(pgcheck.estimator("immediate-reward"), "x"), [pgcheck.load("two_state")])
     assert found.findings[0].expectation.mean.tobytes() == again.findings[0].expectation.mean.tobytes()
     assert [one.id for one in found.diagnosis] == [one.id for one in again.diagnosis] == ["immediate-reward"]

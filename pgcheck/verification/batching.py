@@ -1,0 +1,106 @@
+"""Naming a mistake of an estimator of whole batches: by the batch's lengths, and by how the bias goes with B."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pgcheck.arrays import Floats, Ints, norm_of
+from pgcheck.verification.calls import Rescaled
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.matching import match
+from pgcheck.verification.probing import Prober
+
+
+def match_once_rescaled(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
+    """Returns what is wrong where a batch's gradient is known once it is multiplied by a length of the batch.
+
+    The length is the mean number of steps of the batch's episodes, or the number of steps of the longest. Empty where
+    the product is neither right nor a known mistake.
+    """
+    for cause, length in (
+        ("length-normalised/batch-steps", _mean_length),
+        ("length-normalised/batch-padding", _padded_length),
+    ):
+        rescaled = _rescaled(prober, findings, length)
+        if not rescaled:
+            continue
+        if all(finding.is_right(prober.tolerance) for finding in rescaled):
+            return [Diagnosis("length-normalised", cause)]
+        if diagnoses := match(prober, rescaled, None):
+            return [Diagnosis("length-normalised", cause), *diagnoses]
+    return []
+
+
+def explain_trend(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
+    """Returns what the bias says of an estimator of whole batches; empty without two batch sizes."""
+    trend = trend_of(findings, prober.tolerance)
+    if prober.contract.by_episode or trend is None:
+        return []
+    if trend.is_proportional:
+        return [trend.noted(Diagnosis("action-dependent-baseline", "action-dependent-baseline/own-return"))]
+    return [trend.noted(Diagnosis("batch-coupled", "batch-coupled/mean"))]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the bias of an estimator of whole batches goes with B.
+
+    Attributes:
+      few, many: two batch sizes.
+      is_proportional: whether the bias is exactly proportional to 1/B.
+      shrinks: whether it shrinks about as 1/B.
+    """
+
+    few: int
+    many: int
+    is_proportional: bool
+    shrinks: bool
+
+    def noted(self, diagnosis: Diagnosis) -> Diagnosis:
+        """Returns a diagnosis with the trend in its text."""
+        notes = diagnosis.notes
+        if self.is_proportional:
+            return replace(diagnosis, notes=(*notes, "bias-proportional-to-1/B"))
+        note = "bias-shrinks" if self.shrinks else "bias-stays"
+        figures = (*diagnosis.figures, ("few", self.few), ("many", self.many))
+        return replace(diagnosis, figures=figures, notes=(*notes, note))
+
+
+def trend_of(findings: Sequence[Finding], tolerance: float) -> Trend | None:
+    """Returns how the bias goes with B on all models with two batch sizes; None where there is no such model."""
+    by_model: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_model.setdefault(finding.mdp.name, []).append(finding)
+    pairs = [(group[0], group[1]) for group in by_model.values() if len(group) > 1]
+    if not pairs:
+        return None
+    is_proportional = shrinks = True
+    for few, many in pairs:
+        b, c = few.batch_size, many.batch_size
+        off_few, off_many = (finding.expectation.mean - finding.gradient for finding in (few, many))
+        size = max(few.norm, few.bias)
+        is_proportional = is_proportional and norm_of(b * off_few - c * off_many) <= 10 * tolerance * size
+        shrinks = shrinks and many.bias < few.bias * (1 + b / c) / 2
+    return Trend(pairs[0][0].batch_size, pairs[0][1].batch_size, is_proportional, shrinks)
+
+
+def _rescaled(prober: Prober, findings: Sequence[Finding], length: Callable[[Ints], Floats]) -> list[Finding]:
+    """The findings of an estimator whose batches are multiplied by a length."""
+    scaled = Prober(Rescaled(prober.estimator, length), prober.contract, prober.gamma, prober.tolerance)
+    rescaled = []
+    for finding in prober.alterable(findings):
+        assert finding.enumeration is not None
+        mean = scaled.mean(finding.enumeration, finding.enumeration.batch, finding.batch_size)
+        if mean is not None:
+            rescaled.append(replace(finding, expectation=replace(finding.expectation, mean=mean)))
+    return rescaled
+
+
+def _mean_length(lengths: Ints) -> Floats:
+    return np.asarray(lengths.mean(axis=1))
+
+
+def _padded_length(lengths: Ints) -> Floats:
+    return np.asarray(lengths.max(axis=1), dtype=np.float64)

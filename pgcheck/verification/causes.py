@@ -1,0 +1,156 @@
+"""The catalogue of what can be wrong with an estimator: the text of every diagnosis, by its cause.
+
+A cause is a public id, alone or followed by a slash and what tells it from other causes of that id. Texts are
+templates: `{quantity}` is "the gradient" or "it", the rest are figures of the diagnosis.
+"""
+
+from dataclasses import dataclass
+
+Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
+
+_GAMMA_T = "gamma^t is left out: the gradient of the discounted return weighs step t by gamma^t"
+_FLAG = "the result depends on the flag `terminated`: "
+_RIGHT_ONCE = _FLAG + "it is right once every episode counts as "
+_NO_REWARD = "a term is there without any reward, as of "
+_NONLINEAR = "something is standardised, clipped, ranked or made positive"
+
+CAUSES: dict[str, str] = {
+    # Known mistakes (estimators.mistakes).
+    "dropped-gamma": _GAMMA_T,
+    "undiscounted": "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k",
+    "undiscounted/nothing": "neither the rewards nor the steps are discounted",
+    "immediate-reward": "each step is weighed by its own reward alone; what follows it is left out",
+    "immediate-reward/reversed": (
+        "each step is weighed by the rewards up to its own instead of from its own on: is `reversed` or [::-1] "
+        "forgotten? What follows a step is left out"
+    ),
+    "off-by-one": (
+        "each step is weighed by the rewards after its own: the reward r_t that action a_t earned is left out"
+    ),
+    "last-step-missing": "the last step of the episode has no weight",
+    "last-step-missing/return": "the last step of the episode has no weight; the others have the whole return",
+    "last-reward-missing": "the last reward of the episode is left out",
+    "length-normalised/length": "each episode is divided by its length L; average over episodes only",
+    "length-normalised/steps-to-go": "the rewards to go are averaged over the steps to go, L - t, instead of summed",
+    "length-normalised/return": ("this IS the gradient of E[R/L]: each episode's return is divided by its length"),
+    "length-normalised/mean-reward": (
+        "this is the gradient of the mean reward of an episode, its sum over L, not discounted"
+    ),
+    "action-dependent-baseline/episode-mean": (
+        "the mean of the episode's own returns to go is subtracted: that baseline depends on the action it judges"
+    ),
+    "other/discounted-from-the-end": "the discount counts from the end of the episode: r_k has gamma^(L-1-k)",
+    "other/gradient-of-pi": ("this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)"),
+    "other/gradient-of-pi-return": (
+        "this is the gradient of pi instead of log pi: each step has the whole return times pi(a_t|s_t)"
+    ),
+    "other/last-step-only": "only the last step of each episode has a weight",
+    "other/first-step-only": "only the first step of each episode has a weight",
+    "other/gamma-twice": "gamma^t stands there twice",
+    # Multiples of the gradient, or of a known mistake (matching).
+    "sign": "the sign is wrong: this is minus the gradient, as of a loss",
+    "scale/gamma": "gamma times {quantity}: the discount counts from t = 1",
+    "scale/over-gamma": "{quantity} divided by gamma",
+    "scale/horizon": "T times {quantity}, T the horizon",
+    "scale/batch-baseline": (
+        "exactly (1 - 1/B) times {quantity}: the baseline contains the episode's own return; leave that one out, or "
+        "divide by B - 1"
+    ),
+    "scale/batch-sum": "exactly B times {quantity}: a sum over the batch where the mean is meant",
+    "scale/over-batch": "{quantity} divided by B, beyond the mean",
+    "scale/batch-over-others": "exactly B/(B - 1) times {quantity}",
+    "scale/others": "exactly B - 1 times {quantity}",
+    "scale/over-others": "exactly 1/(B - 1) times {quantity}",
+    "scale/factor": "it is {factor:.6g} times the gradient",
+    "scale/factor-of-mistake": "it is {factor:.6g} times that",
+    "scale/impulses": "its impulses are {factor:.6g} times what is right",
+    "length-normalised/horizon": "{quantity} divided by the horizon T",
+    "length-normalised/mean-length": "{quantity} divided by the mean length E[L]",
+    "zero-mean": "the expectation is 0: what is weighed with does not depend on the action",
+    # What batches show (batching).
+    "length-normalised/batch-steps": (
+        "the sum is divided by the number of steps in the batch: divide by the number of episodes"
+    ),
+    "length-normalised/batch-padding": (
+        "the sum is divided by the padded length T of the batch: divide by the number of episodes"
+    ),
+    "action-dependent-baseline/own-return": "an episode's own return is in its baseline: leave that one out",
+    "batch-coupled/mean": (
+        "the gradient of a batch is not the mean of its episodes'; is an episode's own return in its baseline, or "
+        "the batch's own size in what is divided by?"
+    ),
+    "batch-coupled/rows": "rows of the result change with the other episodes of the batch",
+    # What altered episodes show (perturbations, probing).
+    "bootstrap/terminated-right": _RIGHT_ONCE + "terminated; after the horizon no value is left",
+    "bootstrap/cut-right": _RIGHT_ONCE + "cut off; a last reward counts too",
+    "bootstrap/time-limit": _FLAG + "what the time limit cuts off is treated in another way than what terminates",
+    "bootstrap/next-states": (
+        "the result depends on the next states, as of values of them that are not those of the steps left"
+    ),
+    "nonlinear/doubled": f"twice the rewards do not give twice the gradient: {_NONLINEAR}",
+    "nonlinear/negated": f"minus the rewards do not give minus the gradient: {_NONLINEAR}",
+    "regulariser/entropy": _NO_REWARD + "an entropy bonus of {coefficient:.4g}",
+    "regulariser/weight-decay": _NO_REWARD + "weight decay",
+    "action-dependent-baseline/action": (
+        "the weight of a step changes with its action although the rewards are the same"
+    ),
+    "action-dependent-baseline/no-reward": (
+        "without any reward a step has a weight that changes with its action, as of a baseline b(s, a)"
+    ),
+    "nan/no-reward": "the result is not finite where every reward is 0",
+    "nan/inputs": "the result is not finite for {inputs}",
+    # What is left.
+    "other": "none of the known mistakes",
+    "other/matrix": "none of the known mistakes; the matrix shows how each step is weighed by each reward",
+    "other/constant-discount": (
+        "the weights do not follow batch.gamma; a discount of about {discount:.6g} is written in the code"
+    ),
+}
+
+NOTES: dict[str, str] = {
+    "without-gamma-t": f"; and {_GAMMA_T}",
+    "without-discount": "; besides, nothing is discounted",
+    "right-at-gamma-1": " (it is right for gamma = 1)",
+    "right-without-it": "; without it the estimator is right",
+    "bias-proportional-to-1/B": "; the bias is exactly proportional to 1/B",
+    "bias-shrinks": "; from B = {few} to {many} the bias shrinks",
+    "bias-stays": "; from B = {few} to {many} the bias does not shrink as 1/B",
+}
+
+INPUTS: dict[str, str] = {
+    "one-step": "episodes of one step",
+    "zero-rewards": "episodes in which every reward is 0",
+    "equal-rewards": "episodes in which all rewards are alike",
+}
+
+_NEGATIVE = "the sign is wrong; besides, "
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing that is wrong with an estimator.
+
+    Attributes:
+      id: its public name, such as `dropped-gamma`.
+      cause: why, a key of `CAUSES`.
+      figures: the numbers and inputs in the text, by name.
+      notes: what else holds, keys of `NOTES`.
+      negative: whether the sign is wrong besides.
+    """
+
+    id: str
+    cause: str
+    figures: tuple[tuple[str, Figure], ...] = ()
+    notes: tuple[str, ...] = ()
+    negative: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is wrong, and where it is known, how to mend it."""
+        figures = {
+            name: ", ".join(INPUTS[key] for key in figure) if isinstance(figure, tuple) else figure
+            for name, figure in self.figures
+        }
+        template = CAUSES[self.cause] + "".join(NOTES[note] for note in self.notes)
+        text = template.format(quantity="it" if self.negative else "the gradient", **figures)
+        return _NEGATIVE + text if self.negative else text

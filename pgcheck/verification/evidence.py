@@ -1,0 +1,204 @@
+"""The evidence on each model: the estimator's exact expectations, or why the model cannot be checked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.errors import TooLargeError
+from pgcheck.estimators.base import Estimator, Gradients, gradients
+from pgcheck.estimators.contract import Contract, check_again, contract_of, representative
+from pgcheck.estimators.moments import predict
+from pgcheck.estimators.on_policy import REINFORCE, REWARD_TO_GO
+from pgcheck.exact.gradient import exact_gradient
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.counting import count_trajectories
+from pgcheck.trajectories.paths import listed
+from pgcheck.verification.exhaustive import Expectation, number_of_batches, over_batches, over_episodes
+from pgcheck.verification.findings import Enumeration, Finding
+
+MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
+EXAMPLES = 2_000  # trajectories from which an estimator's contract is found out
+BATCH_SIZES = (2, 3)
+
+Progress = Callable[[str, float], None]  # is called with a model's name and the fraction done
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A model, or some batch sizes of it, on which an estimator could not be checked exactly, and why."""
+
+    model: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much work is allowed on one model.
+
+    Attributes:
+      batch_sizes: B for estimators of whole batches; None is 2 and 3, and 1 for estimators of single episodes.
+      max_trajectories: the most trajectories.
+      max_calls: the most batches of one size.
+    """
+
+    batch_sizes: tuple[int, ...] | None
+    max_trajectories: int
+    max_calls: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What was found out by calling an estimator.
+
+    Attributes:
+      contract: what kind of function the estimator is, on all models; None where no model could be looked at.
+      findings: one for each model and batch size.
+      skipped: what was too large.
+      answers: some batches with the estimator's first answer.
+    """
+
+    contract: Contract | None
+    findings: tuple[Finding, ...]
+    skipped: tuple[Skipped, ...]
+    answers: tuple[tuple[Batch, Gradients], ...]
+
+    def check_again(self, estimator: Estimator) -> None:
+        """Raises EstimatorError where the estimator no longer gives its first answers."""
+        for batch, answer in self.answers:
+            check_again(estimator, batch, answer)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """A model with the episodes from which the contract is found out."""
+
+    mdp: MDP
+    policy: Policy
+    examples: Batch
+
+
+def gather(
+    estimator: Estimator, models: Sequence[tuple[MDP, Policy]], limits: Limits, progress: Progress | None = None
+) -> Evidence:
+    """Returns the expectations of an estimator on each model that is small enough.
+
+    Raises:
+      EstimatorError: the estimator cannot be called, or returns no gradient.
+    """
+    contract: Contract | None = None
+    findings: list[Finding] = []
+    skipped: list[Skipped] = []
+    answers: list[tuple[Batch, Gradients]] = []
+    examined: list[_Model] = []
+    for mdp, policy in models:
+        try:
+            examples, _ = listed(mdp, policy, most=EXAMPLES)
+        except TooLargeError as error:
+            skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
+            continue
+        examined.append(_Model(mdp, policy, examples))
+        contract = _combined(contract, contract_of(estimator, examples))
+        batch = representative(examples)
+        answers.append((batch, gradients(estimator, batch)))
+    for model in examined:
+        assert contract is not None
+        found, why, contract = _findings(estimator, model, contract, limits, progress)
+        findings += found
+        skipped += [Skipped(model.mdp.name, why)] if why else []
+    return Evidence(contract, tuple(findings), tuple(skipped), tuple(answers))
+
+
+def finding_of(enumeration: Enumeration, expectation: Expectation) -> Finding:
+    """Returns an expectation beside the gradient, on a model whose episodes are known."""
+    return _finding(enumeration.mdp, enumeration.policy, enumeration.batch, expectation, enumeration)
+
+
+def _combined(contract: Contract | None, following: Contract) -> Contract:
+    """The contract that holds on both of two models."""
+    if contract is None:
+        return following
+    return Contract(
+        rows=contract.rows and following.rows,
+        coupled=contract.coupled or following.coupled,
+        ordered=contract.ordered or following.ordered,
+        plain_mean=contract.plain_mean and following.plain_mean,
+        single=contract.single or following.single,
+    )
+
+
+def _findings(
+    estimator: Estimator, model: _Model, contract: Contract, limits: Limits, progress: Progress | None
+) -> tuple[list[Finding], str, Contract]:
+    """The findings on one model, why others are missing, and the contract as it turned out to be."""
+    mdp, policy = model.mdp, model.policy
+    count = _count(mdp)
+    if count is None or count > limits.max_trajectories:
+        trajectories = "more than can be counted" if count is None else f"{_sized(count)} trajectories"
+        return [], f"{trajectories}; the limit is {limits.max_trajectories:,}", contract
+    enumeration = Enumeration(mdp, policy, *listed(mdp, policy)) if count <= MAX_ENUMERATED else None
+
+    def report(fraction: float) -> None:
+        if progress is not None:
+            progress(mdp.name, fraction)
+
+    if contract.by_episode and limits.batch_sizes is None:
+        if not contract.rows and count > limits.max_calls:
+            why = f"{count:,} trajectories, one call each; the limit is {limits.max_calls:,} (--max-calls)"
+            return [], why, contract
+        by_episode = over_episodes(estimator, mdp, policy, contract, progress=report)
+        if by_episode is not None:
+            return [_finding(mdp, policy, model.examples, by_episode, enumeration)], "", contract
+        contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
+    sizes = limits.batch_sizes or BATCH_SIZES
+    numbers = {size: number_of_batches(count, size, contract) for size in sizes}
+    fitting = [size for size in sizes if enumeration is not None and numbers[size] <= limits.max_calls]
+    why = ""
+    if len(fitting) < len(sizes):
+        size = next(size for size in sizes if size not in fitting)
+        why = f"{_sized(numbers[size])} batches of {size} among {_sized(count)} trajectories; the limit is "
+        why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
+    if enumeration is None:
+        return [], why, contract
+    batch, prob = enumeration.batch, enumeration.prob
+    return (
+        [
+            _finding(
+                mdp, policy, model.examples, over_batches(estimator, batch, prob, size, contract, progress=report),
+                enumeration,
+            )
+            for size in fitting
+        ],
+        why,
+        contract,
+    )  # fmt: skip
+
+
+def _finding(
+    mdp: MDP, policy: Policy, examples: Batch, expectation: Expectation, enumeration: Enumeration | None
+) -> Finding:
+    truth = exact_gradient(mdp, policy, method="backward-induction")
+    rng = np.random.default_rng(0)  # for traces from samples, which are not exact and are left out
+    traces: list[float | None] = []
+    for reference in (REINFORCE, REWARD_TO_GO):
+        moments = predict(mdp, policy, reference, rng)(None)
+        exact = moments is not None and moments.evidence != "sample"
+        traces.append(moments.trace if moments is not None and exact else None)
+    reinforce, reward_to_go = traces
+    gradient = examples.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
+    return Finding(mdp, policy, expectation, gradient, reinforce, reward_to_go, enumeration)
+
+
+def _count(mdp: MDP) -> int | None:
+    """The number of trajectories; None where there are too many to be counted."""
+    try:
+        return count_trajectories(mdp)
+    except TooLargeError:
+        return None
+
+
+def _sized(count: int) -> str:
+    """A number of trajectories or batches; of a very large one, its size."""
+    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"

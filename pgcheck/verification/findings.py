@@ -1,0 +1,159 @@
+"""What is known of an estimator on one model: its expectation E[ĝ] beside the gradient ∇J, and their figures."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pgcheck.arrays import Floats, norm_of
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.exhaustive import Expectation
+
+
+@dataclass(frozen=True, eq=False)
+class Enumeration:
+    """A model with all its episodes, which are few enough to be altered.
+
+    Attributes:
+      mdp, policy: the model.
+      batch: all episodes.
+      prob: P(τ) of each `[N]`.
+    """
+
+    mdp: MDP
+    policy: Policy
+    batch: Batch
+    prob: Floats
+
+    @property
+    def mean_length(self) -> float:
+        """E[L]."""
+        return float(self.prob @ self.batch.lengths)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component of E[ĝ] and of ∇J.
+
+    Attributes:
+      parameter: the names of the parameter, such as state and action.
+      expectation, gradient: the two numbers, in reward per unit θ.
+    """
+
+    parameter: tuple[str, ...]
+    expectation: float
+    gradient: float
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The expectation on one model, for one batch size, beside the gradient.
+
+    Attributes:
+      mdp, policy: the model.
+      expectation: E[ĝ] and its batch size.
+      gradient: ∇J `[*theta.shape]`; all 0 where nothing but rounding is left of it.
+      reinforce, reward_to_go: tr Σ of these estimators; None where it is not known exactly.
+      enumeration: the model's episodes, where they are few.
+    """
+
+    mdp: MDP
+    policy: Policy
+    expectation: Expectation
+    gradient: Floats
+    reinforce: float | None
+    reward_to_go: float | None
+    enumeration: Enumeration | None
+
+    @property
+    def batch_size(self) -> int:
+        """B; 1 where each episode has its own gradient."""
+        return self.expectation.batch_size
+
+    @property
+    def norm(self) -> float:
+        """‖∇J‖."""
+        return norm_of(self.gradient)
+
+    @property
+    def bias(self) -> float:
+        """‖E[ĝ] − ∇J‖."""
+        return norm_of(self.expectation.mean - self.gradient)
+
+    @property
+    def relative_bias(self) -> float | None:
+        """‖E[ĝ] − ∇J‖ / ‖∇J‖; None where ∇J is 0."""
+        return self.bias / self.norm if self.norm > 0 else None
+
+    @property
+    def severity(self) -> float:
+        """The relative bias; the bias itself where ∇J is 0."""
+        return self.bias if self.relative_bias is None else self.relative_bias
+
+    @cached_property
+    def freedom(self) -> int:
+        """How many directions a gradient can have: actions beyond the first, in each observation that has actions."""
+        rows = {tuple(row[row >= 0].tolist()) for row in self.policy.index if np.any(row >= 0)}
+        return sum(len(row) - 1 for row in rows)
+
+    @property
+    def cosine(self) -> float | None:
+        """The cosine between E[ĝ] and ∇J; None where one of them is 0, or where there is only one direction."""
+        size = norm_of(self.expectation.mean)
+        if self.freedom < 2 or size == 0 or self.norm == 0:
+            return None
+        return float(np.clip(np.sum(self.expectation.mean / size * (self.gradient / self.norm)), -1, 1))
+
+    @property
+    def scale(self) -> float | None:
+        """The c for which c ∇J is nearest to E[ĝ]; None where ∇J is 0."""
+        if self.norm == 0:
+            return None
+        unit = self.gradient / self.norm
+        return float(np.sum(self.expectation.mean / self.norm * unit))
+
+    @property
+    def variance_over_reinforce(self) -> float | None:
+        """B tr Cov of the estimate, over tr Cov of one rollout's `reinforce`; None where that is 0 or not known."""
+        return self.expectation.trace / self.reinforce if self.reinforce else None
+
+    @property
+    def variance_over_reward_to_go(self) -> float | None:
+        """The same over tr Cov of one rollout's `reward-to-go`."""
+        return self.expectation.trace / self.reward_to_go if self.reward_to_go else None
+
+    @property
+    def expectation_vector(self) -> Floats:
+        """E[ĝ] in the order of the parameters `[d]`."""
+        return self._in_order(self.expectation.mean)
+
+    @property
+    def gradient_vector(self) -> Floats:
+        """∇J in the order of the parameters `[d]`."""
+        return self._in_order(self.gradient)
+
+    def worst_components(self, most: int = 3) -> tuple[Component, ...]:
+        """Returns the components that differ most, at most so many, the worst first."""
+        mean, gradient = self.expectation_vector, self.gradient_vector
+        order = np.argsort(-np.abs(mean - gradient))[:most].tolist()
+        return tuple(
+            Component(tuple(self.policy.parameters[k]), float(mean[k]), float(gradient[k]))
+            for k in order
+            if mean[k] != gradient[k]
+        )
+
+    def is_right(self, tolerance: float, scale: float = 1.0) -> bool:
+        """Whether E[ĝ] is scale · ∇J within a relative tolerance.
+
+        Where ∇J is 0, the tolerance is relative to the greatest reward.
+        """
+        off = norm_of(self.expectation.mean - scale * self.gradient)
+        if self.norm == 0:
+            return off <= tolerance * max(float(np.abs(self.mdp.reward).max(initial=0)), 1e-300) or off == 0
+        return off <= tolerance * abs(scale) * self.norm
+
+    def _in_order(self, values: Floats) -> Floats:
+        """`[*theta.shape]` in the order of the parameters `[d]`."""
+        return values if values.ndim == 1 else values[~self.mdp.terminal].ravel()
