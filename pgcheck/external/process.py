@@ -1,64 +1,75 @@
-"""Somebody's estimator in a process of its own, watched from here: whatever it does, it cannot pass by it."""
+"""The parent's side of the process that runs a user's estimator.
+
+A crash, hang or exit becomes an EstimatorError, never a pass.
+"""
 
 import contextlib
-import fcntl
-import json
-import math
 import os
-import pickle
-import select
+import secrets
 import signal
-import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
+from pgcheck.estimators.base import Gradients
+from pgcheck.external import wire
 from pgcheck.external.child import PIPE_GONE
 from pgcheck.external.estimator import External
+from pgcheck.external.watchdog import Watchdog
 from pgcheck.trajectories.batch import Batch
 
 TIMEOUT = 60.0  # seconds
-PATIENCE = 0.5  # seconds that a request for many calls should take
-HEADER = 2**20  # bytes that the first line of an answer may have
+LOT_SECONDS = 0.5  # that a request for many small batches should take
+LOT_GROWTH = 4  # times as many small batches as in the request before, at most
+ENDING_SECONDS = 5.0  # for a child to end that has closed its pipe
+SOURCE = str(Path(__file__).resolve().parents[2])  # the directory of the package
 
 
 class Process(External):
-    """Calls an estimator by its place (`Caller`), in a child process that lives as long as the `with` block.
+    """Calls an estimator that is named by its place, in a child process that lives as long as the `with` block.
+
+    The child, and all processes of its group, are killed at the end of the block.
+
+    Args:
+      spec: the place of the estimator, `file.py:function` or `package.module:function`.
+      timeout: seconds that one request may take, from its first byte to the last of its answer.
 
     Raises (from every method):
-      EstimatorError: the child has ended, or hangs, or the estimator raised an error or returned what is no gradient.
+      EstimatorError: the child ended, hangs, or sent something else than an answer; or the estimator raised an
+        error, or returned something that is not a gradient.
     """
 
     def __init__(self, spec: str, *, timeout: float = TIMEOUT) -> None:
         super().__init__(spec)
         self._timeout = timeout
-        self._model: tuple[object, ...] = ()
-        self._number = 0
-        self._seconds_a_call = 1.0
+        self._model: wire.Model | None = None
 
     def __enter__(self) -> "Process":
-        theirs_in, self._requests = _pipe()
-        self._answers, theirs_out = _pipe()
-        os.set_blocking(self._requests, False)
         # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
-        start = f"import sys; sys.path.append({_HOME!r}); from pgcheck.external.child import main; main()"
-        command = [sys.executable, "-P", "-c", start, str(theirs_in), str(theirs_out), self.name]
-        self._child = subprocess.Popen(
-            command, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=None if _is_open(2) else subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._buffer = b""
+        start = f"import sys; sys.path.append({SOURCE!r}); from pgcheck.external.child import main; main()"
+        with _standard_descriptors_open():
+            self._connection, childs_end = wire.pipe()
+            try:
+                # What the estimator prints goes to standard error (2): standard output belongs to results.
+                self._child = subprocess.Popen(
+                    [sys.executable, "-P", "-c", start, self.name], stdin=childs_end, stdout=2, stderr=2,
+                    start_new_session=True, creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                )  # fmt: skip
+            except BaseException:
+                self._connection.close()
+                raise
+            finally:
+                os.close(childs_end)
+        self._watchdog = Watchdog(self._timeout, self._cut_off)
         try:
-            self._ask(("load",))
+            self._ask(wire.Load())
         except BaseException:
             self.close()
             raise
@@ -70,141 +81,111 @@ class Process(External):
         self.close()
 
     def close(self) -> None:
-        """Ends the child, and whatever it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+        """Ends the child, and the processes that it has started."""
+        self._watchdog.stop()
+        self._kill()
         self._child.wait()
-        for fd in (self._requests, self._answers):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        self._connection.close()
 
     def __call__(self, batch: Batch, /) -> Floats:
-        """Returns the answer to one batch."""
-        return self._call(batch, None)
+        """Returns the gradients of a batch: one for each episode, or one for all."""
+        shape = batch.theta.shape
+        answer = self._call(batch, None, {True: (len(batch), *shape), False: (1, *shape)})
+        gradients = answer.values if answer.per_episode else answer.values[0]
+        return gradients.astype(np.float32) if answer.single else gradients
 
     def of_batches(self, batch: Batch, index: Ints) -> Floats:
-        """Returns the gradients of many small batches, asked for in lots that take about half a second each."""
-        parts: list[Floats] = []
-        lo = 0
-        while lo < len(index) or not parts:
-            size = max(1, int(min(PATIENCE, self._timeout / 4) / self._seconds_a_call)) if parts else 1
+        """Returns the gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`.
+
+        A request asks for as many small batches as take about half a second, so that a slow estimator does not run
+        into the timeout, and progress is seen.
+        """
+        gradients: list[Floats] = []
+        done, size = 0, 1
+        while done < len(index) or not gradients:
+            lot = index[done : done + size]
+            shape = (len(lot), *batch.theta.shape)
             since = time.monotonic()
-            parts.append(self._call(batch, index[lo : lo + size]))
-            self._seconds_a_call = max((time.monotonic() - since) / min(size, max(len(index) - lo, 1)), 1e-6)
-            lo += size
-        return np.concatenate(parts)
+            gradients.append(self._call(batch, lot, {False: shape}).values)
+            seconds = max(time.monotonic() - since, 1e-6) / max(len(lot), 1)
+            done += len(lot)
+            size = max(1, min(LOT_GROWTH * size, int(min(LOT_SECONDS, self._timeout / 4) / seconds)))
+        return np.concatenate(gradients)
 
-    def _call(self, batch: Batch, index: Ints | None) -> Floats:
-        model = batch.mdp, batch.policy, batch.behavior
-        if [id(part) for part in model] != [id(part) for part in self._model]:
-            self._ask(("model", *model))
+    def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:
+        if self._model is None or not self._model.is_of(batch):
+            model = wire.Model(batch.mdp, batch.policy, batch.behavior)
+            self._ask(model)
             self._model = model
-        altered = {name: getattr(batch, name) for name in batch.alterations}
-        header, body = self._ask(("call", batch.starts, batch.outcomes, altered, index))
-        theta = batch.theta.shape
-        allowed = [(len(batch), *theta), theta] if index is None else [(len(index), *theta)]
-        shape = next((shape for shape in allowed if header.get("shape") == list(shape)), None)
-        if shape is None or len(body) != 8 * math.prod(shape):
-            raise self._disturbed()
-        gradients = np.frombuffer(body, dtype=np.float64).reshape(shape)
-        if not np.all(np.isfinite(gradients)):  # the worker has looked, but who has looked at the worker?
-            raise self._disturbed()
-        return gradients.astype(np.float32) if header.get("single") is True and index is None else gradients
+        alterations = {name: getattr(batch, name) for name in batch.alterations}
+        answer = self._ask(wire.Call(batch.starts, batch.outcomes, alterations, index), shapes)
+        assert answer is not None
+        return answer
 
-    def _ask(self, request: tuple[object, ...]) -> tuple[dict[str, Any], bytes]:
-        """Sends a request and returns the answer's header and bytes."""
-        until = time.monotonic() + self._timeout
-        self._number += 1
-        data = pickle.dumps((self._number, *request), protocol=pickle.HIGHEST_PROTOCOL)
-        self._write(struct.pack("<q", len(data)) + data, until)
-        while b"\n" not in self._buffer:
-            self._read(until)
-            if len(self._buffer) > HEADER and b"\n" not in self._buffer[:HEADER]:
-                raise self._disturbed()
-        line, _, self._buffer = self._buffer.partition(b"\n")
+    def _ask(self, request: wire.Request, shapes: wire.Shapes | None = None) -> Gradients | None:
+        """Sends a request and returns its answer: gradients of one of these shapes, or None where none are due."""
+        number = secrets.randbits(63)
         try:
-            header = json.loads(line)
-            size, number = header["bytes"], header["number"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._disturbed() from None
-        if number != self._number or not isinstance(size, int) or not 0 <= size < 2**40:
-            raise self._disturbed()
-        parts = [self._buffer]
-        missing = size - len(self._buffer)
-        while missing > 0:
-            self._buffer = b""
-            self._read(until)
-            parts.append(self._buffer)
-            missing -= len(self._buffer)
-        whole = b"".join(parts)
-        body, self._buffer = whole[:size], whole[size:]
-        if "error" in header:
-            raise EstimatorError(str(header["error"]), not_finite=bool(header.get("not_finite")))
-        return header, body
-
-    def _write(self, data: bytes, until: float) -> None:
-        view = memoryview(data)
-        while view:
-            self._wait([], [self._requests], until)
-            try:
-                view = view[os.write(self._requests, view) :]
-            except BlockingIOError:
-                continue
-            except BrokenPipeError:
-                raise self._ended() from None
-
-    def _read(self, until: float) -> None:
-        self._wait([self._answers], [], until)
-        some = os.read(self._answers, 2**20)
-        if not some:
-            raise self._ended()
-        self._buffer += some
-
-    def _wait(self, readers: list[int], writers: list[int], until: float) -> None:
-        ready = select.select(readers, writers, [], max(until - time.monotonic(), 0))
-        if not any(ready):
+            with self._watchdog:
+                wire.send_request(self._connection, number, request)
+                answer = wire.receive_answer(self._connection, number, shapes)
+        except wire.MalformedAnswerError:
             raise EstimatorError(
-                f"{self.name} did not answer within {self._timeout:g} seconds; allow more with --timeout"
-            )
-
-    def _disturbed(self) -> EstimatorError:
-        return EstimatorError(
-            f"{self.name} disturbed the pipe to its judge, as by a process of its own that answers too"
-        )
+                f"{self.name} disturbed the pipe to its judge, as by a process of its own that answers too"
+            ) from None
+        except (EOFError, OSError):
+            raise self._ended() from None
+        if isinstance(answer, wire.Failure):
+            raise EstimatorError(answer.text, not_finite=answer.not_finite)
+        return answer
 
     def _ended(self) -> EstimatorError:
-        """What became of the child."""
+        """The error that says why the pipe is closed."""
+        if self._watchdog.timed_out:
+            return EstimatorError(
+                f"{self.name} did not answer within {self._timeout:g} seconds; allow more with --timeout"
+            )
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout=5)
+            self._child.wait(timeout=ENDING_SECONDS)
         status = self._child.returncode
         if status in (None, PIPE_GONE):
             return EstimatorError(f"{self.name} closed the pipe to its judge")
         if status < 0:
-            number = -status
-            try:
-                what = signal.Signals(number).name
-            except ValueError:
-                what = f"signal {number}"
-            why = "; was it out of memory?" if number == signal.SIGKILL else ""
-            return EstimatorError(f"{self.name} crashed: its process was killed by {what}{why}")
+            name = _signal_name(-status)
+            hint = "; was it out of memory?" if name == "SIGKILL" else ""
+            return EstimatorError(f"{self.name} crashed: its process was killed by {name}{hint}")
         return EstimatorError(f"{self.name} ended its process with status {status}, before it had answered")
 
+    def _cut_off(self) -> None:
+        self._kill()
+        # A process that has left the group may still hold the other end.
+        wire.cut(self._connection)
 
-_HOME = str(Path(__file__).resolve().parents[2])
+    def _kill(self) -> None:
+        """Kills the child with its process group, or alone where there are no process groups."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+        else:
+            self._child.kill()
 
 
-def _pipe() -> tuple[int, int]:
-    """A pipe whose ends are not 0, 1 or 2, whatever of these is closed."""
-    ends = []
-    for fd in os.pipe():
-        ends.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
-        os.close(fd)
-    return ends[0], ends[1]
-
-
-def _is_open(fd: int) -> bool:
+@contextlib.contextmanager
+def _standard_descriptors_open() -> Iterator[None]:
+    """Opens the null device for each of 0, 1 and 2 that is closed, so that no end of a pipe takes its number."""
+    opened = []
     try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            opened.append(descriptor)
+        os.close(descriptor)
+        yield
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,211 @@
+"""Messages between the process that judges an estimator and the child process that runs the estimator.
+
+A request is a pickle, because the child trusts its parent. An answer is a line of JSON, followed by the bytes of an
+array: the parent trusts nothing that the child sends. The parent states how long each message may be, and each
+answer repeats the random number of its request, which nobody knows before the request.
+"""
+
+import json
+import math
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pgcheck.arrays import Ints
+from pgcheck.estimators.base import Gradients
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+if sys.platform == "win32":
+    import msvcrt
+    from multiprocessing.connection import PipeConnection
+    from multiprocessing.reduction import duplicate
+
+MOST_HEADER_BYTES = 2**20  # of an answer's JSON, and so of an error's text
+
+Shapes = Mapping[bool, tuple[int, ...]]  # of the gradients: one for each episode (True), or for each batch (False)
+
+
+class MalformedAnswerError(Exception):
+    """What came from the child is no answer to the request."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Asks the child to import the estimator."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The model and the policies of all calls that follow."""
+
+    mdp: MDP
+    policy: Policy
+    behavior: Policy | None
+
+    def is_of(self, batch: Batch) -> bool:
+        """Whether these very objects are the model of `batch`."""
+        return self.mdp is batch.mdp and self.policy is batch.policy and self.behavior is batch.behavior
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """Asks for the gradients of a batch, or of many small batches that are drawn from it.
+
+    Attributes:
+      starts, outcomes: the batch's trajectories, as in `Batch`.
+      alterations: arrays that differ from what the trajectories give, by their names in `Batch`.
+      index: None for the batch as a whole; else the numbers of each small batch's episodes `[M, B]`.
+    """
+
+    starts: Ints
+    outcomes: Ints
+    alterations: "Mapping[str, NDArray[Any]]"
+    index: Ints | None
+
+
+Request = Load | Model | Call
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no result.
+
+    Attributes:
+      text: the error as users read it.
+      not_finite: whether the estimator returned NaN or infinity.
+    """
+
+    text: str
+    not_finite: bool = False
+
+
+def pipe() -> tuple[Connection, int]:
+    """Returns the parent's end of a new pipe, and the child's end as a file descriptor that the caller closes."""
+    parents_end, childs_end = Pipe()
+    with childs_end:
+        if sys.platform == "win32":
+            return parents_end, msvcrt.open_osfhandle(duplicate(childs_end.fileno()), os.O_RDWR)
+        return parents_end, os.dup(childs_end.fileno())
+
+
+def taken_from_standard_input() -> Connection:
+    """Returns the child's end of the pipe, which is standard input; what reads that afterwards finds nothing."""
+    descriptor = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    if sys.platform == "win32":
+        return PipeConnection(msvcrt.get_osfhandle(descriptor))
+    return Connection(descriptor)
+
+
+def cut(connection: Connection) -> None:
+    """Ends a `send` or `receive` that another thread waits in, even while a process holds the other end.
+
+    On Windows the other end is held by the child alone, so that to end the child is enough.
+    """
+    if sys.platform != "win32":
+        with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+
+def send_request(connection: Connection, number: int, request: Request) -> None:
+    """Sends a request to the child.
+
+    Raises:
+      OSError: the child does not hold its end any more.
+    """
+    connection.send_bytes(pickle.dumps((number, request), protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def receive_request(connection: Connection) -> tuple[int, Request]:
+    """Returns the next request and its number.
+
+    Raises:
+      EOFError: the parent has closed its end.
+      OSError: this process has closed its own.
+    """
+    number, request = pickle.loads(connection.recv_bytes())
+    return number, request
+
+
+def send_answer(connection: Connection, number: int, answer: Gradients | Failure | None) -> None:
+    """Sends the answer to the request of this number: its gradients, an error, or None for "done".
+
+    Raises:
+      OSError: the pipe is closed.
+    """
+    header: dict[str, Any] = {"number": number}
+    if isinstance(answer, Failure):
+        header |= {"error": answer.text, "not_finite": answer.not_finite}
+    elif answer is not None:
+        header |= {"shape": answer.values.shape, "per_episode": answer.per_episode, "single": answer.single}
+    connection.send_bytes(json.dumps(header).encode())
+    if isinstance(answer, Gradients) and answer.values.size:
+        values = np.ascontiguousarray(answer.values, dtype=np.float64)
+        connection.send_bytes(values.reshape(-1).view(np.uint8).data)
+
+
+def receive_answer(connection: Connection, number: int, shapes: Shapes | None) -> Gradients | Failure | None:
+    """Returns the answer to the request of this number.
+
+    Args:
+      connection: the parent's end.
+      number: that of the request.
+      shapes: what the gradients may look like; None where no gradients are due, and the answer is None.
+
+    Raises:
+      MalformedAnswerError: something else has come, or gradients of another shape, or numbers that are not finite.
+      EOFError, OSError: the other end is closed.
+    """
+    header = _header(_received(connection, MOST_HEADER_BYTES))
+    if header.get("number") != number:
+        raise MalformedAnswerError
+    if "error" in header:
+        return Failure(str(header["error"]), bool(header.get("not_finite")))
+    if shapes is None:
+        return None
+    per_episode = bool(header.get("per_episode"))
+    shape = shapes.get(per_episode)
+    if shape is None or header.get("shape") != list(shape):
+        raise MalformedAnswerError
+    size = 8 * math.prod(shape)
+    body = _received(connection, size) if size else b""
+    if len(body) != size:
+        raise MalformedAnswerError
+    values = np.frombuffer(body, dtype=np.float64).reshape(shape)
+    if not np.all(np.isfinite(values)):  # the child has looked, but the estimator may have changed the child
+        raise MalformedAnswerError
+    return Gradients(values, per_episode, bool(header.get("single")))
+
+
+def _received(connection: Connection, most: int) -> bytes:
+    """The next message; one that says it is longer than `most` bytes is not read."""
+    try:
+        return connection.recv_bytes(most)
+    except OSError:
+        if not connection.readable:  # how a Connection marks that a message is too long
+            raise MalformedAnswerError from None
+        raise
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MalformedAnswerError from None
+    if not isinstance(header, dict):
+        raise MalformedAnswerError
+    return header
