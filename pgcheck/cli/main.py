@@ -431,14 +431,13 @@ def models(
     quiet: Quiet = False,
 ) -> None:
     """The bundled models."""
-    from pgcheck.formats import modelfile
-    from pgcheck.formats import sources as bundled
+    from pgcheck.formats import modelfile, sources
     from pgcheck.report import views
 
     with _printer(output, form) as printer:
         found = []
-        for name in bundled.names():
-            text = bundled.read(name)[1].decode()
+        for name in sources.bundled_names():
+            text = sources.read_bytes(name)[1].decode()
             found.append((name, text.partition("\n")[0].lstrip("# "), modelfile.load(name)[0]))
         printer.view(views.models_view(found))
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 import pgcheck
 from pgcheck import MDP, Policy, PrecisionError, TooLargeError, exact_gradient
 from pgcheck.exact.gradient import Induction, Method, backward_induction, enumerate_gradient
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import sources
 from pgcheck.trajectories.tree import Tree
 from tests import oracles
 from tests.problems import random_problem
@@ -197,7 +197,7 @@ def test_methods_that_disagree_are_not_believed(
 ) -> None:
     exact = exact_gradient(*two_state)
     wrong = Induction(exact.value, exact.gradient * (1 + 1e-8), 0.0, np.zeros((1, 1)))
-    monkeypatch.setattr("pgcheck.exact.backward_induction", lambda *_, **__: wrong)
+    monkeypatch.setattr("pgcheck.exact.gradient.backward_induction", lambda *_, **__: wrong)
     with pytest.raises(PrecisionError, match=r"rounding may reach 4\.8e-09"):
         exact_gradient(*two_state)
 
@@ -243,7 +243,7 @@ def test_a_gradient_that_is_0_is_not_taken_for_a_drowned_one() -> None:
     assert exact.rounding < 1e-13
 
 
-@pytest.mark.parametrize("name", bundled.names())
+@pytest.mark.parametrize("name", sources.bundled_names())
 def test_every_bundled_model_keeps_nine_digits(name: str) -> None:
     exact = exact_gradient(*pgcheck.load(name), method="backward-induction")
     assert exact.rounding < 1e-10 * exact.norm
