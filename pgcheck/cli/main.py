@@ -110,7 +110,7 @@ def exact(
     from pgcheck.report import words as wording
     from pgcheck.report.output import note
     from pgcheck.report.printer import progress_bar
-    from pgcheck.trajectories.paths import most_likely
+    from pgcheck.trajectories.likely import most_likely
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**18)
     k = _likely(trajectories)
@@ -147,7 +147,7 @@ def sample(
     from pgcheck.exact.gradient import exact_gradient
     from pgcheck.report import views
     from pgcheck.report.printer import progress_bar
-    from pgcheck.trajectories.paths import most_likely
+    from pgcheck.trajectories.likely import most_likely
     from pgcheck.trajectories.sampling import MAX_N, streams
 
     count = arguments.count(n, "--n", MAX_N)

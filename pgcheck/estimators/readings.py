@@ -16,7 +16,8 @@ from pgcheck.estimators.sampled import SampledGradient
 from pgcheck.exact.gradient import Progress
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.paths import Trajectory, sampled_paths
+from pgcheck.trajectories.likely import Trajectory
+from pgcheck.trajectories.paths import sampled_paths
 from pgcheck.trajectories.sampling import Sampler
 
 

@@ -13,7 +13,7 @@ from pgcheck.estimators.catalogue import reinforce as plain
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import measured, sampled_paths
+from pgcheck.trajectories.paths import measured, padded, sampled_paths
 from pgcheck.trajectories.sampling import Sampler
 
 MAX_TOGETHER = 100_000  # rollouts that an estimator of whole batches gets
@@ -129,15 +129,9 @@ def sample_gradients(
 
 def _rollouts(mdp: MDP, policy: Policy, lots: list[tuple[Ints, Floats]]) -> Batch:
     """All rollouts as one batch, each trajectory as often as it was drawn."""
-    paths = np.full(
-        (max(len(lot) for lot, _ in lots), sum(int(c.sum()) for _, c in lots)), mdp.padding, dtype=np.int64
-    )
-    column = 0
-    for lot, counts in lots:
-        repeated = np.repeat(lot, counts.astype(np.int64), axis=1)
-        paths[: len(lot), column : column + repeated.shape[1]] = repeated
-        column += repeated.shape[1]
-    return Batch.from_paths(mdp, policy, paths)
+    steps = padded(mdp, [lot for lot, _ in lots])
+    counts = np.concatenate([counts for _, counts in lots]).astype(np.int64)
+    return Batch.from_paths(mdp, policy, np.repeat(steps, counts, axis=1))
 
 
 def drawn_by(mdp: MDP, policy: Policy, behavior: Policy | None, estimators: Sequence[Estimator]) -> Policy:

@@ -30,7 +30,7 @@ from pgcheck.report.words import (
     two_readings_told,
 )
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import Trajectory
+from pgcheck.trajectories.likely import Trajectory
 
 BAR = 12  # characters of the longest bar
 

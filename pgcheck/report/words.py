@@ -8,7 +8,7 @@ from pgcheck.estimators.convergence import Row, Slope
 from pgcheck.estimators.moments import Moments
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
 from pgcheck.model.mdp import MDP
-from pgcheck.trajectories.paths import Trajectory
+from pgcheck.trajectories.likely import Trajectory
 
 # Two-sided 99 % points of Student's t by degrees of freedom: with a few rows the scatter itself is uncertain.
 STUDENT_99 = {1: 63.7, 2: 9.92, 3: 5.84, 4: 4.60, 5: 4.03, 6: 3.71, 7: 3.50, 8: 3.36}

@@ -100,7 +100,7 @@ def test_small_blocks_change_nothing_but_the_last_digits(monkeypatch: pytest.Mon
     whole = enumerate_gradient(mdp, policy)
     for block in (1, 2, 7, 50):
         assert Tree.walk.__kwdefaults__ is not None
-        monkeypatch.setitem(Tree.walk.__kwdefaults__, "block", block)
+        monkeypatch.setitem(Tree.walk.__kwdefaults__, "block_size", block)
         value, gradient, mass = enumerate_gradient(mdp, policy)
         assert value == pytest.approx(whole[0], rel=1e-14)
         assert mass == pytest.approx(1, rel=1e-14)
