@@ -21,7 +21,7 @@ import numpy as np
 import pgcheck
 from pgcheck import MDP, Batch, Estimator, Policy
 from pgcheck.estimators.catalogue import ESTIMATORS
-from pgcheck.exact.gradient import enumerate_gradient
+from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.external.calling import LocalCaller, call_groups
 from pgcheck.external.process import Runner
 from pgcheck.trajectories.paths import listed
@@ -99,7 +99,7 @@ def memory() -> None:
     peaks = []
     for horizon in (6, 8):
         code = (
-            "import resource, pgcheck; from pgcheck.exact.gradient import enumerate_gradient;"
+            "import resource, pgcheck; from pgcheck.exact.enumeration import enumerate_gradient;"
             f"enumerate_gradient(*pgcheck.load('frozen_lake', horizon={horizon}));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )

@@ -10,7 +10,8 @@ from pgcheck.arrays import Floats
 from pgcheck.estimators import catalogue as estimators
 from pgcheck.estimators.base import Estimator
 from pgcheck.exact.critic import Critic, critic
-from pgcheck.exact.second_moments import Frame, Step, field, total, traced
+from pgcheck.exact.pair_sums import PairSums
+from pgcheck.exact.second_moments import StepCredit, return_moments, state_moments, trace_moments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -28,8 +29,8 @@ class Setting:
     full: bool
 
     @cached_property
-    def frame(self) -> Frame:
-        return Frame(self.mdp, self.policy, full=self.full)
+    def frame(self) -> PairSums:
+        return PairSums(self.mdp, self.policy, full=self.full)
 
     @property
     def critic(self) -> Critic:
@@ -49,18 +50,18 @@ class Setting:
         self, x: Callable[[int], Floats], trace: Floats | float, carry: Floats | float,
         baseline: Callable[[int], Floats] | None = None,
     ) -> Sums:  # fmt: skip
-        """`moments.traced`, with factors that may be the same for all outcomes, and no baseline by default."""
+        """`trace_moments`, with factors that may be the same for all outcomes, and no baseline by default."""
         level, ones = np.zeros(self.mdp.num_states), np.ones(len(self.mdp.prob))
 
-        def step(t: int) -> Step:
-            return Step(x(t), level if baseline is None else baseline(t))
+        def step(t: int) -> StepCredit:
+            return StepCredit(x(t), level if baseline is None else baseline(t))
 
-        return traced(self.frame, self.joint, step, trace * ones, carry * ones)
+        return trace_moments(self.frame, self.joint, step, trace * ones, carry * ones)
 
 
 def reinforce(of: Setting, baseline: float = 0.0) -> Sums:
-    """Of `reinforce`, or with a constant baseline: `moments.total`, R − b times Ψ."""
-    whole = total(of.frame, of.joint, baseline=baseline)
+    """Of `reinforce`, or with a constant baseline: `return_moments`, R − b times Ψ."""
+    whole = return_moments(of.frame, of.joint, baseline=baseline)
     return whole.first[1], whole.second[2]
 
 
@@ -76,15 +77,15 @@ def optimal_baseline(of: Setting) -> Sums:
 
 def mean_over_steps(of: Setting) -> Sums:
     """Of `mean-over-steps`: the return, weighted by 1/L; squared, by 1/L²."""
-    mean = total(of.frame, of.joint, ending=lambda length: 1 / max(length, 1), powers=())
-    square = total(of.frame, of.joint, ending=lambda length: 1 / max(length, 1) ** 2)
+    mean = return_moments(of.frame, of.joint, ending=lambda length: 1 / max(length, 1), powers=())
+    square = return_moments(of.frame, of.joint, ending=lambda length: 1 / max(length, 1) ** 2)
     return mean.first[1], square.second[2]
 
 
 def importance_sampling(of: Setting) -> Sums:
     """Of `importance-sampling`: with ρ² for a weight under b the second moment, with ρ the mean."""
-    mean = total(of.frame, of.joint * of.ratio, powers=())
-    return mean.first[1], total(of.frame, of.joint * of.ratio**2).second[2]
+    mean = return_moments(of.frame, of.joint * of.ratio, powers=())
+    return mean.first[1], return_moments(of.frame, of.joint * of.ratio**2).second[2]
 
 
 def reward_to_go(of: Setting) -> Sums:
@@ -114,9 +115,9 @@ def advantage(of: Setting) -> Sums:
 
 
 def all_actions(of: Setting) -> Sums:
-    """Of `all-actions`: `moments.field`, Σ_a ∇π A."""
+    """Of `all-actions`: `state_moments`, Σ_a ∇π A."""
     pair = of.frame.state, of.frame.action
-    return field(of.frame, of.joint, lambda t: of.frame.pi * of.critic.advantages(t)[pair])
+    return state_moments(of.frame, of.joint, lambda t: of.frame.pi * of.critic.advantages(t)[pair])
 
 
 def per_decision(of: Setting) -> Sums:
@@ -160,8 +161,8 @@ def weighted_importance_sampling(of: Setting) -> tuple[Floats, Floats, Floats]:
     With m = E[ρ g] and E[ρ] = 1 the covariance is E[ρ² (g − m)(g − m)ᵀ] / N, and the bias −E[ρ² (g − m)] / N.
     See Owen (2013), Monte Carlo theory, methods and examples, chapter 9, https://artowen.su.domains/mc
     """
-    mean = total(of.frame, of.joint * of.ratio, powers=()).first[1]
-    squared = total(of.frame, of.joint * of.ratio**2)
+    mean = return_moments(of.frame, of.joint * of.ratio, powers=()).first[1]
+    squared = return_moments(of.frame, of.joint * of.ratio**2)
     first, mass = squared.first[1], squared.mass
     if of.full:
         cross = np.outer(mean, first)

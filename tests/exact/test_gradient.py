@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, PrecisionError, TooLargeError, exact_gradient
-from pgcheck.exact.gradient import Induction, Method, backward_induction, enumerate_gradient
+from pgcheck.exact.enumeration import enumerate_gradient
+from pgcheck.exact.gradient import Method
+from pgcheck.exact.induction import Induction, backward_induction
 from pgcheck.formats import sources
 from pgcheck.trajectories.tree import Tree
 from tests import oracles
