@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from pgcheck.model.policy import Policy as Policy
     from pgcheck.trajectories.batch import Batch as Batch
     from pgcheck.trajectories.batch import Episode as Episode
-    from pgcheck.trajectories.paths import Trajectory as Trajectory
+    from pgcheck.trajectories.likely import Trajectory as Trajectory
+    from pgcheck.trajectories.likely import most_likely as most_likely
     from pgcheck.trajectories.paths import enumerate_trajectories as enumerate_trajectories
-    from pgcheck.trajectories.paths import most_likely as most_likely
     from pgcheck.trajectories.paths import sample_trajectories as sample_trajectories
     from pgcheck.verification.causes import Diagnosis as Diagnosis
     from pgcheck.verification.findings import Finding as Finding
@@ -69,7 +69,8 @@ _HOME = {
     "model.policy": ("Policy",),
     "estimators.moments": ("Moments", "predict"),
     "verification.verdict": ("Verification", "verify"),
-    "trajectories.paths": ("Trajectory", "enumerate_trajectories", "most_likely", "sample_trajectories"),
+    "trajectories.likely": ("Trajectory", "most_likely"),
+    "trajectories.paths": ("enumerate_trajectories", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

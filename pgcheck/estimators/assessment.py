@@ -22,7 +22,7 @@ from pgcheck.exact.gradient import Discrepancy, ExactGradient, exact_gradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import Trajectory, most_likely
+from pgcheck.trajectories.likely import Trajectory, most_likely
 from pgcheck.trajectories.sampling import streams
 
 

@@ -7,7 +7,7 @@ from pgcheck.estimators.base import WeightedScores
 from pgcheck.estimators.on_policy import reinforce
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.weights import all_steps, discounts, onward, ratios, returns, whole_ratio
-from pgcheck.exact.second_moments import total
+from pgcheck.exact.second_moments import return_moments
 from pgcheck.trajectories.batch import Batch
 
 PRECUP = "Precup et al. (2000), https://scholarworks.umass.edu/cs_faculty_pubs/80"
@@ -20,8 +20,8 @@ def importance_sampling(batch: Batch) -> Floats:
 
 def importance_sampling_moments(problem: Problem) -> RawMoments:
     """Sums under b with a factor for each outcome: ρ for the mean, ρ² for the second moment."""
-    mean = total(problem.frame, problem.joint * problem.ratio, powers=())
-    square = total(problem.frame, problem.joint * problem.ratio**2)
+    mean = return_moments(problem.sums, problem.joint * problem.ratio, powers=())
+    square = return_moments(problem.sums, problem.joint * problem.ratio**2)
     return RawMoments(mean.first[1], square.second[2])
 
 
@@ -54,8 +54,8 @@ def weighted_importance_sampling_moments(problem: Problem) -> RawMoments:
     With m = E[ρ g] and E[ρ] = 1 the covariance is E[ρ² (g − m)(g − m)ᵀ] / N, and the bias −E[ρ² (g − m)] / N.
     See Owen (2013), Monte Carlo theory, methods and examples, chapter 9, https://artowen.su.domains/mc
     """
-    mean = total(problem.frame, problem.joint * problem.ratio, powers=()).first[1]
-    square = total(problem.frame, problem.joint * problem.ratio**2)
+    mean = return_moments(problem.sums, problem.joint * problem.ratio, powers=()).first[1]
+    square = return_moments(problem.sums, problem.joint * problem.ratio**2)
     first, mass = square.first[1], square.mass
     drift = mass * mean - first
     if problem.full:

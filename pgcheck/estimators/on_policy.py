@@ -19,7 +19,7 @@ from pgcheck.estimators.weights import (
     td_errors,
     values,
 )
-from pgcheck.exact.second_moments import field
+from pgcheck.exact.second_moments import state_moments
 from pgcheck.trajectories.batch import Batch
 
 LAMBDA = 0.95  # λ of `gae` unless told
@@ -156,9 +156,9 @@ def all_actions(batch: Batch) -> Floats:
 
 def all_actions_moments(problem: Problem) -> RawMoments:
     """The moments of Σ_t γ^t u_t(s_t), u_t(s) = Σ_a ∇π(a|s) A_t(s, a)."""
-    pair = problem.frame.state, problem.frame.action
+    pair = problem.sums.state, problem.sums.action
     return RawMoments(
-        *field(problem.frame, problem.joint, lambda t: problem.frame.pi * problem.critic.advantages(t)[pair])
+        *state_moments(problem.sums, problem.joint, lambda t: problem.sums.pi * problem.critic.advantages(t)[pair])
     )
 
 

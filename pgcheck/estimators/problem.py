@@ -9,7 +9,8 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators.weights import outcome_ratios
 from pgcheck.exact.critic import Critic, critic
-from pgcheck.exact.second_moments import Frame, Step, total, traced
+from pgcheck.exact.pair_sums import PairSums
+from pgcheck.exact.second_moments import StepCredit, return_moments, trace_moments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -44,8 +45,8 @@ class Problem:
     full: bool = False
 
     @cached_property
-    def frame(self) -> Frame:
-        return Frame(self.mdp, self.policy, full=self.full)
+    def sums(self) -> PairSums:
+        return PairSums(self.mdp, self.policy, full=self.full)
 
     @property
     def critic(self) -> Critic:
@@ -63,7 +64,7 @@ class Problem:
 
     def of_return(self, baseline: float = 0.0) -> RawMoments:
         """Returns the moments of (R − b) Σ_t ∇log π(a_t|s_t), for a constant b."""
-        sums = total(self.frame, self.joint, baseline=baseline)
+        sums = return_moments(self.sums, self.joint, baseline=baseline)
         return RawMoments(sums.first[1], sums.second[2])
 
     def of_steps(
@@ -81,10 +82,10 @@ class Problem:
         """
         level, ones = np.zeros(self.mdp.num_states), np.ones(len(self.mdp.prob))
 
-        def step(t: int) -> Step:
-            return Step(gain(t), level if baseline is None else baseline(t))
+        def step(t: int) -> StepCredit:
+            return StepCredit(gain(t), level if baseline is None else baseline(t))
 
-        return RawMoments(*traced(self.frame, self.joint, step, trace * ones, carry * ones))
+        return RawMoments(*trace_moments(self.sums, self.joint, step, trace * ones, carry * ones))
 
     def rewards(self, t: int) -> Floats:
         """Returns r of each outcome `[K]`, the gain of step t."""

@@ -13,7 +13,7 @@ from pgcheck.estimators.catalogue import estimator as built_in
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import measured, sampled_paths
+from pgcheck.trajectories.paths import measured, padded, sampled_paths
 from pgcheck.trajectories.sampling import Sampler
 
 MAX_TOGETHER = 100_000  # rollouts that an estimator of whole batches gets
@@ -78,13 +78,7 @@ class BatchTally:
 
     def estimate(self) -> Floats:
         """Returns ĝ_N `[d]`."""
-        shape = max(map(len, self._paths)), sum(paths.shape[1] for paths in self._paths)
-        together = np.full(shape, self._mdp.padding, dtype=np.int64)
-        column = 0
-        for paths in self._paths:
-            together[: len(paths), column : column + paths.shape[1]] = paths
-            column += paths.shape[1]
-        batch = Batch.from_paths(self._mdp, self._policy, together)
+        batch = Batch.from_paths(self._mdp, self._policy, padded(self._mdp, self._paths))
         return batch.flattened(gradients(self.estimator, batch).values.mean(axis=0))
 
 

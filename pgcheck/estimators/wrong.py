@@ -11,7 +11,7 @@ from pgcheck.estimators.mistakes import dropped_gamma, immediate_reward, mean_ov
 from pgcheck.estimators.on_policy import reinforce
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.weights import discounts
-from pgcheck.exact.second_moments import total
+from pgcheck.exact.second_moments import return_moments
 from pgcheck.trajectories.batch import Batch
 
 PYTORCH = "the REINFORCE of https://github.com/pytorch/examples"
@@ -46,8 +46,8 @@ NORMALIZED_RETURNS = WeightedScores(
 
 def mean_over_steps_moments(problem: Problem) -> RawMoments:
     """The return weighted by 1/L; squared, by 1/L²."""
-    mean = total(problem.frame, problem.joint, ending=lambda length: 1 / max(length, 1), powers=())
-    square = total(problem.frame, problem.joint, ending=lambda length: 1 / max(length, 1) ** 2)
+    mean = return_moments(problem.sums, problem.joint, ending=lambda length: 1 / max(length, 1), powers=())
+    square = return_moments(problem.sums, problem.joint, ending=lambda length: 1 / max(length, 1) ** 2)
     return RawMoments(mean.first[1], square.second[2])
 
 

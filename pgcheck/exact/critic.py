@@ -1,24 +1,30 @@
-"""What an exact critic knows of a policy: J, V_t, A_t, and the best constant baseline."""
+"""Exact values of a policy, as a perfect critic would know them: J, V_t, A_t, δ_t, and the best constant baseline.
+
+V_t(s)    = E[Σ_{k≥t} γ^{k−t} r_k | s_t = s]         A_t(s, a) = Q_t(s, a) − V_t(s)
+Q_t(s, a) = Σ_k P(k|s, a) (r_k + γ V_{t+1}(s′_k))    δ_t(k)    = r_k + γ V_{t+1}(s′_k) − V_t(s)
+"""
 
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.exact.gradient import backward_induction
-from pgcheck.exact.second_moments import Frame, total
+from pgcheck.exact.bellman import Bellman
+from pgcheck.exact.induction import backward_induction
+from pgcheck.exact.pair_sums import PairSums
+from pgcheck.exact.second_moments import return_moments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 
 @lru_cache(maxsize=8)
 def critic(mdp: MDP, policy: Policy) -> "Critic":
-    """Returns the critic of a problem; the same one when asked again."""
+    """Returns the critic of a problem; the same one when it is asked for again."""
     return Critic(mdp, policy)
 
 
 class Critic:
-    """Exact values under a policy, for the number of steps that are left.
+    """Exact values under a policy, for each number of steps that are left.
 
     Raises:
       TooLargeError: the horizon is too long for backward induction, or for the moments behind `best_constant`.
@@ -28,6 +34,8 @@ class Critic:
         self.mdp = mdp
         self.policy = policy
         self._induction = backward_induction(mdp, policy)
+        self._probs = policy.probs()
+        self._bellman = Bellman(mdp, self._probs)
         self._advantages: dict[int, Floats] = {}
 
     @property
@@ -41,33 +49,27 @@ class Critic:
         return self._induction.gradient
 
     def values(self, t: int) -> Floats:
-        """Returns V_t(s) = E[Σ_{k≥t} γ^{k−t} r_k | s_t = s] `[S]`; 0 in terminal states and at the horizon."""
-        known = self._induction.values
-        return np.asarray(known[min(self.mdp.horizon - t, len(known) - 1)])
+        """Returns V_t(s) `[S]`; 0 in terminal states and at the horizon."""
+        values = self._induction.values
+        return np.asarray(values[min(self.mdp.horizon - t, len(values) - 1)])
 
     def advantages(self, t: int) -> Floats:
-        """Returns A_t(s, a) = Q_t(s, a) − V_t(s) `[S, A]`; 0 where s does not offer a.
+        """Returns A_t(s, a) `[S, A]`; 0 where s does not offer a.
 
         Formed from differences of Q_t, so that a value that is common to all actions costs no digits.
         """
-        level = min(self.mdp.horizon - t, len(self._induction.values))
-        known = self._advantages.get(level)
-        if known is None:
-            mdp = self.mdp
-            onward = np.where(mdp.ends, 0.0, mdp.gamma * self.values(t + 1)[mdp.next_state])
-            q = np.zeros((mdp.num_states, mdp.num_actions))
-            np.add.at(q, (mdp.state, mdp.action), mdp.prob * (mdp.reward + onward))
-            likeliest = np.argmax(self._probs, axis=1)[:, None]
-            excess = np.where(mdp.available, q - np.take_along_axis(q, likeliest, axis=1), 0.0)
-            mean = np.sum(self._probs * excess, axis=1, keepdims=True)
-            known = self._advantages[level] = np.where(mdp.available, excess - mean, 0.0)
-        return known
+        left = min(self.mdp.horizon - t, len(self._induction.values))
+        advantages = self._advantages.get(left)
+        if advantages is None:
+            bellman = self._bellman
+            excess = bellman.differences(bellman.action_values(self.values(t + 1)))
+            advantages = self._advantages[left] = np.zeros(self._probs.shape)
+            advantages[bellman.state, bellman.action] = excess - bellman.state_means(excess)[bellman.state]
+        return advantages
 
     def differences(self, t: int) -> Floats:
-        """Returns δ_t = r + γ V_{t+1}(s′) − V_t(s) of each outcome `[K]`; V is 0 after the episode's end."""
-        mdp = self.mdp
-        onward = np.where(mdp.ends, 0.0, mdp.gamma * self.values(t + 1)[mdp.next_state])
-        return mdp.reward + onward - self.values(t)[mdp.state]
+        """Returns δ_t of each outcome `[K]`; V_{t+1} counts as 0 after the episode's end."""
+        return self._bellman.outcome_values(self.values(t + 1)) - self.values(t)[self.mdp.state]
 
     @cached_property
     def best_constant(self) -> float:
@@ -75,12 +77,7 @@ class Critic:
 
         See Greensmith et al. (2004), https://www.jmlr.org/papers/v5/greensmith04a.html
         """
-        mdp = self.mdp
-        joint = self._probs[mdp.state, mdp.action] * mdp.prob
-        second = total(Frame(mdp, self.policy), joint, powers=(0, 1)).second
+        joint = self._probs[self.mdp.state, self.mdp.action] * self.mdp.prob
+        second = return_moments(PairSums(self.mdp, self.policy), joint, powers=(0, 1)).second
         squares = float(second[0].sum())
         return float(second[1].sum()) / squares if squares > 0 else 0.0
-
-    @cached_property
-    def _probs(self) -> Floats:
-        return self.policy.probs()

@@ -19,7 +19,7 @@ class BundledModel:
 def bundled_models() -> list[BundledModel]:
     """Returns the bundled models, the default one first."""
     models = []
-    for name in sources.names():
-        first_line = sources.read(name)[1].decode().partition("\n")[0]
+    for name in sources.bundled_names():
+        first_line = sources.read_bytes(name)[1].decode().partition("\n")[0]
         models.append(BundledModel(name, first_line.lstrip("# "), load(name)[0]))
     return models

@@ -1,4 +1,4 @@
-"""A model file (format `pgcheck/1`) → an MDP and a policy, or every error in it with its place."""
+"""A model file (format `pgcheck/1`) → an MDP and its policies, or every error in it with its place."""
 
 import contextlib
 import gc
@@ -11,8 +11,9 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
-from pgcheck.formats import sources as bundled
-from pgcheck.formats.nodes import Mapping, Node, Scalar, visible
+from pgcheck.formats import sources
+from pgcheck.formats.nodes import Mapping, Node, Scalar
+from pgcheck.formats.problems import visible
 from pgcheck.formats.reader import Reader, Where, quoted
 from pgcheck.formats.transitions import MAX_SIZE, PROBABILITY, SIZE, Outcomes, sum_text
 from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
@@ -31,7 +32,7 @@ REQUIRED = ("horizon", "states", "actions", "start", "transitions")
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """What a model file holds.
+    """The contents of a model file.
 
     Attributes:
       mdp, policy: the problem and the point θ at which it is differentiated.
@@ -59,8 +60,8 @@ def load(source: str | Path, *, horizon: int | None = None, gamma: float | None 
 
 
 def load_model(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> Model:
-    """Returns all that a model file holds; arguments and errors are those of `load`."""
-    file, text = bundled.text(str(source))
+    """Returns the model of a file, with its behavior policy; arguments and errors are those of `load`."""
+    file, text = sources.read_text(str(source))
     model = loads(text, file)
     return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma))
 
@@ -94,7 +95,7 @@ def loads(text: str, file: str = "<string>") -> Model:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Pauses the search for cycles: among millions of nodes it takes half of the time, and there are none."""
+    """Pauses the garbage collector: nodes form no cycles, and looking for cycles would take half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -105,16 +106,17 @@ def _uncollected() -> Iterator[None]:
 
 
 class _ModelReader(Reader):
-    """One model file."""
+    """Reads one model file."""
 
     def model(self) -> Model:
-        found = self.entries(self.root, (), f"a mapping with the keys {', '.join(REQUIRED)}")
-        self.known(found.values(), KEYS, ())
-        missing = [key for key in REQUIRED if key not in found]
+        """The model; raises ModelError if there are errors."""
+        entries = self.entries(self.root, (), f"a mapping with the keys {', '.join(REQUIRED)}")
+        self.known(entries.values(), KEYS, ())
+        missing = [key for key in REQUIRED if key not in entries]
         if missing and isinstance(self.root, Mapping):
             are = "is" if len(missing) == 1 else "are"
             self.fail(self.root, (), f"{', '.join(missing)} {are} missing; a model needs {', '.join(REQUIRED)}")
-        value = {key: node for key, (_, node) in found.items()}
+        value = {key: node for key, (_, node) in entries.items()}
         title = self.name(value["name"], ("name",), "a name") if "name" in value else visible(Path(self.file).stem)
         horizon = self.whole(value["horizon"], ("horizon",), MAX_HORIZON, HORIZON, "10") if "horizon" in value else 1
         gamma = self.real(value["gamma"], ("gamma",), 0, 1, "a number from 0 to 1") if "gamma" in value else 1.0
@@ -128,10 +130,10 @@ class _ModelReader(Reader):
         if "transitions" in value:
             outcomes.read(value["transitions"])
         self.problems.check()
-        outcomes.check_offered(found["transitions"][0], terminal, observations, observation)
+        outcomes.check_offered(entries["transitions"][0], terminal, observations, observation)
         self.problems.check()
         if title is None or horizon is None or gamma is None:
-            raise AssertionError  # each of them would have been a problem
+            raise AssertionError  # a missing value was reported above
         mdp = MDP(
             title, tuple(states), tuple(actions), horizon, gamma, start, terminal, observations, observation,
             *outcomes.arrays(),
@@ -142,10 +144,10 @@ class _ModelReader(Reader):
         return Model(mdp, policies[0] or plain, policies[1])
 
     def sizes(self, value: dict[str, Node]) -> tuple[dict[str, int], dict[str, int]]:
-        """The names of the states and actions; everything else is about these."""
+        """The names of the states and actions, each with its number; without them nothing else can be read."""
         states, actions = (
-            self.names(value[key], (key,), what) if key in value else {}
-            for key, what in (("states", "state"), ("actions", "action"))
+            self.names(value[key], (key,), noun) if key in value else {}
+            for key, noun in (("states", "state"), ("actions", "action"))
         )
         if len(states) * len(actions) > MAX_PAIRS:
             many = f"{len(states):,} states x {len(actions):,} actions"
@@ -156,7 +158,7 @@ class _ModelReader(Reader):
         return states, actions
 
     def start(self, node: Node | None, states: dict[str, int]) -> Floats:
-        """The probability of each state to be the first."""
+        """The probability of each state to be s_0 `[S]`."""
         start = np.zeros(len(states))
         if node is None:
             return start
@@ -174,7 +176,7 @@ class _ModelReader(Reader):
         return start
 
     def observations(self, node: Node | None, states: dict[str, int]) -> tuple[tuple[str, ...], Ints]:
-        """What the policy sees: the names in order of first appearance, and which of them each state shows."""
+        """The names of the observations in order of first appearance, and each state's `[S]`."""
         seen = list(states)
         if node is not None:
             for key, value in self.entries(node, ("observations",), "states with what the policy sees").values():
@@ -186,11 +188,11 @@ class _ModelReader(Reader):
         return tuple(number), np.array([number[name] for name in seen], dtype=np.int64)
 
     def policy(self, node: Node, where: Where, mdp: MDP, plain: Policy) -> Policy | None:
-        """The softmax with the file's preferences; those that it leaves out are 0."""
-        found = self.entries(node, where, SOFTMAX)
-        self.known(found.values(), ("softmax",), where)
-        if "softmax" not in found:
-            if isinstance(node, Mapping) and not found:
+        """The softmax with the file's preferences; a preference left out is 0. `plain` has only zeros."""
+        entries = self.entries(node, where, SOFTMAX)
+        self.known(entries.values(), ("softmax",), where)
+        if "softmax" not in entries:
+            if isinstance(node, Mapping) and not entries:
                 self.fail(node, where, f"softmax is missing; expected {SOFTMAX}")
             return None
         rows: dict[str, dict[str, int]] = {}
@@ -198,7 +200,7 @@ class _ModelReader(Reader):
             rows.setdefault(row, {})[action] = number
         where = (*where, "softmax")
         theta = np.array(plain.theta)
-        for key, choices in self.entries(found["softmax"][1], where, "states with their preferences").values():
+        for key, choices in self.entries(entries["softmax"][1], where, "states with their preferences").values():
             if key.text not in rows:
                 self.fail(key, where, self.no_row(key.text, mdp, rows))
                 continue
@@ -216,7 +218,7 @@ class _ModelReader(Reader):
                 theta[numbers[key.text]] = preference
 
     def no_row(self, name: str, mdp: MDP, rows: Collection[str]) -> str:
-        """Why a policy cannot have preferences for `name`."""
+        """The message for preferences of `name`, which the policy does not see."""
         if self.problems.full:
             return ""
         if name in mdp.states:

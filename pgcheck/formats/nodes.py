@@ -1,6 +1,6 @@
-"""YAML text as nodes that know their place: raw text, line and column. The only door to yaml.
+"""YAML text as nodes that know their place: raw text, line and column. The only module that imports yaml.
 
-YAML's own idea of types is not used: `no`, `1_2` and `1e-3` stay text, and the model file's reader decides.
+YAML's own types are not used: `no`, `1_2` and `1e-3` stay text, and the reader of the model file decides.
 """
 
 import re
@@ -11,26 +11,19 @@ from dataclasses import dataclass
 import yaml
 from yaml import AliasEvent, CollectionEndEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
-from pgcheck.errors import ModelError
+from pgcheck.formats.problems import LINE_ENDS, Problems, line_spans, visible
 
 MAX_DEPTH = 32
 TOO_DEEP = f"nested deeper than {MAX_DEPTH}; a model file needs 5"
-MAX_NODES = 10_000_000  # a million rows of six columns, or as many outcomes in words, and some
-MAX_PROBLEMS = 20
-WIDTH = 96  # of a quoted line
+MAX_NODES = 10_000_000  # enough for a million rows of six columns, or for as many outcomes with their keys
 
-# What moves the cursor, ends a line, turns text around or shows nothing: not for names and messages.
-HIDDEN = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-
-_HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_LINE_ENDS = "\n\r\x85\u2028\u2029"
-_LINE_END = re.compile(f"\r\n|[{_LINE_ENDS}]")
-_DIRECTIVE = re.compile(f"(?<![^{_LINE_ENDS}])%(?!YAML)[A-Za-z]{{1,40}}")
+_DIRECTIVE = re.compile(f"(?<![^{LINE_ENDS}])%(?!YAML)[A-Za-z]{{1,40}}")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUOTES = frozenset("'\"|>")
-_MAX_SHARED = 100_000
-_ENOUGH = 1000
+_MAX_SHARED_WORDS = 100_000
+_NODES_TO_JUDGE = 1000  # after so many nodes it is clear whether the text can become a model file
+_MAX_KEYS = 50  # of the top level: a model file has 11
 
 
 @dataclass(slots=True)
@@ -54,7 +47,7 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """Keys and values in turn; a key may stand twice."""
+    """Keys and values in turn; a key may occur twice."""
 
     items: "list[Node]"
     line: int
@@ -62,79 +55,11 @@ class Mapping:
 
     @property
     def entries(self) -> "Iterable[tuple[Node, Node]]":
-        """Each key with its value, in order; where reading stopped, the last key has none and is left out."""
+        """Each key with its value, in order; a last key without a value, where reading stopped, is left out."""
         return zip(self.items[::2], self.items[1::2], strict=False)
 
 
 Node = Scalar | Sequence | Mapping
-
-
-class Problems:
-    """The errors found in one file; the first 20 are shown with their lines, the rest are counted."""
-
-    def __init__(self, file: str, text: str = "") -> None:
-        self.file = visible(file)
-        self._text = text
-        self._found: list[tuple[int, int, str]] = []
-        self._more = 0
-
-    @property
-    def count(self) -> int:
-        """How many errors there are."""
-        return len(self._found) + self._more
-
-    @property
-    def full(self) -> bool:
-        """Whether further errors are only counted, so that nobody needs to find words for them."""
-        return len(self._found) == MAX_PROBLEMS
-
-    def add(self, line: int, column: int, what: str) -> None:
-        """Notes an error at a place; line and column count from 1."""
-        self._found.append((line, column, what))
-        if len(self._found) > MAX_PROBLEMS:  # those that stand first in the file are kept
-            self._found.remove(max(self._found, key=lambda error: error[:2]))
-            self._more += 1
-
-    def add_at(self, position: int, what: str) -> None:
-        """Notes an error at a position in the text."""
-        ends = {end: self._text.count(end, 0, position) for end in (*_LINE_ENDS, "\r\n")}
-        begin = max(self._text.rfind(end, 0, position) for end in _LINE_ENDS) + 1
-        self.add(1 + sum(ends[end] for end in _LINE_ENDS) - ends["\r\n"], position - begin + 1, what)
-
-    def check(self) -> None:
-        """Raises ModelError if there are errors, in the order of their places."""
-        if not self._found:
-            return
-        found = sorted(self._found, key=lambda error: error[:2])
-        spans = _spans(self._text, {line for line, _, _ in found})
-        shown = [
-            f"{self.file}:{line}:{column}: error: {what}{self._quote(line, column, *spans.get(line, (0, 0)))}"
-            for line, column, what in found
-        ]
-        if self._more:
-            shown.append(f"... and {self._more:,} more error{'s' if self._more > 1 else ''}")
-        raise ModelError("\n".join(shown))
-
-    def _quote(self, line: int, column: int, begin: int, end: int) -> str:
-        """The offending line with a caret below the place, cropped around it."""
-        lo = max(begin, min(begin + column - WIDTH // 2, end - WIDTH))
-        hi = min(lo + WIDTH, end)
-        if not self._text[lo:hi].strip():
-            return ""
-        before = ("..." if lo > begin else "") + visible(self._text[lo : max(lo, begin + column - 1)])
-        cropped = ("..." if lo > begin else "") + visible(self._text[lo:hi]) + ("..." if hi < end else "")
-        return f"\n{line:5} | {cropped}\n      | {' ' * _columns(before)}^"
-
-
-def visible(text: str) -> str:
-    """Returns text in which nothing moves the cursor or hides: control characters become U+FFFD, tabs spaces."""
-    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " "))
-
-
-def hidden(text: str) -> str | None:
-    """Returns the first character that no name may hold: a control, a line end, or one that turns text around."""
-    found = _HIDDEN.search(text)
-    return found[0] if found else None
 
 
 def parse(text: str, file: str) -> Node:
@@ -168,10 +93,10 @@ def parse(text: str, file: str) -> Node:
 
 
 def _build(text: str, problems: Problems) -> Node | None:
-    """The nodes of the one document; None where reading had to stop, with the reason among the problems."""
+    """The nodes of the one document; None where reading had to stop: the reason is then among the problems."""
     root: Node | None = None
     open_: list[Sequence | Mapping] = []
-    texts: dict[str, str] = {}
+    words: dict[str, str] = {}
     nodes = line = 0
     last: yaml.Event | None = None
     try:
@@ -179,11 +104,11 @@ def _build(text: str, problems: Problems) -> Node | None:
             last = event
             mark = event.start_mark
             assert mark is not None
-            # Equal words, and the lines of the words of one row, are one object each: a third of the memory.
+            # Equal words share one object, and so do the line numbers of one row, to save memory.
             line = line if mark.line + 1 == line else mark.line + 1
             node: Node
             if isinstance(event, ScalarEvent):
-                word = texts.setdefault(event.value, event.value) if len(texts) < _MAX_SHARED else event.value
+                word = words.setdefault(event.value, event.value) if len(words) < _MAX_SHARED_WORDS else event.value
                 node = Scalar(word, line, mark.column + 1, event.style in _QUOTES)
             elif isinstance(event, CollectionEndEvent):
                 open_.pop()
@@ -199,10 +124,10 @@ def _build(text: str, problems: Problems) -> Node | None:
             if event.anchor is not None or event.tag is not None:  # type: ignore[union-attr] # no tag: no alias
                 problems.add(node.line, node.column, _forbidden(event))
             nodes += 1
-            if nodes == _ENOUGH and isinstance(root, Sequence | Mapping) and _is_hopeless(root):
-                return root  # for the reader to say so, rather than after millions more
+            if nodes == _NODES_TO_JUDGE and isinstance(root, Sequence | Mapping) and _is_no_model(root):
+                return root  # the reader reports it now, not after millions of nodes more
             depth = len(open_)
-            # The call costs as much as the rest of the loop, and most nodes are neither many nor first nor deep.
+            # Most nodes need no check, and the call would cost as much as the rest of the loop.
             if not 0 < depth < MAX_DEPTH or nodes > MAX_NODES:
                 fault = _excess(node, nodes, depth, root)
                 if fault:
@@ -220,13 +145,13 @@ def _build(text: str, problems: Problems) -> Node | None:
     return root
 
 
-def _is_hopeless(root: Sequence | Mapping) -> bool:
-    """Whether this is no model file, however it goes on."""
-    return isinstance(root, Sequence) or len(root.items) > 100
+def _is_no_model(root: Sequence | Mapping) -> bool:
+    """Whether this cannot become a model file, whatever follows."""
+    return isinstance(root, Sequence) or len(root.items) > 2 * _MAX_KEYS
 
 
 def _excess(node: Node, nodes: int, depth: int, root: Node | None) -> str | None:
-    """What is too much, if anything, with this node at this depth."""
+    """The limit that this node exceeds at this depth, as a message; None if there is none."""
     if nodes > MAX_NODES:
         return f"more than {MAX_NODES:,} values; the limit of a model file"
     if depth == MAX_DEPTH and not isinstance(node, Scalar):
@@ -235,7 +160,7 @@ def _excess(node: Node, nodes: int, depth: int, root: Node | None) -> str | None
 
 
 def _forbidden(event: yaml.NodeEvent) -> str:
-    """Why a model file must not hold this."""
+    """Why a model file must not hold this event's node, as a message."""
     anchor = (event.anchor or "")[:40]
     if isinstance(event, AliasEvent):
         return f"alias *{anchor}; write the value out"
@@ -248,22 +173,22 @@ def _forbidden(event: yaml.NodeEvent) -> str:
 def _too_deep(
     text: str, error: yaml.MarkedYAMLError, last: yaml.Event | None, depth: int
 ) -> tuple[int, int, str] | None:
-    """Where brackets are nested too deep that yaml has read but not handed out.
+    """Line, column and message of a bracket that is nested too deep, if that is what stopped yaml.
 
-    While a bracket may begin a key, yaml reads further in its line, so that its own limit on depth can come before
-    ours. That limit and its words differ between versions: the brackets are counted here instead.
+    While a bracket may begin a key, yaml reads ahead in its line, so that yaml's own limit on depth can come before
+    MAX_DEPTH. That limit and its message differ between versions of yaml: the brackets are counted here instead.
 
     Args:
-      text, error: what was read, and what yaml says of it.
-      last: what yaml handed out last.
-      depth: how many collections were open then.
+      text, error: the whole text, and yaml's error.
+      last: the last event that yaml yielded.
+      depth: the number of collections that were open after that event.
     """
     mark = error.problem_mark
     if mark is None:
         return None
     end = last.end_mark if last is not None else None
     begin = end.column if end is not None and end.line == mark.line else 0
-    start, _ = _spans(text, {mark.line + 1}).get(mark.line + 1, (0, 0))
+    start, _ = line_spans(text, {mark.line + 1}).get(mark.line + 1, (0, 0))
     for column, char in enumerate(text[start + begin : start + mark.column], begin + 1):
         if char in "[{":
             if depth == MAX_DEPTH:
@@ -275,31 +200,31 @@ def _too_deep(
 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int, str]:
-    """Where the mistake is, what the parser found and how it may be mended."""
+    """Line, column and message of a mistake: the parser's finding, and how to mend it."""
     mark, start = error.problem_mark, error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    begin, end = _spans(text, {line}).get(line, (0, 0))
+    begin, end = line_spans(text, {line}).get(line, (0, 0))
     if tab := re.match(" *\t", text[begin:end]):
         return line, tab.end(), "not YAML: a tab in the indentation; use spaces"
     problem, context = error.problem or "a mistake", error.context or ""
     if start and ("expected ':'" in problem or not text[begin + column - 1 :].strip()):
-        line, column = start.line + 1, start.column + 1  # what the end of the file leaves open
+        line, column = start.line + 1, start.column + 1  # the bracket or quote that is still open at the end
     elif start and start.line + 1 != line:
         context += f" that begins in line {start.line + 1}"
-    said = f"{context}{', ' if context else ''}{problem}"
-    for word, plain in _WORDS.items():
-        said = said.replace(word, plain)
+    finding = f"{context}{', ' if context else ''}{problem}"
+    for word, plain in _PLAIN_WORDS.items():
+        finding = finding.replace(word, plain)
     mend = next((mend for sign, mend in _MENDS.items() if sign in problem), "check the brackets and the indentation")
-    return line, column, f"not YAML: {said}; {mend}"
+    return line, column, f"not YAML: {finding}; {mend}"
 
 
-_WORDS = {
+_PLAIN_WORDS = {
     "flow sequence": "list", "flow mapping": "mapping", "block sequence": "list", "block mapping": "mapping",
     "simple key": "key", "quoted scalar": "quoted text", "block scalar": "text", "plain scalar": "text",
     "flow node": "value", "block node": "value",
 }  # fmt: skip
 
-# By words that both of yaml's parsers use.
+# Keys are words that occur in the errors of both parsers of yaml.
 _MENDS = {
     "mapping values": "check the indentation, or quote text that holds a colon",
     "',' or": "close the bracket, or add the missing comma",
@@ -308,21 +233,3 @@ _MENDS = {
     "expected ':'": "add the colon, with a space after it",
     "escape": "write the character itself",
 }
-
-
-def _spans(text: str, lines: set[int]) -> dict[int, tuple[int, int]]:
-    """Where each of these lines begins and ends in the text."""
-    spans: dict[int, tuple[int, int]] = {}
-    line, begin = 1, 0
-    for end in _LINE_END.finditer(text):
-        if line in lines:
-            spans[line] = begin, end.start()
-            if len(spans) == len(lines):
-                return spans
-        line, begin = line + 1, end.end()
-    return spans | {line: (begin, len(text))}
-
-
-def _columns(text: str) -> int:
-    """How many terminal columns a text takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,11 +1,11 @@
 """The form of a model file as a JSON Schema, for editors and for programs that write models.
 
-It says what can be said of one value at a time; what needs the whole file, such as sums of probabilities and
-names that must be known, is left to the loader.
+The schema checks one value at a time. Checks that need the whole file, such as sums of probabilities and names that
+must be known, are left to the loader.
 """
 
 from pgcheck.formats.modelfile import KEYS, MAX_HORIZON, REQUIRED
-from pgcheck.formats.nodes import HIDDEN
+from pgcheck.formats.problems import HIDDEN
 from pgcheck.formats.reader import FRACTION, MAX_NAME, MAX_NAMES, REAL
 from pgcheck.formats.transitions import COLUMNS, MAX_SIZE
 from pgcheck.model.mdp import PROBABILITY_SLACK
@@ -18,8 +18,8 @@ ESSENTIAL = COLUMNS[:3]  # of a table
 def model_schema() -> Schema:
     """Returns the JSON Schema (draft-07) of a model file.
 
-    A file that the loader reads is valid. A file with a wrong type, an unknown or missing key, or a number that
-    is out of range as it stands is not; a number in other words, like `10/9`, is checked by the loader alone.
+    A file that the loader reads is valid. A file with a wrong type, an unknown or missing key, or a number out of
+    range is not valid. A number written as text, like `10/9`, is checked by the loader alone.
     """
     properties = {
         "name": _ref("name", "What reports call the model; default: the name of the file."),
@@ -46,13 +46,13 @@ def model_schema() -> Schema:
 
 
 def _ref(name: str, description: str = "") -> Schema:
-    # Beside $ref other words are ignored, hence allOf.
+    # Keys beside $ref are ignored, hence allOf.
     ref: Schema = {"$ref": f"#/definitions/{name}"}
     return {"allOf": [ref], "description": description} if description else ref
 
 
 def _mapping(values: Schema, **more: object) -> Schema:
-    # Which keys are known is left to the loader; that there is one is not.
+    # The loader checks which keys are known; the schema checks that they are not empty.
     return {"type": "object", "propertyNames": {"minLength": 1}, "additionalProperties": values, **more}
 
 
@@ -132,7 +132,7 @@ def _cell(column: str) -> Schema:
 
 
 def _table() -> Schema:
-    """columns and rows; a row has a value for each column, and the column says of what kind."""
+    """columns and rows: a row has a value for each column, of the column's kind."""
     columns: Schema = {
         "type": "array",
         "items": {"enum": list(COLUMNS)},
@@ -153,10 +153,10 @@ def _table() -> Schema:
 
 
 def _at(place: int, schema: Schema) -> Schema:
-    """The value at one place of a list is such."""
+    """A list whose value at one position fits `schema`."""
     return {"items": [*[{}] * place, schema], "minItems": place + 1}
 
 
 def _when(columns: Schema, row: Schema) -> Schema:
-    """If the columns are such, then so is every row."""
+    """If the columns fit `columns`, then every row fits `row`."""
     return {"if": {"properties": {"columns": columns}}, "then": {"properties": {"rows": {"items": row}}}}

@@ -16,7 +16,7 @@ COLUMNS = ("state", "action", "to", "p", "reward", "done")
 
 
 class Outcomes:
-    """The outcomes of a file as they are read, and the checks that need all of them."""
+    """The outcomes of a file, appended as they are read, and the checks that need all of them."""
 
     def __init__(self, reader: Reader, states: dict[str, int], actions: dict[str, int]) -> None:
         self.reader = reader
@@ -28,10 +28,11 @@ class Outcomes:
         self.prob = array("d")
         self.reward = array("d")
         self.done = array("b")
-        self.place: list[Node] = []  # of each outcome: where a fault in the sum of its row is shown
+        self.place: list[Node] = []  # for each outcome, the node at which a wrong sum of its action is shown
         self.keys: dict[int, Node] = {}  # the states' keys, in the nested form
-        self.faulty: set[tuple[int, int]] = set()  # their sums would only repeat the error,
-        self.torn = False  # as would all sums after a fault in a table, whose rows may belong to any
+        # Sums are not checked where an outcome is already at fault: that would report the same error twice.
+        self.faulty: set[tuple[int, int]] = set()  # such (state, action) pairs, in the nested form
+        self.table_at_fault = False  # a row at fault may belong to any (state, action)
         self._names = tuple(states), tuple(actions)
 
     def arrays(self) -> tuple[Ints, Ints, Ints, Floats, Floats, Bools]:
@@ -43,7 +44,7 @@ class Outcomes:
         )  # fmt: skip
 
     def read(self, node: Node) -> None:
-        """Reads either form."""
+        """Reads the nested form or the table form."""
         if isinstance(node, Mapping) and any(self._is_column_key(key, value) for key, value in node.entries):
             self._table(node)
         else:
@@ -57,7 +58,7 @@ class Outcomes:
         return isinstance(value, Sequence) or key.text not in self.states
 
     def _nested(self, node: Node) -> None:
-        """state → action → outcome, or a list of them."""
+        """Reads the nested form: state → action → outcome, or a list of outcomes."""
         read = self.reader
         for state_key, choices in read.entries(node, ("transitions",), "states with their actions").values():
             state = read.index(state_key, ("transitions",), self.states, "state")
@@ -69,7 +70,7 @@ class Outcomes:
                 self._action(outcomes, (*where, action_key.text), state, action)
 
     def _action(self, node: Node, where: Where, state: int | None, action: int | None) -> None:
-        """The outcomes of one action: a next state, a mapping, or a list of these."""
+        """Reads the outcomes of one action: a next state, a mapping, or a list of these."""
         read = self.reader
         if isinstance(node, Sequence) and not node.items:
             read.fail(node, where, "no outcomes; expected a next state, or a list of {to: ..., p: ...}")
@@ -78,10 +79,10 @@ class Outcomes:
         for number, outcome in enumerate(many):
             at = (*where, number) if isinstance(node, Sequence) else where
             if isinstance(outcome, Mapping):
-                found = read.entries(outcome, at, "an outcome")
-                read.known(found.values(), COLUMNS[2:], at)
-                if "to" in found:
-                    self._outcome({key: value for key, (_, value) in found.items()}, at, state, action, node)
+                fields = read.entries(outcome, at, "an outcome")
+                read.known(fields.values(), COLUMNS[2:], at)
+                if "to" in fields:
+                    self._outcome({key: value for key, (_, value) in fields.items()}, at, state, action, node)
                 else:
                     read.fail(outcome, at, "to is missing; expected the next state, as in {to: ..., p: ...}")
             elif isinstance(outcome, Scalar):
@@ -94,7 +95,7 @@ class Outcomes:
     def _outcome(
         self, fields: dict[str, Node], where: Where, state: int | None, action: int | None, place: Node
     ) -> None:
-        """One outcome; `place` is where a fault in the sum of its row is shown."""
+        """Appends one outcome; `place` is the node at which a wrong sum of its action is shown."""
         read = self.reader
         p, reward, done = fields.get("p"), fields.get("reward"), fields.get("done")
         to = read.index(fields["to"], where if len(fields) == 1 else (*where, "to"), self.states, "state")
@@ -112,24 +113,24 @@ class Outcomes:
         self.place.append(place)
 
     def _table(self, node: Mapping) -> None:
-        """columns and rows."""
+        """Reads the table form: columns and rows."""
         read = self.reader
-        found = read.entries(node, ("transitions",), "columns and rows")
-        read.known(found.values(), ("columns", "rows"), ("transitions",))
-        missing = [key for key in ("columns", "rows") if key not in found]
+        entries = read.entries(node, ("transitions",), "columns and rows")
+        read.known(entries.values(), ("columns", "rows"), ("transitions",))
+        missing = [key for key in ("columns", "rows") if key not in entries]
         if missing:
             read.fail(node, ("transitions",), f"{missing[0]} is missing; the table form needs columns and rows")
             return
-        order = self._header(found["columns"][1])
+        order = self._header(entries["columns"][1])
         where: Where = ("transitions", "rows")
-        table = found["rows"][1]
+        table = entries["rows"][1]
         if not isinstance(table, Sequence):
             read.fail(table, where, f"found {kind_of(table)}; expected a list of rows")
         elif order is not None:
             before = read.problems.count
             for number, row in enumerate(table.items):
                 self._row(row, (*where, number), order)
-            self.torn = read.problems.count > before
+            self.table_at_fault = read.problems.count > before
 
     def _header(self, node: Node) -> list[str] | None:
         """The names of the columns, in order; None if there is a fault."""
@@ -155,7 +156,7 @@ class Outcomes:
 
     def _check_sums(self) -> None:
         """Notes the (state, action) whose probabilities do not sum to 1."""
-        if not self.state or self.torn:
+        if not self.state or self.table_at_fault:
             return
         pair = np.array(self.state) * len(self.actions) + np.array(self.action)
         pairs, first, which = np.unique(pair, return_index=True, return_inverse=True)
@@ -169,9 +170,9 @@ class Outcomes:
                 self.reader.fail(self.place[int(first[row])], at, sum_text(float(total[row])))
 
     def check_offered(self, key: Scalar, terminal: Bools, observations: tuple[str, ...], observation: Ints) -> None:
-        """Notes terminal states with actions, others without, and lookalikes that offer different ones.
+        """Notes terminal states with actions, other states without, and lookalikes whose actions differ.
 
-        `key`, of the transitions, is where a fault of a state that they do not mention is shown.
+        A fault of a state that the transitions do not mention is shown at their `key`.
         """
         states, actions = self._names
         offered = np.zeros((len(states), len(actions)), dtype=np.bool_)
@@ -185,21 +186,21 @@ class Outcomes:
         _, first, group = np.unique(observation[acting], return_index=True, return_inverse=True)
         twin = acting[first[group.ravel()]]
         for i in np.flatnonzero((offered[acting] != offered[twin]).any(axis=1)).tolist():
-            mine, other = (
+            offers, twin_offers = (
                 enumerated([actions[a] for a in np.flatnonzero(offered[s]).tolist()]) for s in (acting[i], twin[i])
             )
             self._fail(
                 int(acting[i]), key,
-                f"offers {mine}, but {quoted(states[twin[i]])}, also seen as "
-                f"{quoted(observations[observation[twin[i]]])}, offers {other}; states that look alike need the "
-                "same actions",
+                f"offers {offers}, but {quoted(states[twin[i]])}, also seen as "
+                f"{quoted(observations[observation[twin[i]]])}, offers {twin_offers}; states that look alike need "
+                "the same actions",
             )  # fmt: skip
 
-    def _fail(self, state: int, key: Node, what: str) -> None:
+    def _fail(self, state: int, key: Node, message: str) -> None:
         """Notes an error about a state, at its key or first row."""
         if not self.reader.problems.full:
             key = self.place[self.state.index(state)] if state in self.state else key
-        self.reader.fail(self.keys.get(state, key), ("transitions", self._names[0][state]), what)
+        self.reader.fail(self.keys.get(state, key), ("transitions", self._names[0][state]), message)
 
 
 def sum_text(total: float) -> str:

@@ -4,7 +4,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
-from pgcheck.trajectories.paths import Trajectory
+from pgcheck.trajectories.likely import Trajectory
 
 MAX_STEPS = 12  # of a trajectory that are named
 

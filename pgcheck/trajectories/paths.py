@@ -1,42 +1,41 @@
-"""Trajectories one by one: all of them, those that N rollouts took, and the most likely ones."""
+"""Trajectories one by one, as paths in columns: all of them with P(τ), or those that N rollouts took with n(τ).
 
-import heapq
-import itertools
+A path is the first state and the numbers of the outcomes on the way, one below the other; a trajectory that ends
+before the longest of its array is padded with `mdp.padding`. The path of a leaf is read off the trails of the tree.
+"""
+
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import TooLargeError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.frontier import Block, Leaves, node_numbers
 from pgcheck.trajectories.sampling import Sampler
-from pgcheck.trajectories.tree import Block, Leaves, Tree, numbers, split_probability
+from pgcheck.trajectories.tree import Tree, split_probability
 
-MAX_BOUNDS = 40_000_000  # numbers that the search for the likeliest trajectories may keep: 320 MB
-BATCH = 4096  # trajectories in a batch, about
-ROOM = 2**18  # steps in a batch for estimators, about: its arrays fit in a processor's cache
-
-Paths = tuple[Ints, Floats, Floats]  # first state and outcomes, `mdp.padding` beyond [1 + T, m]; measure; return [m]
+BATCH_TRAJECTORIES = 4096  # in a batch of a list of trajectories, about
+BATCH_STEPS = 2**18  # in a batch for estimators, about: its arrays fit in a processor's cache
+TRAIL_NODES = 2**20  # nodes whose trails are held at once, in all depths
 
 
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """One of the most likely trajectories.
+class Paths(NamedTuple):
+    """Some trajectories, m of them.
 
     Attributes:
-      path: the first state, then the numbers of the outcomes `[1 + L]`.
-      probability: P(τ).
-      value: its return R(τ).
+      steps: the first state and the outcomes, `mdp.padding` beyond the end `[1 + T, m]`.
+      measure: P(τ), or how often τ was drawn `[m]`.
+      returns: R(τ) `[m]`.
     """
 
-    path: Ints
-    probability: float
-    value: float
+    steps: Ints
+    measure: Floats
+    returns: Floats
 
 
 def enumerate_trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[Batch, Floats]]:
@@ -44,8 +43,8 @@ def enumerate_trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[Batch, Fl
 
     Memory does not grow with their number; count them first where that matters.
     """
-    for paths, probability, _ in _batched(mdp, enumerated_paths(mdp, policy)):
-        yield Batch.from_paths(mdp, policy, paths), probability
+    for paths in _batched(mdp, enumerated_paths(mdp, policy)):
+        yield Batch.from_paths(mdp, policy, paths.steps), paths.measure
 
 
 def sample_trajectories(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> Iterator[tuple[Batch, Ints]]:
@@ -57,40 +56,23 @@ def sample_trajectories(mdp: MDP, policy: Policy, n: int, rng: np.random.Generat
       UsageError: n is out of range.
       TooLargeError: single rollouts are too long to remember.
     """
-    for paths, count, _ in _batched(mdp, sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
-        yield Batch.from_paths(mdp, policy, paths), count.astype(np.int64)
+    for paths in _batched(mdp, sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
+        yield Batch.from_paths(mdp, policy, paths.steps), paths.measure.astype(np.int64)
 
 
 def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
-    """Yields all trajectories as paths, with probabilities and returns, some at a time."""
-    yield from _at_once(mdp, mdp.start)
+    """Yields all trajectories, some at a time; those of one lot have one length."""
+    yield from _of_length_0(mdp, mdp.start)
     tree = Tree(mdp, policy.probs())
     root = tree.root(np.where(mdp.terminal, 0.0, mdp.start))
-    room = int(np.clip(2**20 // mdp.horizon, 1, 2**14))
-    for block, leaves in tree.walk(root, split_probability, trails=True, block=room):
+    block_size = int(np.clip(TRAIL_NODES // mdp.horizon, 1, 2**14))
+    for block, leaves in tree.walk(root, split_probability, trails=True, block_size=block_size):
         if leaves is not None:
-            yield from _ended(tree, block, leaves)
-
-
-def listed(mdp: MDP, policy: Policy, most: int | None = None) -> tuple[Batch, Floats]:
-    """Returns all trajectories of a model as one batch, and their probabilities; or at least `most` of them."""
-    paths: list[Ints] = []
-    prob: list[Floats] = []
-    for lot, p, _ in enumerated_paths(mdp, policy):
-        paths.append(lot)
-        prob.append(p)
-        if most is not None and sum(map(len, prob)) >= most:
-            break
-    whole = np.full((max(map(len, paths)), sum(lot.shape[1] for lot in paths)), mdp.padding, dtype=np.int64)
-    column = 0
-    for lot in paths:
-        whole[: len(lot), column : column + lot.shape[1]] = lot
-        column += lot.shape[1]
-    return Batch.from_paths(mdp, policy, whole), np.concatenate(prob)
+            yield from _of_leaves(tree, block, leaves)
 
 
 def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]:
-    """Yields a sampler's trajectories as paths, with counts and returns, some at a time.
+    """Yields the trajectories that a sampler's rollouts took, with their counts, some at a time.
 
     Args:
       sampler: made with `paths=True`.
@@ -99,159 +81,129 @@ def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]
     mdp = sampler.tree.mdp
     for block, leaves in sampler.walk():
         if leaves is not None:
-            yield from _ended(sampler.tree, block, leaves)
-        for paths, returns in sampler.rolled:
+            yield from _of_leaves(sampler.tree, block, leaves)
+        for steps, returns in sampler.rolled:
             if distinct:
-                first, count = _distinct(paths)
-                yield np.take(paths, first, axis=1, mode="clip"), count.astype(np.float64), returns[first]
+                first, count = _distinct(steps)
+                yield Paths(np.take(steps, first, axis=1, mode="clip"), count.astype(np.float64), returns[first])
             else:
-                yield paths, np.ones(len(returns)), returns
+                yield Paths(steps, np.ones(len(returns)), returns)
         sampler.rolled.clear()
-    yield from _at_once(mdp, sampler.at_once)
+    yield from _of_length_0(mdp, sampler.ended_at_start)
+
+
+def listed(mdp: MDP, policy: Policy, most: int | None = None) -> tuple[Batch, Floats]:
+    """Returns all trajectories of a model as one batch, with their probabilities; with `most`, stops at so many.
+
+    More than `most` may come: lots are not divided.
+    """
+    lots: list[Paths] = []
+    for paths in enumerated_paths(mdp, policy):
+        lots.append(paths)
+        if most is not None and sum(len(lot.measure) for lot in lots) >= most:
+            break
+    every = _joined(mdp, lots)
+    return Batch.from_paths(mdp, policy, every.steps), every.measure
 
 
 def measured(
     mdp: MDP, policy: Policy, paths: Iterator[Paths], behavior: Policy
 ) -> Iterator[tuple[Batch, Floats, Floats]]:
-    """Yields trajectories in batches of about one length each, as estimators want, with measure and return `[N]`."""
-    for lot, measure, returns in _batched(mdp, paths, by_length=True):
-        size = max(1, ROOM // len(lot))
+    """Yields trajectories in batches of about one length each, for estimators, with measure and return `[N]`.
+
+    Args:
+      mdp, policy: what the estimators are given.
+      paths: the trajectories.
+      behavior: the policy that drew the actions.
+    """
+    for steps, measure, returns in _batched(mdp, paths, by_length=True):
+        size = max(1, BATCH_STEPS // len(steps))
         for lo in range(0, len(measure), size):
             columns = slice(lo, lo + size)
-            yield Batch.from_paths(mdp, policy, lot[:, columns], behavior), measure[columns], returns[columns]
+            yield Batch.from_paths(mdp, policy, steps[:, columns], behavior), measure[columns], returns[columns]
 
 
-def most_likely(mdp: MDP, policy: Policy, k: int) -> list[Trajectory]:
-    """Returns the k most likely trajectories, the likeliest first, without listing the others.
-
-    A best-first search: a node's bound is its probability times the greatest probability of any way to
-    go on from there, which backward induction gives, so that no step is taken in vain.
-
-    Raises:
-      TooLargeError: horizon x states is beyond 40 million.
-    """
-    horizon = mdp.horizon
-    if horizon * mdp.num_states > MAX_BOUNDS:
-        raise TooLargeError(
-            f"horizon {horizon:,} with {mdp.num_states:,} states is too long to find the most likely trajectories.\n"
-            f"  Lower the horizon to {MAX_BOUNDS // mdp.num_states:,}."
-        )
-    joint = policy.probs()[mdp.state, mdp.action] * mdp.prob
-    with np.errstate(divide="ignore"):  # log 0 = -inf: never taken
-        step = np.log(joint)
-        start = np.log(mdp.start)
-    onward = np.zeros((horizon + 1, mdp.num_states))  # log of the best way on, by the number of steps left
-    acting = np.flatnonzero(~mdp.terminal)
-    for left in range(1, horizon + 1):
-        best = step + np.where(mdp.ends, 0.0, onward[left - 1][mdp.next_state])
-        onward[left][acting] = np.maximum.reduceat(best, mdp.offset[acting]) if len(acting) else 0.0
-    order = itertools.count()
-    heap: list[tuple[float, int, float, int, int, bool, _Way | None]] = []
-    for state in np.flatnonzero(mdp.start).tolist():
-        ended = bool(mdp.terminal[state])
-        heap.append((-(start[state] + onward[horizon, state]), next(order), start[state], state, 0, ended, None))
-    heapq.heapify(heap)
-    found: list[Trajectory] = []
-    while heap and len(found) < k:
-        bound, _, log_prob, state, depth, ended, way = heapq.heappop(heap)
-        if bound == math.inf:
-            break
-        if ended or depth == horizon:
-            found.append(_trajectory(mdp, joint, state, way))
-            continue
-        for outcome in range(int(mdp.offset[state]), int(mdp.offset[state + 1])):
-            ends = bool(mdp.ends[outcome])
-            target = int(mdp.next_state[outcome])
-            on = log_prob + float(step[outcome])
-            best_on = 0.0 if ends else float(onward[horizon - depth - 1, target])
-            heapq.heappush(heap, (-(on + best_on), next(order), on, target, depth + 1, ends, (way, outcome)))
-    return sorted(found, key=lambda trajectory: -trajectory.probability)  # logarithms can tie where products do not
+def padded(mdp: MDP, lots: Sequence[Ints]) -> Ints:
+    """Returns the steps of several lots of trajectories side by side, padded to the length of the longest."""
+    if len(lots) == 1:
+        return lots[0]
+    steps = np.full((max(map(len, lots)), sum(lot.shape[1] for lot in lots)), mdp.padding, dtype=np.int64)
+    column = 0
+    for lot in lots:
+        steps[: len(lot), column : column + lot.shape[1]] = lot
+        column += lot.shape[1]
+    return steps
 
 
-_Way = tuple["_Way | None", int]  # the outcomes so far, the last one outermost
+def _joined(mdp: MDP, lots: Sequence[Paths]) -> Paths:
+    """Several lots as one."""
+    if len(lots) == 1:
+        return lots[0]
+    return Paths(
+        padded(mdp, [lot.steps for lot in lots]),
+        np.concatenate([lot.measure for lot in lots]),
+        np.concatenate([lot.returns for lot in lots]),
+    )
 
 
-def _trajectory(mdp: MDP, joint: Floats, state: int, way: "_Way | None") -> Trajectory:
-    outcomes: list[int] = []
-    while way is not None:
-        way, outcome = way
-        outcomes.append(outcome)
-    outcomes.reverse()
-    first = int(mdp.state[outcomes[0]]) if outcomes else state
-    probability = math.prod(joint[outcomes].tolist(), start=float(mdp.start[first]))
-    value = math.fsum(mdp.gamma**t * mdp.reward[outcome] for t, outcome in enumerate(outcomes))
-    return Trajectory(np.array([first, *outcomes], dtype=np.int64), probability, value)
+def _batched(mdp: MDP, lots: Iterator[Paths], *, by_length: bool = False) -> Iterator[Paths]:
+    """Joins small lots into batches, padded to one length; divides none.
 
-
-def _distinct(paths: Ints) -> tuple[Ints, Ints]:
-    """Where each different column stands, once, and how often it does; told apart by a hash of over 100 bits."""
-    digest = np.zeros((2, paths.shape[1]), dtype=np.int64)
-    for row, factors in zip(paths, _factors(len(paths)), strict=True):
-        digest += row * factors
-    # Sorting numbers that carry their place in their last bits is far quicker than sorting places.
-    low = (1 << max(paths.shape[1] - 1, 1).bit_length()) - 1
-    packed = np.sort((digest[0] & ~low) | np.arange(paths.shape[1]))
-    place = packed & low
-    alike = (packed[1:] & ~low) == (packed[:-1] & ~low)
-    other = digest[1][place]
-    if np.any(alike & (other[1:] != other[:-1])):  # a chance in a million: the first bits did not suffice
-        _, place, count = np.unique(paths, axis=1, return_index=True, return_counts=True)
-        return place, count
-    starts = np.flatnonzero(np.r_[True, ~alike])
-    return place[starts], np.diff(np.append(starts, len(place)))
-
-
-@lru_cache(maxsize=1024)
-def _factors(size: int) -> Ints:
-    """Two odd random numbers a row `[size, 2, 1]`."""
-    return 2 * np.random.default_rng(0).integers(2**63, size=(size, 2, 1)) + 1
-
-
-def _at_once(mdp: MDP, measure: Floats) -> Iterator[Paths]:
-    """The trajectories of length 0."""
-    states = np.flatnonzero(mdp.terminal & (measure > 0))
-    if len(states):
-        yield states[None, :], measure[states], np.zeros(len(states))
-
-
-def _ended(tree: Tree, block: Block, leaves: Leaves) -> Iterator[Paths]:
-    """Leaves as paths."""
-    assert block.trail is not None
-    path = block.trail.paths(block.frontier[leaves.state].number + numbers(leaves.nodes))
-    first = tree.branches(leaves.state).first
-    for row, k in enumerate(leaves.branch.tolist()):
-        kept = np.flatnonzero(leaves.measure[row])
-        last = np.full((1, len(kept)), first + k, dtype=np.int64)
-        yield np.concatenate([path[:, kept], last]), leaves.measure[row][kept], leaves.returns[row][kept]
-
-
-def _batched(mdp: MDP, some: Iterator[Paths], *, by_length: bool = False) -> Iterator[Paths]:
-    """Joins small lots into batches, padded to one length; cuts none.
-
-    The first come soon, as somebody may wait for them; or, by length, large and with little padding.
+    The first batches are small, so that a reader sees results soon. By length, batches are large at once, and hold
+    trajectories within a fifth of one length, so that there is little padding.
     """
     waiting: dict[int, list[Paths]] = {}
     held: dict[int, int] = {}
     size = 1
-    for lot in some:
-        key = round(4 * math.log2(len(lot[0]))) if by_length else 0
+    for lot in lots:
+        key = round(4 * math.log2(len(lot.steps))) if by_length else 0
         waiting.setdefault(key, []).append(lot)
-        held[key] = held.get(key, 0) + (lot[0].size if by_length else lot[0].shape[1])
-        if held[key] >= (ROOM if by_length else size):
-            yield _padded(mdp, waiting.pop(key))
+        held[key] = held.get(key, 0) + (lot.steps.size if by_length else lot.steps.shape[1])
+        if held[key] >= (BATCH_STEPS if by_length else size):
+            yield _joined(mdp, waiting.pop(key))
             held[key] = 0
-            size = min(2 * size, BATCH)
-    for lots in waiting.values():
-        yield _padded(mdp, lots)
+            size = min(2 * size, BATCH_TRAJECTORIES)
+    for rest in waiting.values():
+        yield _joined(mdp, rest)
 
 
-def _padded(mdp: MDP, lots: list[Paths]) -> Paths:
-    if len(lots) == 1:
-        return lots[0]
-    shape = max(len(p) for p, _, _ in lots), sum(p.shape[1] for p, _, _ in lots)
-    paths = np.full(shape, mdp.padding, dtype=np.int64)
-    column = 0
-    for lot, _, _ in lots:
-        paths[: len(lot), column : column + lot.shape[1]] = lot
-        column += lot.shape[1]
-    return paths, np.concatenate([m for _, m, _ in lots]), np.concatenate([r for _, _, r in lots])
+def _of_length_0(mdp: MDP, measure: Floats) -> Iterator[Paths]:
+    """The trajectories that start in a terminal state, and so have no step; `measure` is that of each state `[S]`."""
+    states = np.flatnonzero(mdp.terminal & (measure > 0))
+    if len(states):
+        yield Paths(states[None, :], measure[states], np.zeros(len(states)))
+
+
+def _of_leaves(tree: Tree, block: Block, leaves: Leaves) -> Iterator[Paths]:
+    """The trajectories that end together, a lot for each branch that they end through."""
+    assert block.trail is not None
+    steps = block.trail.paths(block.frontier[leaves.state].number + node_numbers(leaves.nodes))
+    first = tree.branches(leaves.state).first
+    for row, k in enumerate(leaves.branch.tolist()):
+        kept = np.flatnonzero(leaves.measure[row])
+        last = np.full((1, len(kept)), first + k, dtype=np.int64)
+        yield Paths(np.concatenate([steps[:, kept], last]), leaves.measure[row][kept], leaves.returns[row][kept])
+
+
+def _distinct(steps: Ints) -> tuple[Ints, Ints]:
+    """A column of each distinct trajectory and how often it occurs; they are compared by a hash of over 100 bits."""
+    digest = np.zeros((2, steps.shape[1]), dtype=np.int64)
+    for row, factors in zip(steps, _factors(len(steps)), strict=True):
+        digest += row * factors
+    # The last bits of a hash are replaced by its column: sorting numbers is far quicker than sorting their places.
+    low = (1 << max(steps.shape[1] - 1, 1).bit_length()) - 1
+    packed = np.sort((digest[0] & ~low) | np.arange(steps.shape[1]))
+    column = packed & low
+    alike = (packed[1:] & ~low) == (packed[:-1] & ~low)
+    second = digest[1][column]
+    if np.any(alike & (second[1:] != second[:-1])):  # one in a million: the bits that were left did not suffice
+        _, column, count = np.unique(steps, axis=1, return_index=True, return_counts=True)
+        return column, count
+    starts = np.flatnonzero(np.r_[True, ~alike])
+    return column[starts], np.diff(np.append(starts, len(column)))
+
+
+@lru_cache(maxsize=1024)
+def _factors(size: int) -> Ints:
+    """Two odd random numbers for each row of `size` `[size, 2, 1]`; a hash is the sum of a column times these."""
+    return 2 * np.random.default_rng(0).integers(2**63, size=(size, 2, 1)) + 1

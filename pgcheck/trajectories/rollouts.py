@@ -1,4 +1,4 @@
-"""Rollouts one by one: many at a time, each step one uniform number a rollout."""
+"""Rollouts one by one: many side by side, one uniform number for each step of each rollout."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
 from pgcheck.trajectories.tree import Tree
 
-MAX_STEPS = 2**27  # steps that may be remembered at once: 1 GB
+MAX_REMEMBERED_STEPS = 2**27  # steps that may be kept at once: 1 GB
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Phase:
-    """Some steps of one-by-one rollouts, while it is the same rollouts that go on.
+    """Consecutive steps of rollouts, as long as the same rollouts go on.
 
     Attributes:
       rollouts: their numbers `[m]`.
-      slots: for each step, which slot of the alias tables each of them drew `[m]`.
+      slots: for each step, the slot of the alias tables that each of them drew `[m]`.
     """
 
     rollouts: Ints
@@ -29,8 +29,8 @@ class AliasTables:
     """Draws an outcome of a state, π(a|s) P(outcome|s, a), from one uniform number (Walker's alias method).
 
     A state with k outcomes has k slots. u·k falls in a slot; its fraction decides between the slot's own
-    outcome and its alias. Slot j's two answers stand at 2j (alias) and 2j + 1 (own).
-    A last state, one slot that leads to itself and is worth 0, takes in the rollouts that have ended; its
+    outcome and its alias. The two outcomes of slot j are entries 2j (alias) and 2j + 1 (own) of the tables.
+    One more state, with one slot that leads to itself and has reward 0, holds the rollouts that have ended; its
     outcome is number K.
     See Walker (1977), https://doi.org/10.1145/355744.355749
     """
@@ -56,19 +56,19 @@ class AliasTables:
         self.reward = np.r_[mdp.reward, 0.0][self.outcome]
 
     def roll(self, rng: np.random.Generator, state: Ints, returns: Floats, depth: int) -> tuple[Floats, list[Phase]]:
-        """Returns each rollout's return `[n]`, and the steps that they took.
+        """Returns each rollout's return `[n]`, and the steps of all rollouts.
 
         Args:
-          rng: one uniform number a rollout and step.
-          state: where each rollout is `[n]`.
-          returns: what it has so far `[n]`.
+          rng: the source of one uniform number for each rollout and step.
+          state: the state of each rollout `[n]`.
+          returns: its discounted rewards so far `[n]`.
           depth: the number of steps it has taken.
 
         Raises:
           TooLargeError: the steps take more than 1 GB to remember.
         """
         total = returns.copy()
-        sofar = returns
+        so_far = returns
         here = np.arange(len(state))
         phases = [Phase(here, [])]
         steps = 0
@@ -80,29 +80,29 @@ class AliasTables:
             own = u < np.take(self.cut, slot, mode="clip")
             slot *= 2
             slot += own
-            sofar = sofar + self.mdp.gamma**t * np.take(self.reward, slot, mode="clip")
+            so_far = so_far + self.mdp.gamma**t * np.take(self.reward, slot, mode="clip")
             state = np.take(self.next_state, slot, mode="clip")
             phases[-1].slots.append(slot)
             steps += len(state)
-            if steps > MAX_STEPS:
+            if steps > MAX_REMEMBERED_STEPS:
                 raise TooLargeError(
                     f"{len(total):,} rollouts take {t + 1:,} steps without an end in sight, over 1 GB to "
                     f"remember.\n  Lower the horizon from {self.mdp.horizon:,}."
                 )
             going = state != self.mdp.num_states
-            if np.count_nonzero(going) < 0.75 * len(going):  # carrying a few along is cheaper than sorting out
-                total[here] = sofar
+            if np.count_nonzero(going) < 0.75 * len(going):  # a few ended rollouts cost less than sorting them out
+                total[here] = so_far
                 kept = np.flatnonzero(going)
-                here, state, sofar = here[kept], state[kept], sofar[kept]
+                here, state, so_far = here[kept], state[kept], so_far[kept]
                 if not len(here):
                     break
                 phases.append(Phase(here, []))
-        total[here] = sofar
+        total[here] = so_far
         return total, [phase for phase in phases if phase.slots]
 
 
 def _alias_table(prob: Floats, lo: int) -> tuple[Floats, Ints]:
-    """How much of each slot is its own outcome, and whose the rest is (Vose 1991)."""
+    """The share of each slot's own outcome, and the outcome that has the rest: the alias (Vose 1991)."""
     k = len(prob)
     share = (prob * (k / prob.sum())).tolist()
     alias = list(range(lo, lo + k))
@@ -114,6 +114,6 @@ def _alias_table(prob: Floats, lo: int) -> tuple[Floats, Ints]:
         share[donor] -= 1.0 - share[j]
         if share[donor] < 1.0:
             small.append(large.pop())
-    for j in small + large:  # what is left is 1 but for rounding
+    for j in small + large:  # these shares are 1 but for rounding
         share[j] = 1.0
     return np.array(share), np.array(alias)

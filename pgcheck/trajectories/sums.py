@@ -1,16 +1,25 @@
-"""What comes back up the tree: Σ measure · R through each (state, action)."""
+"""What comes back up the tree: for each (state, action), the returns of the trajectories through it.
+
+    w(s, a) = Σ_τ measure(τ) R(τ) · (number of visits of (s, a) by τ)
+    value   = Σ_τ measure(τ) R(τ)
+
+With P(τ) for the measure, Σ_{s,a} w(s, a) ∇log π(a|s) is ∇J and the value is J; with n(τ)/N they are REINFORCE's
+estimates. No path is kept for it: a node's weight is the sum of its children's, and each child's weight is added to
+w at the (state, action) that leads to it.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.trajectories.tree import Block, Group, Leaves, Tree
+from pgcheck.trajectories.frontier import Block, Group, Leaves
+from pgcheck.trajectories.tree import Tree
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """What comes back up the tree.
+    """The sums over all trajectories.
 
     Attributes:
       weights: Σ measure · R over the trajectories through each (state, action), once for each visit `[S, A]`.
@@ -24,7 +33,11 @@ class Gathered:
 
 
 class Gatherer:
-    """Sums weights on their way up, compensated (Neumaier), so that the number of terms does not matter."""
+    """Sums weights on their way up the tree.
+
+    The sums are compensated (Neumaier): the rounding of each addition is added up too, so that the error does not
+    grow with the number of terms.
+    """
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
@@ -35,39 +48,40 @@ class Gatherer:
         self._lost = [0.0] * (size + 2)
 
     def add(self, where: int, amount: float) -> None:
-        """Adds to a pair's weight, or to `self.value` or `self.measure`."""
+        """Adds to the weight of pair number `where`, or to `self.value` or `self.measure`."""
         old = self._sum[where]
         new = old + amount
         part = new - old
         self._lost[where] += (old - (new - part)) + (amount - part)
         self._sum[where] = new
 
-    def take(self, node: Block, leaves: Leaves | None) -> None:
-        """Takes in what `Tree.walk` yields."""
+    def take(self, block: Block, leaves: Leaves | None) -> None:
+        """Takes in an item of `Tree.walk`; it overwrites the arrays of the leaves."""
         if leaves is not None:
-            self._leaf(node.frontier[leaves.state], leaves)
+            self._take_leaves(block.frontier[leaves.state], leaves)
             return
-        for link in node.links:
-            weight = node.children[link.child].weight[link.lo : link.hi]
-            node.frontier[link.parent].weight[link.nodes] += weight
+        for link in block.links:
+            weight = block.children[link.child].weight[link.lo : link.hi]
+            block.frontier[link.parent].weight[link.nodes] += weight
             self.add(link.pair, float(weight.sum()))
-        node.links.clear()
-        node.children.clear()
-        if node.depth == 0:
-            for group in node.frontier.values():
+        block.links.clear()
+        block.children.clear()
+        if block.depth == 0:
+            for group in block.frontier.values():
                 self.add(self.value, float(group.weight.sum()))
 
-    def _leaf(self, group: Group, leaf: Leaves) -> None:
-        self.add(self.measure, float(leaf.measure.sum()))
-        weight = np.multiply(leaf.measure, leaf.returns, out=leaf.returns)
-        group.weight[leaf.nodes] += weight.sum(axis=0)
-        branches = self.tree.branches(leaf.state)
-        if len(leaf.branch) == len(branches.prob):
+    def _take_leaves(self, group: Group, leaves: Leaves) -> None:
+        """Adds the trajectories that end together to their nodes, and to their last (state, action)."""
+        self.add(self.measure, float(leaves.measure.sum()))
+        weight = np.multiply(leaves.measure, leaves.returns, out=leaves.returns)
+        group.weight[leaves.nodes] += weight.sum(axis=0)
+        branches = self.tree.branches(leaves.state)
+        if len(leaves.branch) == len(branches.prob):
             through = np.add.reduceat(weight.sum(axis=1), branches.cuts).tolist()
             for pair, amount in zip(branches.pairs, through, strict=True):
                 self.add(pair, amount)
         else:
-            for k, amount in zip(leaf.branch.tolist(), weight.sum(axis=1).tolist(), strict=True):
+            for k, amount in zip(leaves.branch.tolist(), weight.sum(axis=1).tolist(), strict=True):
                 self.add(branches.pair[k], amount)
 
     def progress(self) -> float:

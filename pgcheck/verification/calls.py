@@ -46,7 +46,8 @@ class Rescaled(External):
 
     def __call__(self, batch: Batch, /) -> Floats:
         """Returns the gradient of the whole batch, rescaled."""
-        return self.of_batches(batch, np.arange(len(batch))[None])[0]
+        (gradient,) = self.of_batches(batch, np.arange(len(batch))[None])
+        return np.asarray(gradient)
 
     def of_batches(self, batch: Batch, index: Ints) -> Floats:
         """Returns the gradients of M batches, rescaled."""

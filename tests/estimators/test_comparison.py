@@ -8,7 +8,7 @@ import pytest
 import pgcheck
 from pgcheck import exact_gradient
 from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import sources
 from tests.conftest import Run
 from tests.verification import zoo
 
@@ -89,7 +89,7 @@ def test_compare_measures_what_it_expects(run: Run) -> None:
     assert [line.split(",")[0] for line in csv] == ["estimator", "gae", "reinforce"]
 
 
-@pytest.mark.parametrize("model", bundled.names())
+@pytest.mark.parametrize("model", sources.bundled_names())
 def test_every_estimator_works_on_every_bundled_model(run: Run, model: str) -> None:
     horizon = ["--horizon", "60"] if model == "value_polytope" else []
     told = json.loads(run("compare", model, *horizon, "--n", "2000", "--format", "json").stdout)

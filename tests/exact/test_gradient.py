@@ -9,8 +9,10 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import MDP, Policy, PrecisionError, TooLargeError, exact_gradient
-from pgcheck.exact.gradient import Induction, Method, backward_induction, enumerate_gradient
-from pgcheck.formats import sources as bundled
+from pgcheck.exact.enumeration import enumerate_gradient
+from pgcheck.exact.gradient import Method
+from pgcheck.exact.induction import Induction, backward_induction
+from pgcheck.formats import sources
 from pgcheck.trajectories.tree import Tree
 from tests import oracles
 from tests.problems import random_problem
@@ -100,7 +102,7 @@ def test_small_blocks_change_nothing_but_the_last_digits(monkeypatch: pytest.Mon
     whole = enumerate_gradient(mdp, policy)
     for block in (1, 2, 7, 50):
         assert Tree.walk.__kwdefaults__ is not None
-        monkeypatch.setitem(Tree.walk.__kwdefaults__, "block", block)
+        monkeypatch.setitem(Tree.walk.__kwdefaults__, "block_size", block)
         value, gradient, mass = enumerate_gradient(mdp, policy)
         assert value == pytest.approx(whole[0], rel=1e-14)
         assert mass == pytest.approx(1, rel=1e-14)
@@ -197,7 +199,7 @@ def test_methods_that_disagree_are_not_believed(
 ) -> None:
     exact = exact_gradient(*two_state)
     wrong = Induction(exact.value, exact.gradient * (1 + 1e-8), 0.0, np.zeros((1, 1)))
-    monkeypatch.setattr("pgcheck.exact.backward_induction", lambda *_, **__: wrong)
+    monkeypatch.setattr("pgcheck.exact.gradient.backward_induction", lambda *_, **__: wrong)
     with pytest.raises(PrecisionError, match=r"rounding may reach 4\.8e-09"):
         exact_gradient(*two_state)
 
@@ -243,7 +245,7 @@ def test_a_gradient_that_is_0_is_not_taken_for_a_drowned_one() -> None:
     assert exact.rounding < 1e-13
 
 
-@pytest.mark.parametrize("name", bundled.names())
+@pytest.mark.parametrize("name", sources.bundled_names())
 def test_every_bundled_model_keeps_nine_digits(name: str) -> None:
     exact = exact_gradient(*pgcheck.load(name), method="backward-induction")
     assert exact.rounding < 1e-10 * exact.norm

@@ -12,7 +12,8 @@ from pgcheck import MDP, Policy, estimator, exact_gradient, predict
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.estimators.recursions import RECURSIONS
 from pgcheck.exact.critic import critic
-from pgcheck.exact.second_moments import Frame, total
+from pgcheck.exact.pair_sums import PairSums
+from pgcheck.exact.second_moments import return_moments
 from tests.plain import Problem
 from tests.problems import random_problem
 
@@ -103,7 +104,7 @@ def test_the_best_constant_baseline_is_the_best() -> None:
     b = critic(mdp, policy).best_constant
     gradient = exact_gradient(mdp, policy, method="backward-induction").gradient
     for off in (-1.0, -0.01, 0.01, 1.0):
-        second = total(Frame(mdp, policy), joint, baseline=b + off).second[2]
+        second = return_moments(PairSums(mdp, policy), joint, baseline=b + off).second[2]
         assert float((second - gradient**2).sum()) > best.trace
 
 
@@ -114,7 +115,7 @@ def test_a_baseline_changes_no_mean(seed: int) -> None:
     if not len(mdp.prob):
         return
     joint = policy.probs()[mdp.state, mdp.action] * mdp.prob
-    means = [total(Frame(mdp, policy), joint, baseline=b, powers=()).first[1] for b in (0.0, -3.0, 17.0)]
+    means = [return_moments(PairSums(mdp, policy), joint, baseline=b, powers=()).first[1] for b in (0.0, -3.0, 17.0)]
     assert_allclose(means[1], means[0], atol=1e-12)
     assert_allclose(means[2], means[0], atol=1e-12)
 

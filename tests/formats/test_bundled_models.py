@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import ExactGradient, exact_gradient
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import sources
 from pgcheck.formats.schema import model_schema
 from pgcheck.trajectories.counting import count_trajectories
 from tests import oracles
@@ -25,9 +25,9 @@ def exact_of(model: str, **changes: float) -> ExactGradient:
     return exact_gradient(*pgcheck.load(model, **changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", bundled.names())
+@pytest.mark.parametrize("name", sources.bundled_names())
 def test_a_bundled_model_says_what_it_is_whence_and_its_answer(name: str) -> None:
-    header = re.match(r"(#.*\n)+", (bundled.directory() / f"{name}.yaml").read_text())
+    header = re.match(r"(#.*\n)+", (sources.bundled_directory() / f"{name}.yaml").read_text())
     assert header is not None
     lines = header[0].splitlines()
     assert len(lines[0]) <= 62
@@ -35,7 +35,7 @@ def test_a_bundled_model_says_what_it_is_whence_and_its_answer(name: str) -> Non
     assert "Known answer" in header[0]
 
 
-@pytest.mark.parametrize("name", bundled.names())
+@pytest.mark.parametrize("name", sources.bundled_names())
 def test_backward_induction_is_right_on_a_bundled_model(name: str) -> None:
     mdp, policy = pgcheck.load(name)
     exact = exact_gradient(mdp, policy, method="backward-induction")
@@ -46,7 +46,7 @@ def test_backward_induction_is_right_on_a_bundled_model(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", bundled.names())
+@pytest.mark.parametrize("name", sources.bundled_names())
 def test_enumeration_is_right_on_a_bundled_model_of_horizon_3(name: str) -> None:
     mdp, policy = pgcheck.load(name, horizon=3)
     exact = exact_gradient(mdp, policy, method="enumeration")
@@ -58,7 +58,7 @@ def test_enumeration_is_right_on_a_bundled_model_of_horizon_3(name: str) -> None
 
 
 def test_there_are_at_least_nine_models_and_two_state_comes_first() -> None:
-    names = bundled.names()
+    names = sources.bundled_names()
     assert len(names) >= 9
     assert names[0] == "two_state"
     count = exact_of("two_state").trajectories
@@ -135,8 +135,8 @@ def test_models_load_by_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_editors_find_the_schema_beside_the_models() -> None:
-    folder = bundled.directory()
+    folder = sources.bundled_directory()
     assert json.loads((folder / "model.schema.json").read_text()) == model_schema()
-    for name in bundled.names():
+    for name in sources.bundled_names():
         text = (folder / f"{name}.yaml").read_text()
         assert "\n# yaml-language-server: $schema=model.schema.json\n" in text

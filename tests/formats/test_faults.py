@@ -15,8 +15,7 @@ import yaml
 import pgcheck
 from pgcheck import ModelError, UsageError
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.formats import nodes
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import nodes, problems, sources
 from pgcheck.formats.modelfile import load, load_model, loads
 from pgcheck.formats.reader import number
 from tests.conftest import Run
@@ -126,7 +125,7 @@ def test_a_faulty_file_is_refused_at_its_place(path: Path) -> None:
     if path.stem not in BOMBS:
         assert message.count(": error: ") == 1
     assert max(map(len, message.splitlines())) < 400
-    assert all(nodes.hidden(line) is None for line in message.split("\n"))
+    assert all(problems.hidden(line) is None for line in message.split("\n"))
 
 
 @pytest.mark.parametrize("path", FAULTY, ids=lambda path: str(path.stem))
@@ -349,7 +348,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_one(tmp_path: Path) -> Non
     assert "random_walk" in usage("zzz")
     assert usage("").startswith("an empty name: no such file or bundled model; bundled models: two_state, ")
     for source in ("a\0b.yaml", "\ud800.yaml", "a\x1b.yaml"):
-        assert nodes.hidden(usage(source)) is None
+        assert problems.hidden(usage(source)) is None
     (tmp_path / "file").write_text("")
     assert "file/m.yaml: cannot be read: " in usage(str(tmp_path / "file" / "m.yaml"))
     assert "cannot be read: " in usage("x" * 5000 + ".yaml")
@@ -420,4 +419,5 @@ def test_thousands_of_unknown_names_are_refused_at_once() -> None:
 
 
 def test_every_bundled_model_is_found_by_its_name() -> None:
-    assert {pgcheck.load(name)[0].name.replace("-", "_") for name in bundled.names()} == set(bundled.names())
+    names = sources.bundled_names()
+    assert {pgcheck.load(name)[0].name.replace("-", "_") for name in names} == set(names)

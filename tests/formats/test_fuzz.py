@@ -19,15 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcheck import ModelError
-from pgcheck.formats import nodes
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import problems, sources
 from pgcheck.formats.modelfile import load
 
 ROOT = Path(__file__).resolve().parents[2]
 VALID, FAULTY = (
     [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.yaml")) if path.stat().st_size < 5000]
     for folders in (
-        [bundled.directory(), ROOT / "tests/formats/models/unusual"],
+        [sources.bundled_directory(), ROOT / "tests/formats/models/unusual"],
         [ROOT / "tests/formats/models/faulty"],
     )
 )
@@ -117,7 +116,7 @@ def check(path: str) -> None:
         message = str(error)
         lines = message.split("\n")
         # "\n" alone ends a line of the message: nothing from the file may.
-        assert all(nodes.hidden(line) is None for line in lines)
+        assert all(problems.hidden(line) is None for line in lines)
         count = len(re.findall(rf"^{re.escape(path)}:\d+:\d+: error: \S", message, re.MULTILINE))
         assert 1 <= count <= 20
         assert len(lines) <= 3 * count + 1

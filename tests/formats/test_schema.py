@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from pgcheck import ModelError
-from pgcheck.formats import sources as bundled
+from pgcheck.formats import sources
 from pgcheck.formats.modelfile import loads
 from pgcheck.formats.schema import model_schema
 
 MODELS = Path(__file__).resolve().parent / "models"
-VALID = sorted([*(MODELS / "unusual").glob("*.yaml"), *bundled.directory().glob("*.yaml")])
+VALID = sorted([*(MODELS / "unusual").glob("*.yaml"), *sources.bundled_directory().glob("*.yaml")])
 FAULTY = [path for path in sorted((MODELS / "faulty").glob("*.yaml")) if not path.stem.startswith("bare_")]
 
 VALIDATOR = Draft7Validator(model_schema())
@@ -50,7 +50,7 @@ Core.add_constructor("tag:yaml.org,2002:float", double)
 
 
 def instance(path: Path) -> object:
-    return yaml.load(bundled.text(str(path))[1], Loader=Core)
+    return yaml.load(sources.read_text(str(path))[1], Loader=Core)
 
 
 def is_valid(value: object) -> bool:
@@ -113,7 +113,7 @@ def places(value: object, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @given(st.data(), st.sampled_from(["two_state", "early_exit", "aliased_gridworld", "table"]))
 @settings(max_examples=400, deadline=None, derandomize=True)
 def test_the_loader_reads_nothing_that_is_invalid(data: st.DataObject, name: str) -> None:
-    model: Any = instance(bundled.directory() / f"{'two_state' if name == 'table' else name}.yaml")
+    model: Any = instance(sources.bundled_directory() / f"{'two_state' if name == 'table' else name}.yaml")
     if name == "table":
         del model["policy"]
         model |= {"transitions": json.loads(json.dumps(TABLE)), "terminal": ["goal", "right"], "start": "left"}

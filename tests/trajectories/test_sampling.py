@@ -77,10 +77,10 @@ def test_the_order_of_work_does_not_change_the_draws(monkeypatch: pytest.MonkeyP
     """Parts of a block draw from streams of their own: working through them backwards changes nothing."""
     mdp, policy = pgcheck.load("frozen_lake", horizon=6)
     assert Tree.walk.__kwdefaults__ is not None
-    monkeypatch.setitem(Tree.walk.__kwdefaults__, "block", 500)
+    monkeypatch.setitem(Tree.walk.__kwdefaults__, "block_size", 500)
     forwards = sample_gradient(mdp, policy, 10**6, rng()).estimate
-    cut = Tree._cut
-    monkeypatch.setattr(Tree, "_cut", lambda *args: cut(*args)[::-1])
+    cut = Tree.cut
+    monkeypatch.setattr(Tree, "cut", lambda *args: cut(*args)[::-1])
     backwards = sample_gradient(mdp, policy, 10**6, rng()).estimate
     assert_allclose(forwards, backwards, rtol=1e-12, atol=1e-18)
 
