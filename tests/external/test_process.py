@@ -11,6 +11,13 @@ import pytest
 
 from tests.conftest import Run, pgcheck_command
 
+
+@pytest.fixture
+def run(launch: Run) -> Run:
+    """These tests are about processes."""
+    return launch
+
+
 RIGHT = """
 import numpy as np
 def right(batch):

@@ -264,7 +264,7 @@ def test_memory_and_randomness_are_refused() -> None:
             verify(estimate)
 
 
-def test_what_cannot_be_listed_is_inconclusive(run: Run) -> None:
+def test_what_cannot_be_listed_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("verify", "reinforce", "frozen_lake", "--format", "json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["verdict"]) == (3, "inconclusive")
@@ -273,12 +273,13 @@ def test_what_cannot_be_listed_is_inconclusive(run: Run) -> None:
     assert done.returncode == 3
     assert "frozen-lake: not checked" in done.stdout
     assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
-    done = run("verify", "reinforce", "short_corridor", "--horizon", "200000")
+    monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
     assert done.returncode == 3
-    assert "not checked: trajectories of more than 100,000 steps" in done.stdout
-    done = run("verify", "uniform-trajectories", "cliff_walk", "--format", "json")
+    assert "not checked: trajectories of more than 1,000 steps" in done.stdout
+    done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json")
     assert done.returncode == 3
-    assert "batches of 2 among 1,039,279 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
+    assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
 
 
 def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
