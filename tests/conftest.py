@@ -46,7 +46,8 @@ def run(tmp_path: Path) -> Run:
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
             patch.setattr(sys, "stdout", output.stream)
             patch.setattr(sys, "stderr", error.stream)
-            status = run_command_line(list(arguments))
+            with _descriptor(2, error.stream.fileno()):  # where processes that the command starts write to
+                status = run_command_line(list(arguments))
         return subprocess.CompletedProcess(arguments, status, output.text, error.text)
 
     return command
@@ -100,6 +101,18 @@ def _captured() -> Iterator[Captured]:
         with open(reader, "rb") as file:
             file.seek(0)
             captured.text = file.read().decode()
+
+
+@contextmanager
+def _descriptor(number: int, target: int) -> Iterator[None]:
+    """Lets a file descriptor lead elsewhere for a while."""
+    saved = os.dup(number)
+    os.dup2(target, number)
+    try:
+        yield
+    finally:
+        os.dup2(saved, number)
+        os.close(saved)
 
 
 @contextmanager
