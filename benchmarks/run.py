@@ -21,14 +21,13 @@ import numpy as np
 import pgcheck
 from pgcheck import MDP, Batch, Estimator, Policy
 from pgcheck.estimators.catalogue import ESTIMATORS
-from pgcheck.exact.gradient import enumerate_gradient
-from pgcheck.external.calling import call_groups
-from pgcheck.external.process import Runner
+from pgcheck.exact.enumeration import enumerate_gradient
+from pgcheck.external.calling import call_on_batches
+from pgcheck.external.process import Process
 from pgcheck.trajectories.paths import listed
 from pgcheck.trajectories.rollouts import AliasTables, Phase
 from pgcheck.trajectories.sampling import Sampler
-from pgcheck.verification.battery import battery
-from pgcheck.verification.verdict import MAX_CALLS_ON_BATTERY, verify
+from pgcheck.verification.verdict import verify
 
 REPEATS = 5
 
@@ -99,7 +98,7 @@ def memory() -> None:
     peaks = []
     for horizon in (6, 8):
         code = (
-            "import resource, pgcheck; from pgcheck.exact.gradient import enumerate_gradient;"
+            "import resource, pgcheck; from pgcheck.exact.enumeration import enumerate_gradient;"
             f"enumerate_gradient(*pgcheck.load('frozen_lake', horizon={horizon}));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
@@ -290,17 +289,17 @@ def verification() -> None:
         ("vectorised", million, None, "60 s and 1 GB"), ("centred", pairs, [2], "45 s for 282,000 pairs"),
     ):  # fmt: skip
         since = time.perf_counter()
-        with Runner(f"{__file__}:{name}") as runner:
-            found = verify(runner, [model], batch_sizes=sizes)
+        with Process(f"{__file__}:{name}") as process:
+            result = verify(process, [model], batch_sizes=sizes)
         took = time.perf_counter() - since
         peak = (
             max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
         )
         what = "1,039,279 episodes" if sizes is None else "109,746 unordered pairs of 468 episodes"
-        print(f"verify {name}, {what}: {found.verdict}, {took:.1f} s, {peak:.2f} GB, wanted {wanted}")
+        print(f"verify {name}, {what}: {result.verdict}, {took:.1f} s, {peak:.2f} GB, wanted {wanted}")
     batch, _ = listed(*pairs)
     index = np.random.default_rng(0).integers(0, len(batch), (50_000, 2))
-    took = median_time(lambda: call_groups(constant, batch, index), 3) / len(index)
+    took = median_time(lambda: call_on_batches(constant, batch, index), 3) / len(index)
     print(f"a batch of two through an estimator that does nothing: {took * 1e6:.1f} us, wanted at most 25")
     model = dense_model(4, 2, 4, 4)
     took = median_time(lambda: verify(plain_loop, [model]))
@@ -310,8 +309,8 @@ def verification() -> None:
     examples = Path(__file__).resolve().parent.parent / "examples" / "reinforce.py"
     for name in ("reinforce", "subtracts_its_own_return"):
         since = time.perf_counter()
-        with Runner(f"{examples}:{name}") as runner:
-            verify(runner, battery(), max_calls=MAX_CALLS_ON_BATTERY)
+        with Process(f"{examples}:{name}") as process:
+            verify(process)
         print(f"verify {name} on the battery: {time.perf_counter() - since:.1f} s, wanted at most 20")
 
 

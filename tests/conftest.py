@@ -1,17 +1,25 @@
+import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import pgcheck
 from pgcheck import MDP, Policy
+from pgcheck.cli.main import run as run_command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+HANG = 600  # seconds after which a process is taken to hang; all of them end within seconds, or minutes under load
+TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
 @pytest.fixture
@@ -21,17 +29,38 @@ def two_state() -> tuple[MDP, Policy]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs the command as a user would, in an empty folder, and returns what it printed."""
+    """Runs the command line in this process, in an empty folder, and returns what it printed.
+
+    A process costs half a second of start-up. `launch` pays it, for tests of processes, pipes and signals.
+    """
 
     def command(
-        *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None, unbuffered: bool = False
+        *arguments: str, stdin: str = "", env: dict[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        environment = {
-            k: v for k, v in os.environ.items() if k not in ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
-        }
-        environment |= {"PYTHONIOENCODING": "utf-8"} | (env or {})
-        if unbuffered:
-            environment["PYTHONUNBUFFERED"] = "1"
+        with _global_state_restored() as patch, _captured() as output, _captured() as error:
+            patch.chdir(tmp_path)
+            for name in TERMINAL_VARIABLES:
+                patch.delenv(name, raising=False)
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+            patch.setattr(sys, "stdout", output.stream)
+            patch.setattr(sys, "stderr", error.stream)
+            with _descriptor(2, error.stream.fileno()):  # where processes that the command starts write to
+                status = run_command_line(list(arguments))
+        return subprocess.CompletedProcess(arguments, status, output.text, error.text)
+
+    return command
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Run:
+    """Runs the command as a user would, in a process of its own and an empty folder; returns what it printed."""
+
+    def command(
+        *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        environment = {name: value for name, value in os.environ.items() if name not in TERMINAL_VARIABLES}
         return subprocess.run(
             [*pgcheck_command(), *arguments],
             input=stdin,
@@ -39,8 +68,8 @@ def run(tmp_path: Path) -> Run:
             text=True,
             encoding="utf-8",
             cwd=tmp_path,
-            env=environment,
-            timeout=120,
+            env=environment | {"PYTHONIOENCODING": "utf-8"} | (env or {}),
+            timeout=HANG,
             check=False,
         )
 
@@ -49,3 +78,52 @@ def run(tmp_path: Path) -> Run:
 
 def pgcheck_command() -> Sequence[str]:
     return [sys.executable, "-m", "pgcheck"]
+
+
+class Captured:
+    """A stream with a file descriptor, as the command line needs one, and the text that was written to it."""
+
+    def __init__(self) -> None:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the stream owns and closes it
+        self.stream = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
+        self.text = ""
+
+
+@contextmanager
+def _captured() -> Iterator[Captured]:
+    captured = Captured()
+    # The command line may point the stream's own descriptor at nothing before it ends.
+    reader = os.dup(captured.stream.fileno())
+    try:
+        yield captured
+    finally:
+        captured.stream.close()
+        with open(reader, "rb") as file:
+            file.seek(0)
+            captured.text = file.read().decode()
+
+
+@contextmanager
+def _descriptor(number: int, target: int) -> Iterator[None]:
+    """Lets a file descriptor lead elsewhere for a while."""
+    saved = os.dup(number)
+    os.dup2(target, number)
+    try:
+        yield
+    finally:
+        os.dup2(saved, number)
+        os.close(saved)
+
+
+@contextmanager
+def _global_state_restored() -> Iterator[pytest.MonkeyPatch]:
+    """What is patched, and what the command line sets for its whole process, is undone at the end."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    digits = sys.get_int_max_str_digits()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            yield patch
+    finally:
+        sys.set_int_max_str_digits(digits)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -10,7 +10,7 @@ import pytest
 
 import pgcheck
 from pgcheck import Batch, EstimatorError, verify
-from pgcheck.external.calling import call, call_groups
+from pgcheck.external.calling import call, call_on_batches
 from pgcheck.external.results import converted
 from pgcheck.trajectories.paths import listed
 from tests.oracles import Floats
@@ -101,9 +101,9 @@ def test_what_is_refused(name: str) -> None:
 def test_half_precision_is_single_or_less() -> None:
     batch, _ = listed(*pgcheck.load("two_state"))
     for dtype in (np.float16, np.float32):
-        assert converted(rows(batch).astype(dtype), batch).single
-    assert not converted(rows(batch), batch).single
-    assert not converted(np.zeros(batch.theta.shape, dtype=np.int64), batch).single
+        assert converted(rows(batch).astype(dtype), batch).dtype == np.float32
+    assert converted(rows(batch), batch).dtype == np.float64
+    assert converted(np.zeros(batch.theta.shape, dtype=np.int64), batch).dtype == np.float64
 
 
 def test_writing_to_the_batch_is_refused() -> None:
@@ -139,16 +139,16 @@ def test_small_batches_are_what_they_would_be_alone() -> None:
             seen.append([getattr(small, name) for name in names] + [small.starts, small.probs, small.theta])
             return np.asarray(small.score.sum(axis=(0, 1)) * small.rewards.sum())
 
-        together = call_groups(look, batch, index)
+        together = call_on_batches(look, batch, index)
         seen, first = [], seen
         assert len(first) >= 200
-        for rows_, value in zip(index, together.values, strict=True):
+        for rows_, value in zip(index, together, strict=True):
             part = batch.part(rows_)
             steps = int(part.lengths.max())
             alone = Batch(mdp, policy, part.starts, part.outcomes[:steps])
             alone = alone.altered(rewards=batch.rewards[rows_][:, :steps])
             assert alone.states.shape == (2, steps)
-            np.testing.assert_allclose(value, call(look, alone).values[0])
+            np.testing.assert_allclose(value, call(look, alone))
             assert [e.rewards.tolist() for e in part] == [e.rewards.tolist() for e in alone]
 
 

@@ -10,7 +10,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from hypothesis import strategies as st
 from pgcheck import ModelError
 from pgcheck.formats import problems, sources
 from pgcheck.formats.modelfile import load
+from tests.conftest import HANG
+from tests.limits import limited
 
 ROOT = Path(__file__).resolve().parents[2]
 VALID, FAULTY = (
@@ -30,6 +31,7 @@ VALID, FAULTY = (
         [ROOT / "tests/formats/models/faulty"],
     )
 )
+CALLS = 2_000_000  # for a file of some thousand bytes; nearly all take less than 20,000
 EXAMPLES = int(os.environ.get("PGCHECK_FUZZ_EXAMPLES", "0"))
 
 ODD = (
@@ -109,9 +111,10 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def check(path: str) -> None:
-    """The file is read, or refused in the proper form."""
+    """The file is read, or refused in the proper form, with little work."""
     try:
-        load(path)
+        with limited(calls=CALLS):
+            load(path)
     except ModelError as error:
         message = str(error)
         lines = message.split("\n")
@@ -129,48 +132,41 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @given(st.sampled_from(VALID) | st.sampled_from(FAULTY), st.randoms(use_true_random=False))
-@settings(max_examples=EXAMPLES or 400, deadline=10_000, derandomize=not EXAMPLES, database=None)
+@settings(max_examples=EXAMPLES or 400, deadline=None, derandomize=not EXAMPLES, database=None)
 def test_a_changed_file_is_read_or_refused(file: str, data: bytes, rng: random.Random) -> None:
     Path(file).write_bytes(mutate(data, rng))
     check(file)
 
 
 @given(st.text(max_size=200) | st.text(alphabet="[]{},:-?#&*!|>'\"%@ \nab01", max_size=200))
-@settings(max_examples=EXAMPLES or 300, deadline=10_000, derandomize=not EXAMPLES, database=None)
+@settings(max_examples=EXAMPLES or 300, deadline=None, derandomize=not EXAMPLES, database=None)
 def test_any_text_is_read_or_refused(file: str, text: str) -> None:
     Path(file).write_bytes(text.encode(errors="surrogatepass"))
     check(file)
 
 
 @given(st.binary(max_size=100))
-@settings(max_examples=EXAMPLES or 100, deadline=10_000, derandomize=not EXAMPLES, database=None)
+@settings(max_examples=EXAMPLES or 100, deadline=None, derandomize=not EXAMPLES, database=None)
 def test_any_bytes_are_read_or_refused(file: str, data: bytes) -> None:
     Path(file).write_bytes(data)
     check(file)
 
 
 def batch(seed: int, many: int) -> None:
-    """Loads many changed files; prints the slowest in seconds and the greatest memory in MB."""
+    """Loads many changed files; prints the greatest memory in MB."""
     rng = random.Random(seed)
-    slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.yaml"
         for _ in range(many):
             path.write_bytes(mutate(rng.choice(rng.choice((VALID, VALID, FAULTY))), rng))
-            begin = time.perf_counter()
             check(str(path))
-            slowest = max(slowest, time.perf_counter() - begin)
-    print(
-        slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    )
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
 
 
-def test_changed_files_take_little_time_and_memory() -> None:
-    code = f"from tests.formats.test_fuzz import batch; batch(0, {EXAMPLES or 1000})"
+def test_changed_files_take_little_memory() -> None:
+    code = f"from tests.formats.test_fuzz import batch; batch(0, {EXAMPLES or 500})"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600 + EXAMPLES, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG + EXAMPLES, check=False
     )
     assert done.returncode == 0, done.stderr
-    slowest, memory = map(float, done.stdout.split())
-    assert slowest < 10
-    assert memory < 1000
+    assert float(done.stdout) < 1000

@@ -12,7 +12,7 @@ from pgcheck import Batch, EstimatorError, exact_gradient, verify
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.estimators.contract import Contract, contract_of
 from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Mistake
-from pgcheck.external.calling import LocalCaller
+from pgcheck.external.calling import LocalFunction
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.exhaustive import number_of_batches, over_batches
@@ -129,10 +129,10 @@ def test_batches_are_weighted_as_ordered_tuples(name: str, size: int) -> None:
         part = batch.part(np.array(rows))
         short = Batch(mdp, policy, part.starts, part.outcomes[: part.lengths.max()])
         expected += math.prod(prob[list(rows)]) * np.asarray(estimate(short))
-    caller = LocalCaller(estimate, name)
+    function = LocalFunction(estimate, name)
     for ordered in (False, True):
         kind = Contract(False, False, ordered, False, False)
-        found = over_batches(caller, batch, prob, size, kind)
+        found = over_batches(function, batch, prob, size, kind)
         np.testing.assert_allclose(found.mean, expected, atol=1e-12)
     assert number_of_batches(11, 2, Contract(False, False, True, False, False)) == 121
     assert number_of_batches(11, 2, Contract(False, False, False, False, False)) == 66
@@ -149,7 +149,7 @@ def test_an_estimate_that_depends_on_the_order_is_given_all_orders() -> None:
         return np.einsum("n,nt...->...", r - r[0], batch.score) / len(batch)
 
     mdp, policy = pgcheck.load("two_state")
-    assert contract_of(LocalCaller(first_counts_double, ""), listed(mdp, policy)[0]).ordered
+    assert contract_of(LocalFunction(first_counts_double, ""), listed(mdp, policy)[0]).ordered
     assert verify(first_counts_double).verdict == "pass"
     found = verify(first_as_baseline, ["two_state"])
     assert found.verdict == "fail"
@@ -264,7 +264,7 @@ def test_memory_and_randomness_are_refused() -> None:
             verify(estimate)
 
 
-def test_what_cannot_be_listed_is_inconclusive(run: Run) -> None:
+def test_what_cannot_be_listed_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("verify", "reinforce", "frozen_lake", "--format", "json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["verdict"]) == (3, "inconclusive")
@@ -273,12 +273,13 @@ def test_what_cannot_be_listed_is_inconclusive(run: Run) -> None:
     assert done.returncode == 3
     assert "frozen-lake: not checked" in done.stdout
     assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
-    done = run("verify", "reinforce", "short_corridor", "--horizon", "200000")
+    monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
     assert done.returncode == 3
-    assert "not checked: trajectories of more than 100,000 steps" in done.stdout
-    done = run("verify", "uniform-trajectories", "cliff_walk", "--format", "json")
+    assert "not checked: trajectories of more than 1,000 steps" in done.stdout
+    done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json")
     assert done.returncode == 3
-    assert "batches of 2 among 1,039,279 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
+    assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
 
 
 def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
@@ -390,6 +391,6 @@ def test_batch_sizes_may_be_chosen(run: Run, tmp_path: Path) -> None:
 def test_a_second_path_to_the_same_verdict() -> None:
     """The library and the command agree, number by number."""
     found = verify("immediate-reward", ["two_state"])
-    again = verify(LocalCaller(pgcheck.estimator("immediate-reward"), "x"), [pgcheck.load("two_state")])
+    again = verify(LocalFunction(pgcheck.estimator("immediate-reward"), "x"), [pgcheck.load("two_state")])
     assert found.findings[0].expectation.mean.tobytes() == again.findings[0].expectation.mean.tobytes()
     assert [one.id for one in found.diagnosis] == [one.id for one in again.diagnosis] == ["immediate-reward"]
