@@ -1,4 +1,4 @@
-"""A tabular softmax policy and the two things a policy gradient asks of it: π and ∇log π."""
+"""A tabular softmax policy, with what a policy gradient needs of it: π, ∇log π, and sums of ∇log π."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Policy:
 
     Attributes:
       theta: the preferences θ `[d]`, in the order of `parameters`.
-      parameters: the (observation, action) that each preference belongs to, by name.
-      index: which preference state s uses for action a `[S, A]`; -1 where s does not offer a.
+      parameters: the (observation, action) of each preference, by name.
+      index: the number of the preference that state s uses for action a `[S, A]`; -1 where s does not offer a.
     """
 
     theta: Floats
@@ -29,13 +29,13 @@ class Policy:
         """Returns the softmax policy of `mdp` with these preferences; one left out is 0.
 
         Args:
-          mdp: gives the available actions and which states look alike.
+          mdp: says which actions each state offers, and which states share an observation.
           preferences: from (observation, action), by name, to θ. Keys that the model lacks are ignored.
 
         Raises:
           ModelError: states that share an observation offer different actions.
         """
-        # Rows in the order in which acting states first show their observation; columns by action.
+        # Rows of preferences stand in the order in which states that act first show their observation.
         acting = np.flatnonzero(mdp.available.any(axis=1))
         seen, first = np.unique(mdp.observation[acting], return_index=True)
         row_of = np.full(len(mdp.observations), -1, dtype=np.int64)
@@ -68,6 +68,13 @@ class Policy:
         probs: Floats = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1.0)
         return probs
 
+    def prob_of_parameters(self) -> Floats:
+        """Returns π(a|s) of each parameter's action, in the states that show its observation `[d]`."""
+        prob = np.zeros(len(self.theta))
+        offered = self.index >= 0
+        prob[self.index[offered]] = self.probs()[offered]
+        return prob
+
     def score(self, states: Ints, actions: Ints) -> Floats:
         """Returns ∇_θ log π(a|s) `[..., d]`, for states and actions of one shape `[...]`.
 
@@ -77,7 +84,7 @@ class Policy:
         by_action = -self.probs()[states]
         np.put_along_axis(by_action, actions[..., None], 0.0, axis=-1)
         np.put_along_axis(by_action, actions[..., None], -by_action.sum(axis=-1, keepdims=True), axis=-1)
-        # Actions that a state does not offer have index -1: they fall into one component more, then cut off.
+        # Actions that a state does not offer have index -1: they fall into an extra component, which is cut off.
         score = np.zeros((*states.shape, len(self.theta) + 1))
         np.put_along_axis(score, self.index[states] % (len(self.theta) + 1), by_action, axis=-1)
         return score[..., :-1]
@@ -105,7 +112,7 @@ class Policy:
         excess = np.where(offered, weights - probs * common, 0.0)
         np.put_along_axis(excess, to_all, 0.0, axis=-1)
         by_state = excess - probs * excess.sum(axis=-1, keepdims=True)
-        # One component more for actions that a state does not offer, then cut off.
+        # An extra component, which is cut off, takes the actions that a state does not offer.
         gradient = np.zeros((*weights.shape[:-2], len(self.theta) + 1))
         by_pair = by_state.reshape(-1, self.index.size)
         np.add.at(gradient.reshape(len(by_pair), -1).T, self.index.ravel(), by_pair.T)

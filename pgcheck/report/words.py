@@ -8,6 +8,7 @@ from pgcheck.estimators.convergence import Row, Slope
 from pgcheck.estimators.moments import Moments
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
 from pgcheck.model.mdp import MDP
+from pgcheck.trajectories.counting import count_text
 from pgcheck.trajectories.likely import Trajectory
 
 # Two-sided 99 % points of Student's t by degrees of freedom: with a few rows the scatter itself is uncertain.
@@ -50,8 +51,7 @@ def about(n: int) -> str:
 
 def sized(n: int) -> str:
     """A whole number; beyond 15 digits, its size."""
-    digits = str(n)
-    return f"{n:,}" if len(digits) <= 15 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
+    return count_text(n, large="{mantissa}e{exponent}")
 
 
 def percent(x: float | None) -> str:

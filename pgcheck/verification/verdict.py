@@ -19,7 +19,7 @@ from pgcheck.formats.modelfile import load
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.counting import count_trajectories
+from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
 from pgcheck.verification.diagnosis import diagnose
@@ -165,7 +165,7 @@ def verify_with(
     for mdp, policy, first in looked:
         count = _count(mdp)
         if count is None or count > max_trajectories:
-            many = "more than can be counted" if count is None else f"{_sized(count)} trajectories"
+            many = "more than can be counted" if count is None else f"{count_text(count)} trajectories"
             skipped.append(Skipped(mdp.name, f"{many}; the limit is {max_trajectories:,}"))
             continue
         case = Case(mdp, policy, *listed(mdp, policy)) if count <= MAX_LISTED else None
@@ -219,11 +219,6 @@ def _count(mdp: MDP) -> int | None:
         return None
 
 
-def _sized(count: int) -> str:
-    """A number of things; of a very large one, its size."""
-    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"
-
-
 def _stricter(one: Contract | None, other: Contract) -> Contract:
     """What holds on both of two models."""
     if one is None:
@@ -266,7 +261,7 @@ def _expectations(
     if len(fitting) < len(sizes or SIZES):
         size = next(size for size in sizes or SIZES if size not in fitting)
         many = calls_for(count, size, kind)
-        why = f"{_sized(many)} batches of {size} among {_sized(count)} trajectories"
+        why = f"{count_text(many)} batches of {size} among {count_text(count)} trajectories"
         why += (
             f"; the limit is {MAX_LISTED:,}" if count > MAX_LISTED else f"; the limit is {max_calls:,} (--max-calls)"
         )
