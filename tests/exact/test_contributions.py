@@ -20,15 +20,15 @@ def test_shares_are_their_definition_and_sum_to_1(seed: int) -> None:
     mdp, policy = random_problem(seed)
     exact = exact_gradient(mdp, policy)
     assert exact.trajectories is not None
-    found = contributions(mdp, policy, exact, exact.trajectories)
-    assert len(found) == exact.trajectories
+    shown = contributions(mdp, policy, exact, exact.trajectories)
+    assert len(shown) == exact.trajectories
     if exact.norm <= 1e-6:  # relative rounding would be too large
         return
     expected = []
     for prob, value, pairs, _ in oracles.trajectories(mdp, policy):
         scores = sum((oracles.score(policy, *pair) for pair in pairs), np.zeros(len(policy.theta)))
         expected.append(prob * value * float(scores @ exact.gradient) / exact.norm**2)
-    shares = [contribution.share for contribution in found]
+    shares = [contribution.share for contribution in shown]
     assert None not in shares
     assert math.fsum(share for share in shares if share is not None) == pytest.approx(1, abs=1e-7)
     assert sorted(share for share in shares if share is not None) == pytest.approx(sorted(expected), abs=1e-7)
@@ -37,9 +37,9 @@ def test_shares_are_their_definition_and_sum_to_1(seed: int) -> None:
 def test_the_most_likely_come_first_and_0_gives_none() -> None:
     mdp, policy = pgcheck.load("two_state")
     exact = exact_gradient(mdp, policy)
-    found = contributions(mdp, policy, exact, 5)
+    shown = contributions(mdp, policy, exact, 5)
     expected = most_likely(mdp, policy, 5)
-    assert [c.trajectory.path.tolist() for c in found] == [trajectory.path.tolist() for trajectory in expected]
+    assert [c.trajectory.path.tolist() for c in shown] == [trajectory.path.tolist() for trajectory in expected]
     assert contributions(mdp, policy, exact, 0) == ()
 
 
