@@ -1,4 +1,4 @@
-"""The arrays that everything is made of."""
+"""The types of arrays, and a norm."""
 
 import math
 
@@ -11,5 +11,5 @@ Bools = NDArray[np.bool_]
 
 
 def norm_of(values: Floats) -> float:
-    """Returns ‖values‖₂, of all entries, without overflow or underflow on the way."""
+    """Returns ‖values‖₂ over all entries; intermediate results neither overflow nor underflow."""
     return math.hypot(*values.ravel().tolist())

@@ -20,7 +20,7 @@ from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.exact.induction import backward_induction
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.counting import count_trajectories, horizon_that_fits, spelled
+from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
 
 Method = Literal["enumeration", "backward-induction"]
 Progress = Callable[[float], None]
@@ -168,6 +168,6 @@ def _too_many(mdp: MDP, count: int, limit: int) -> str:
     )
     allow = f" --max-trajectories {enough}, or use" if enough else " --max-trajectories, or better use"
     return (
-        f"{spelled(count)} trajectories to enumerate; the limit is {limit:,}.\n"
+        f"{count_text(count, digits=None)} trajectories to enumerate; the limit is {limit:,}.\n"
         f"  {lower}{allow} --method backward-induction."
     )

@@ -1,1 +1,1 @@
-"""Models as people write them → an MDP and its policies, or every fault with its place."""
+"""Model files → an MDP and its policies, or every error with its place."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.errors import ModelError, TooLargeError
 
-PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # how far a row of probabilities may miss 1 before it is refused
+PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # by which a sum of probabilities may miss 1
 MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits in 160 MB
 
 
@@ -21,11 +21,11 @@ class MDP:
     state, or after `horizon` steps. Its return is R = Σ_t γ^t r_t.
 
     Outcomes of one (state, action) that agree in next state, reward and done become one, outcomes of
-    probability 0 go, and what is left is sorted and normalised, so that two files that say the same
-    in different words give equal arrays.
+    probability 0 are dropped, and the rest are sorted and normalised, so that two files that describe one MDP in
+    different forms give equal arrays.
 
     Attributes:
-      name: what reports call the model.
+      name: of the model, in reports.
       states, actions: the names, S and A of them.
       horizon: the greatest number of steps, at least 1.
       gamma: the discount, 0 to 1.
@@ -71,10 +71,12 @@ class MDP:
 
     @property
     def num_states(self) -> int:
+        """S."""
         return len(self.states)
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return len(self.actions)
 
     @cached_property
@@ -91,15 +93,17 @@ class MDP:
 
     @property
     def padding(self) -> int:
-        """K: stands among the outcomes' numbers for the steps beyond a trajectory's end."""
+        """K, which is no outcome's number: in lists of outcomes it fills the steps beyond a trajectory's end."""
         return len(self.prob)
 
     @cached_property
     def offset(self) -> Ints:
-        """Where each state's outcomes begin; state s owns `offset[s]:offset[s + 1]` `[S + 1]`."""
+        """The first outcome of each state; those of state s are `offset[s]:offset[s + 1]` `[S + 1]`."""
         return np.searchsorted(self.state, np.arange(self.num_states + 1)).astype(np.int64)
 
     def _check(self) -> None:
+        """Raises ModelError where the arrays do not describe an MDP."""
+
         def expect(holds: object, problem: str) -> None:
             if not holds:
                 raise ModelError(f"{self.name}: {problem}")
@@ -115,13 +119,13 @@ class MDP:
         shape = self.state.shape
         columns = (self.action, self.next_state, self.prob, self.reward, self.done)
         expect(all(c.shape == shape for c in columns), "the outcome arrays differ in length")
-        for what, index, size in (
+        for column, index, size in (
             ("state", self.state, s),
             ("action", self.action, a),
             ("next_state", self.next_state, s),
             ("observation", self.observation, len(self.observations)),
         ):
-            expect(np.all((index >= 0) & (index < size)), f"{what} holds an index outside 0..{size - 1}")
+            expect(np.all((index >= 0) & (index < size)), f"{column} holds an index outside 0..{size - 1}")
         expect(np.all(np.isfinite(self.reward)), "a reward is not finite")
         expect(np.all(self.prob >= 0) and np.all(self.start >= 0), "a probability is negative")
         expect(abs(self.start.sum() - 1) <= 2 * PROBABILITY_SLACK, "start does not sum to 1")
@@ -146,10 +150,10 @@ class MDP:
             reward, done = reward[first], done[first]
             row = np.flatnonzero(np.r_[True, (state[1:] != state[:-1]) | (action[1:] != action[:-1])])
             total = np.add.reduceat(prob, row)
-            # A model file was held to the slack already, with the fault's place; sums differ in a last digit.
+            # A model file is checked before, with the place of the error; the sums here may differ in the last digit.
             if np.any(np.abs(total - 1) > 2 * PROBABILITY_SLACK):
                 raise ModelError(f"{self.name}: the outcomes of an action do not sum to 1")
-            # Dividing by a sum that misses 1 by rounding alone would only move the digits about.
+            # A sum that misses 1 by rounding alone is left as it is: dividing by it would only change last digits.
             total[np.abs(total - 1) < 1e-15] = 1.0
             prob = prob / np.repeat(total, np.diff(np.r_[row, len(prob)]))
         mass = self.start.sum()

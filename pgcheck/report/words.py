@@ -4,6 +4,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
+from pgcheck.trajectories.counting import count_text
 from pgcheck.trajectories.likely import Trajectory
 
 MAX_STEPS = 12  # of a trajectory that are named
@@ -35,8 +36,7 @@ def about(n: int) -> str:
 
 def sized(n: int) -> str:
     """Returns a whole number; beyond 15 digits, its size."""
-    digits = str(n)
-    return f"{n:,}" if len(digits) <= 15 else f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
+    return count_text(n, large="{mantissa}e{exponent}")
 
 
 def percent(x: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Trajectories as arrays: what lists of trajectories and estimators are made of."""
+"""Trajectories as arrays `[N, T]`: the form in which estimators and lists get them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Episode:
     Attributes:
       states, actions, next_states: by number `[L]`.
       rewards: r_t `[L]`.
-      terminated: False where the horizon cut it off.
+      terminated: False if the horizon cut it off.
     """
 
     states: Ints
@@ -36,13 +36,13 @@ class Episode:
 class Batch:
     """N trajectories, padded with 0 to the length T of the longest; all arrays are read-only.
 
-    The arrays `[N, T]` are worked out when they are first asked for; they lie in memory step by step.
+    The arrays `[N, T]` are computed when they are first asked for; they lie in memory step by step.
 
     Attributes:
-      mdp, policy: where they come from.
+      mdp, policy: the problem that they come from.
       starts: s_0, also of trajectories of length 0 `[N]`.
       outcomes: the number of each step's outcome among the MDP's; `mdp.padding` beyond the end `[T, N]`.
-      behavior: who drew the actions, where that was not `policy`.
+      behavior: the policy that drew the actions, where that was not `policy`.
     """
 
     mdp: MDP
@@ -56,9 +56,9 @@ class Batch:
         """Returns the trajectories that take these paths.
 
         Args:
-          mdp, policy: where they come from.
+          mdp, policy: the problem that they come from.
           paths: the first state, then the outcomes' numbers, `mdp.padding` beyond the end `[1 + T, N]`.
-          behavior: who drew the actions, where that was not `policy`.
+          behavior: the policy that drew the actions, where that was not `policy`.
         """
         longest = len(paths)
         while longest > 1 and np.all(paths[longest - 1] == mdp.padding):
@@ -66,7 +66,7 @@ class Batch:
         return cls(mdp, policy, _read_only(paths[0]), _read_only(paths[1:longest]), behavior)
 
     def altered(self, **arrays: NDArray[np.generic]) -> "Batch":
-        """Returns the same trajectories with some arrays, like `rewards` or `terminated`, replaced by others."""
+        """Returns the same trajectories with these arrays, like `rewards` or `terminated`, in place of their own."""
         changed = Batch(self.mdp, self.policy, self.starts, self.outcomes, self.behavior)
         kept = {name: self.__dict__[name] for name in self.alterations}
         frozen = {name: _read_only(array.copy()) for name, array in arrays.items()}
@@ -74,9 +74,9 @@ class Batch:
         return changed
 
     def part(self, rows: slice | Ints) -> "Batch":
-        """Returns some of the trajectories, padded as they are here, with what was altered."""
-        some = Batch(self.mdp, self.policy, self.starts[rows], self.outcomes[:, rows], self.behavior)
-        return some.altered(**{name: self.__dict__[name][rows] for name in self.alterations})
+        """Returns some of the trajectories, padded as they are here, with their altered arrays."""
+        part = Batch(self.mdp, self.policy, self.starts[rows], self.outcomes[:, rows], self.behavior)
+        return part.altered(**{name: self.__dict__[name][rows] for name in self.alterations})
 
     @cached_property
     def alterations(self) -> tuple[str, ...]:
@@ -146,8 +146,8 @@ class Batch:
     def terminated(self) -> Bools:
         """False where the horizon cut the trajectory off `[N]`."""
         terminated = self.mdp.terminal[self.starts]
-        some = np.flatnonzero(self.lengths)
-        terminated[some] = self.mdp.ends[self.outcomes[self.lengths[some] - 1, some]]
+        longer = np.flatnonzero(self.lengths)  # than 0
+        terminated[longer] = self.mdp.ends[self.outcomes[self.lengths[longer] - 1, longer]]
         return _read_only(terminated)
 
     @cached_property

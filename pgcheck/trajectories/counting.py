@@ -1,6 +1,7 @@
-"""How many trajectories there are, as exact integers, before any is built."""
+"""The number of trajectories, as an exact integer, before any is built; and integers of any size as text."""
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import numpy as np
 from pgcheck.errors import TooLargeError
 from pgcheck.model.mdp import MDP
 
-MAX_WORK = 10**8  # additions of machine words that counting may cost; some seconds
+MAX_ADDITIONS = 10**8  # of machine words that counting may cost; some seconds
 
 
 def counts_by_horizon(mdp: MDP) -> Iterator[int]:
@@ -38,8 +39,10 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
             counts, constant, times = counts.astype(object), constant.astype(object), times.astype(object)
         words = 1 + greatest.bit_length() // 64
         work += 100 + len(source) * (words if counts.dtype != object else 10 + words)
-        if work > MAX_WORK:
-            raise TooLargeError(f"the number of trajectories, over 10^{_digits(greatest)}, takes too long to count.")
+        if work > MAX_ADDITIONS:
+            raise TooLargeError(
+                f"the number of trajectories, over 10^{_exponent(greatest)}, takes too long to count."
+            )
         following = constant.copy()
         if len(source):
             following[sources] += np.add.reduceat(times * counts[target], first)
@@ -70,7 +73,7 @@ def horizon_that_fits(mdp: MDP, limit: int) -> tuple[int, int] | None:
 
 
 def counts_shown(mdp: MDP) -> tuple[list[tuple[int, int]], bool]:
-    """Returns (horizon, number) at 1 to 10, then 20, 50, 100, … and the model's own; and whether it is cut short."""
+    """Returns (horizon, number) at 1 to 10, 20, 50, 100, … and the model's own; and whether the list is cut short."""
     shown: list[tuple[int, int]] = []
     horizon = count = 0
     try:
@@ -79,19 +82,31 @@ def counts_shown(mdp: MDP) -> tuple[list[tuple[int, int]], bool]:
                 shown.append((horizon, count))
     except TooLargeError:
         return shown, True
-    if horizon < mdp.horizon:  # it stays the same
+    if horizon < mdp.horizon:  # from here on the number stays the same
         shown.append((mdp.horizon, count))
     return shown, False
 
 
-def spelled(count: int) -> str:
-    """Returns an integer with its thousands apart, or its size where Python refuses to print it."""
-    try:
-        return f"{count:,}"
-    except ValueError:
-        return f"about 10^{_digits(count)}"
+def count_text(count: int, *, digits: int | None = 15, large: str = "about 10^{exponent}") -> str:
+    """Returns a number of things as text: `12,345,678`, or its size where it is too long.
+
+    Args:
+      count: the number, 0 or more.
+      digits: the most that are written out; None for as many as Python agrees to write.
+      large: the text for a longer number. It may hold {exponent}, the power of ten of the first digit, and
+        {mantissa}, the first two digits, as 1.2.
+    """
+    exponent = _exponent(count)
+    if digits is None or exponent < digits:
+        try:
+            return f"{count:,}"
+        except ValueError:  # more than `sys.get_int_max_str_digits()`
+            pass
+    first, second = divmod(count // 10 ** max(exponent - 1, 0), 10)
+    return large.format(mantissa=f"{first}.{second}", exponent=exponent)
 
 
-def _digits(count: int) -> int:
-    """The number of decimal digits after the first, nearly."""
-    return int(count.bit_length() * 0.30102999566398120)
+def _exponent(count: int) -> int:
+    """The power of ten of the first digit, without writing the number out."""
+    exponent = int(max(count.bit_length() - 1, 0) * math.log10(2))  # right, or one too small
+    return exponent + 1 if count >= 10 ** (exponent + 1) else exponent

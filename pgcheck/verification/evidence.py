@@ -14,7 +14,7 @@ from pgcheck.exact.gradient import exact_gradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.counting import count_trajectories
+from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.exhaustive import Expectation, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
@@ -136,7 +136,7 @@ def _findings(
     mdp, policy = model.mdp, model.policy
     count = _count(mdp)
     if count is None or count > limits.max_trajectories:
-        trajectories = "more than can be counted" if count is None else f"{_sized(count)} trajectories"
+        trajectories = "more than can be counted" if count is None else f"{count_text(count)} trajectories"
         return [], f"{trajectories}; the limit is {limits.max_trajectories:,}", contract
     enumeration = Enumeration(mdp, policy, *listed(mdp, policy)) if count <= MAX_ENUMERATED else None
 
@@ -158,7 +158,7 @@ def _findings(
     why = ""
     if len(fitting) < len(sizes):
         size = next(size for size in sizes if size not in fitting)
-        why = f"{_sized(numbers[size])} batches of {size} among {_sized(count)} trajectories; the limit is "
+        why = f"{count_text(numbers[size])} batches of {size} among {count_text(count)} trajectories; the limit is "
         why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
     if enumeration is None:
         return [], why, contract
@@ -197,8 +197,3 @@ def _count(mdp: MDP) -> int | None:
         return count_trajectories(mdp)
     except TooLargeError:
         return None
-
-
-def _sized(count: int) -> str:
-    """A number of trajectories or batches; of a very large one, its size."""
-    return f"{count:,}" if count < 10**15 else f"about 10^{len(str(count)) - 1}"

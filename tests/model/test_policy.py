@@ -34,6 +34,18 @@ def test_score_is_its_definition_and_pullback_sums_it(seed: int) -> None:
     assert_allclose(policy.pullback(weights), weights[s, a] @ scores, atol=1e-13)
 
 
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_each_parameter_has_the_probability_of_its_action(seed: int) -> None:
+    mdp, policy = random_problem(seed)
+    probs = policy.probs()
+    expected = {
+        (mdp.observations[mdp.observation[s]], mdp.actions[a]): probs[s, a]
+        for s, a in zip(*np.nonzero(mdp.available), strict=True)
+    }
+    assert_allclose(policy.prob_of_parameters(), [expected[key] for key in policy.parameters], rtol=1e-14)
+
+
 def test_pullback_of_a_constant_weight_is_exactly_0_in_expectation() -> None:
     _, policy = random_problem(3, spread=50)
     assert_allclose(policy.pullback(1e6 * policy.probs()), 0, atol=1e-300)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 import pgcheck
 from pgcheck import TooLargeError
 from pgcheck.trajectories.counting import (
+    count_text,
     count_trajectories,
     counts_by_horizon,
     counts_shown,
     horizon_that_fits,
-    spelled,
 )
 from tests import oracles
 from tests.problems import random_problem
@@ -66,5 +66,19 @@ def test_the_horizon_that_fits_is_the_greatest() -> None:
 
 
 def test_a_number_is_spelled_out_or_sized() -> None:
-    assert spelled(55_924_053) == "55,924,053"
-    assert spelled(10**5000) == "about 10^5000"
+    assert count_text(55_924_053) == "55,924,053"
+    assert count_text(10**15 - 1) == "999,999,999,999,999"
+    assert count_text(10**15) == "about 10^15"
+    assert count_text(10**15, digits=None) == "1,000,000,000,000,000"
+    for digits in (15, None):
+        assert count_text(10**5000, digits=digits) == "about 10^5000"
+        assert count_text(10**5000 - 1, digits=digits) == "about 10^4999"
+    assert count_text(38 * 10**15, large="{mantissa}e{exponent}") == "3.8e16"
+
+
+@given(st.integers(2, 2000), st.integers(-1, 1))
+def test_the_size_of_a_number_is_that_of_its_digits(exponent: int, offset: int) -> None:
+    count = 10**exponent + offset
+    digits = str(count)
+    size = count_text(count, digits=0, large="{mantissa}e{exponent}")
+    assert size == f"{digits[0]}.{digits[1]}e{len(digits) - 1}"
