@@ -20,7 +20,7 @@ from pgcheck.verification.exhaustive import Expectation, number_of_batches, over
 from pgcheck.verification.findings import Enumeration, Finding
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
-EXAMPLES = 2_000  # trajectories from which an estimator's contract is found out
+MAX_EXAMPLES = 2_000  # trajectories from which an estimator's contract is inferred
 BATCH_SIZES = (2, 3)
 
 Progress = Callable[[str, float], None]  # is called with a model's name and the fraction done
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What was found out by calling an estimator.
+    """What calling an estimator has shown.
 
     Attributes:
       contract: what kind of function the estimator is, on all models; None where no model could be looked at.
@@ -73,7 +73,7 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """A model with the episodes from which the contract is found out."""
+    """A model with the episodes from which the contract is inferred."""
 
     mdp: MDP
     policy: Policy
@@ -95,7 +95,7 @@ def gather(
     examined: list[_Model] = []
     for mdp, policy in models:
         try:
-            examples, _ = listed(mdp, policy, most=EXAMPLES)
+            examples, _ = listed(mdp, policy, most=MAX_EXAMPLES)
         except TooLargeError as error:
             skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
             continue
@@ -105,8 +105,8 @@ def gather(
         answers.append((batch, caller.whole(batch)))
     for model in examined:
         assert contract is not None
-        found, why, contract = _findings(caller, model, contract, limits, progress)
-        findings += found
+        of_model, why, contract = _findings(caller, model, contract, limits, progress)
+        findings += of_model
         skipped += [Skipped(model.mdp.name, why)] if why else []
     return Evidence(contract, tuple(findings), tuple(skipped), tuple(answers))
 

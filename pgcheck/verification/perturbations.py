@@ -50,7 +50,7 @@ class Responses:
     Attributes:
       finding: the model, with its expectation as it is.
       enumeration: the model's episodes.
-      size: what differences are relative to.
+      size: ‖E[ĝ]‖ or ‖∇J‖, the greater: differences are relative to it.
     """
 
     finding: Finding
