@@ -16,7 +16,7 @@ from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_trajectories
 from pgcheck.trajectories.paths import listed
-from pgcheck.verification.exhaustive import Expectation, number_of_batches, over_batches, over_episodes
+from pgcheck.verification.exhaustive import Expectation, Fraction, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
@@ -152,6 +152,20 @@ def _findings(
         if by_episode is not None:
             return [_finding(mdp, policy, model.examples, by_episode, enumeration)], "", contract
         contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
+    findings, why = _batch_findings(caller, model, enumeration, count, contract, limits, report)
+    return findings, why, contract
+
+
+def _batch_findings(
+    caller: Caller,
+    model: _Model,
+    enumeration: Enumeration | None,
+    count: int,
+    contract: Contract,
+    limits: Limits,
+    report: Fraction,
+) -> tuple[list[Finding], str]:
+    """The findings for each batch size that is not too large, and why others are missing."""
     sizes = limits.batch_sizes or BATCH_SIZES
     numbers = {size: number_of_batches(count, size, contract) for size in sizes}
     fitting = [size for size in sizes if enumeration is not None and numbers[size] <= limits.max_calls]
@@ -160,20 +174,12 @@ def _findings(
         size = next(size for size in sizes if size not in fitting)
         why = f"{_sized(numbers[size])} batches of {size} among {_sized(count)} trajectories; the limit is "
         why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
-    if enumeration is None:
-        return [], why, contract
-    batch, prob = enumeration.batch, enumeration.prob
-    return (
-        [
-            _finding(
-                mdp, policy, model.examples, over_batches(caller, batch, prob, size, contract, progress=report),
-                enumeration,
-            )
-            for size in fitting
-        ],
-        why,
-        contract,
-    )  # fmt: skip
+    findings = []
+    for size in fitting:
+        assert enumeration is not None
+        expectation = over_batches(caller, enumeration.batch, enumeration.prob, size, contract, progress=report)
+        findings.append(_finding(model.mdp, model.policy, model.examples, expectation, enumeration))
+    return findings, why
 
 
 def _finding(
