@@ -1,4 +1,4 @@
-"""For pytest: a fixture that is `pgcheck.testing.assert_policy_gradient`, imported when a test asks for it."""
+"""The pytest plugin: `pgcheck.testing.assert_policy_gradient` as a fixture, imported when a test asks for it."""
 
 from typing import TYPE_CHECKING
 

@@ -20,7 +20,7 @@ class GradientMismatch(AssertionError):  # noqa: N818
     """The expectation of an estimator is not ∇J; the first line says on which model, by how much, and why.
 
     Attributes:
-      verification: all that was found.
+      verification: the verdict with all its figures.
     """
 
     def __init__(self, verification: Verification) -> None:
@@ -36,7 +36,7 @@ def assert_policy_gradient(
     up_to_scale: bool = False,
     batch_sizes: Sequence[int] | None = None,
 ) -> Verification:
-    """Raises GradientMismatch unless the exact expectation of an estimator is ∇J; else returns what was found.
+    """Raises GradientMismatch unless the exact expectation of an estimator is ∇J; else returns the verification.
 
     Args:
       estimate: a function from a `pgcheck.Batch` to one gradient for each episode `[N, *theta.shape]`, or one for
@@ -48,10 +48,10 @@ def assert_policy_gradient(
 
     Raises:
       GradientMismatch: the verdict is not `pass`; also where a model was too large to tell.
-      EstimatorError: the estimator returned what is no gradient, or other numbers when called again.
+      EstimatorError: the estimator returned no gradient, or other numbers when it was called again.
     """
     __tracebackhide__ = True
-    found = verify(estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes)
-    if found.verdict != "pass":
-        raise GradientMismatch(found)
-    return found
+    verification = verify(estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes)
+    if verification.verdict != "pass":
+        raise GradientMismatch(verification)
+    return verification

@@ -183,7 +183,7 @@ _IN_PLACE_OF_G: tuple[tuple[Callable[..., Floats], str], ...] = (
     (first_step_only, "other/first-step-only"),
     (reward_to_go, "other/gamma-twice"),
 )
-_SAME_WITHOUT_GAMMA_T = (reward_to_go, undiscounted, first_step_only)  # right, listed below, or the same
+_NOT_WITHOUT_GAMMA_T = (reward_to_go, undiscounted, first_step_only)  # right; listed by itself; no difference
 _WITH_ANY_GAMMA = (later_rewards, without_last_step, without_last_reward, over_length)
 
 # The first that fits is named.
@@ -195,7 +195,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *(
         Mistake(weights, (public_id(cause), "dropped-gamma"), cause, ("without-gamma-t",))
         for weights, cause in _IN_PLACE_OF_G
-        if weights not in _SAME_WITHOUT_GAMMA_T
+        if weights not in _NOT_WITHOUT_GAMMA_T
     ),
     *(
         Mistake(

@@ -9,7 +9,7 @@ from pgcheck.arrays import Floats, Ints, norm_of
 from pgcheck.verification.calls import Rescaled
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.matching import match
+from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.probing import Prober
 
 
@@ -28,7 +28,7 @@ def match_once_rescaled(prober: Prober, findings: Sequence[Finding]) -> list[Dia
             continue
         if all(finding.is_right(prober.tolerance) for finding in rescaled):
             return [Diagnosis("length-normalised", cause)]
-        if diagnoses := match(prober, rescaled, None):
+        if diagnoses := match_mistakes(prober, rescaled, None):
             return [Diagnosis("length-normalised", cause), *diagnoses]
     return []
 

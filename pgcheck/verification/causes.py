@@ -32,7 +32,7 @@ CAUSES: dict[str, str] = {
     "last-reward-missing": "the last reward of the episode is left out",
     "length-normalised/length": "each episode is divided by its length L; average over episodes only",
     "length-normalised/steps-to-go": "the rewards to go are averaged over the steps to go, L - t, instead of summed",
-    "length-normalised/return": ("this IS the gradient of E[R/L]: each episode's return is divided by its length"),
+    "length-normalised/return": "this IS the gradient of E[R/L]: each episode's return is divided by its length",
     "length-normalised/mean-reward": (
         "this is the gradient of the mean reward of an episode, its sum over L, not discounted"
     ),
@@ -40,7 +40,7 @@ CAUSES: dict[str, str] = {
         "the mean of the episode's own returns to go is subtracted: that baseline depends on the action it judges"
     ),
     "other/discounted-from-the-end": "the discount counts from the end of the episode: r_k has gamma^(L-1-k)",
-    "other/gradient-of-pi": ("this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)"),
+    "other/gradient-of-pi": "this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)",
     "other/gradient-of-pi-return": (
         "this is the gradient of pi instead of log pi: each step has the whole return times pi(a_t|s_t)"
     ),

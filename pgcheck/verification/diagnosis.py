@@ -11,8 +11,8 @@ from pgcheck.verification.batching import match_once_rescaled
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix, weights_agree
-from pgcheck.verification.matching import match
-from pgcheck.verification.perturbations import respond
+from pgcheck.verification.matching import match_mistakes
+from pgcheck.verification.perturbations import explain_responses
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober
 
 
@@ -48,12 +48,12 @@ def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | N
     """What is wrong, by name; empty where no name fits."""
     if not findings:
         return []
-    named = match(prober, findings, matrix)
+    named = match_mistakes(prober, findings, matrix)
     if not named and not prober.contract.by_episode:
         named = match_once_rescaled(prober, findings)
     if named:
         return named
-    named = respond(prober, findings, matrix)
+    named = explain_responses(prober, findings, matrix)
     if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named):
         named.append(Diagnosis("batch-coupled", "batch-coupled/rows"))
     return named

@@ -16,11 +16,11 @@ from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.trajectories.paths import listed
-from pgcheck.verification.exhaustive import Expectation, number_of_batches, over_batches, over_episodes
+from pgcheck.verification.exhaustive import Expectation, Fraction, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
-EXAMPLES = 2_000  # trajectories from which an estimator's contract is found out
+MAX_EXAMPLES = 2_000  # trajectories from which an estimator's contract is inferred
 BATCH_SIZES = (2, 3)
 
 Progress = Callable[[str, float], None]  # is called with a model's name and the fraction done
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What was found out by calling an estimator.
+    """What calling an estimator has shown.
 
     Attributes:
       contract: what kind of function the estimator is, on all models; None where no model could be looked at.
@@ -73,7 +73,7 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """A model with the episodes from which the contract is found out."""
+    """A model with the episodes from which the contract is inferred."""
 
     mdp: MDP
     policy: Policy
@@ -95,7 +95,7 @@ def gather(
     examined: list[_Model] = []
     for mdp, policy in models:
         try:
-            examples, _ = listed(mdp, policy, most=EXAMPLES)
+            examples, _ = listed(mdp, policy, most=MAX_EXAMPLES)
         except TooLargeError as error:
             skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
             continue
@@ -105,8 +105,8 @@ def gather(
         answers.append((batch, gradients(estimator, batch)))
     for model in examined:
         assert contract is not None
-        found, why, contract = _findings(estimator, model, contract, limits, progress)
-        findings += found
+        of_model, why, contract = _findings(estimator, model, contract, limits, progress)
+        findings += of_model
         skipped += [Skipped(model.mdp.name, why)] if why else []
     return Evidence(contract, tuple(findings), tuple(skipped), tuple(answers))
 
@@ -152,6 +152,20 @@ def _findings(
         if by_episode is not None:
             return [_finding(mdp, policy, model.examples, by_episode, enumeration)], "", contract
         contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
+    findings, why = _batch_findings(estimator, model, enumeration, count, contract, limits, report)
+    return findings, why, contract
+
+
+def _batch_findings(
+    estimator: Estimator,
+    model: _Model,
+    enumeration: Enumeration | None,
+    count: int,
+    contract: Contract,
+    limits: Limits,
+    report: Fraction,
+) -> tuple[list[Finding], str]:
+    """The findings for each batch size that is not too large, and why others are missing."""
     sizes = limits.batch_sizes or BATCH_SIZES
     numbers = {size: number_of_batches(count, size, contract) for size in sizes}
     fitting = [size for size in sizes if enumeration is not None and numbers[size] <= limits.max_calls]
@@ -160,20 +174,12 @@ def _findings(
         size = next(size for size in sizes if size not in fitting)
         why = f"{count_text(numbers[size])} batches of {size} among {count_text(count)} trajectories; the limit is "
         why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
-    if enumeration is None:
-        return [], why, contract
-    batch, prob = enumeration.batch, enumeration.prob
-    return (
-        [
-            _finding(
-                mdp, policy, model.examples, over_batches(estimator, batch, prob, size, contract, progress=report),
-                enumeration,
-            )
-            for size in fitting
-        ],
-        why,
-        contract,
-    )  # fmt: skip
+    findings = []
+    for size in fitting:
+        assert enumeration is not None
+        expectation = over_batches(estimator, enumeration.batch, enumeration.prob, size, contract, progress=report)
+        findings.append(_finding(model.mdp, model.policy, model.examples, expectation, enumeration))
+    return findings, why
 
 
 def _finding(

@@ -12,7 +12,7 @@ from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix, correct_weights, impulses, weights_agree
 from pgcheck.verification.probing import CHAIN_STEPS, Prober
 
-# Who leaves out the reward of the step itself is led to count the discount from the next reward on.
+# An estimator that leaves out the reward of its own step often discounts from the next reward on: no mistake besides.
 _SCALES_OF_OFF_BY_ONE = ("scale/gamma", "scale/over-gamma")
 
 
@@ -45,7 +45,7 @@ class Match:
         return any(weights_agree(matrix.values, factor * weights) for factor in factors)
 
 
-def match(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+def match_mistakes(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
     """Returns the known mistake, or the multiple of one or of the gradient, that fits on every model.
 
     Empty where none fits. All findings have an enumeration.
@@ -167,7 +167,7 @@ def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> list[Diagnos
 
 
 def _diagnoses(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
-    """A match in words: the mistake by each of its names, and its scale."""
+    """The diagnoses of a match: the mistake by each of its ids, and its scale."""
     diagnoses = []
     mistake = match.candidate
     if isinstance(mistake, Mistake):

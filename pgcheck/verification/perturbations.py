@@ -12,7 +12,7 @@ from pgcheck.verification.batching import explain_trend, trend_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.impulses import WeightMatrix
-from pgcheck.verification.matching import best_factor, match
+from pgcheck.verification.matching import best_factor, match_mistakes
 from pgcheck.verification.probing import Prober
 
 Change = Callable[[Batch], Batch]
@@ -50,7 +50,7 @@ class Responses:
     Attributes:
       finding: the model, with its expectation as it is.
       enumeration: the model's episodes.
-      size: what differences are relative to.
+      size: ‖E[ĝ]‖ or ‖∇J‖, the greater: differences are relative to it.
     """
 
     finding: Finding
@@ -69,7 +69,7 @@ class Responses:
         return self.finding.expectation.mean
 
 
-def respond(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+def explain_responses(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
     """Returns what the expectation's response to altered episodes says; empty where it says nothing.
 
     Where a change explains a part of the bias, the rest is compared with the known mistakes again.
@@ -145,7 +145,7 @@ def _rest(
             rest.append(replace(finding, expectation=replace(finding.expectation, mean=mean)))
     if all(finding.is_right(prober.tolerance) for finding in rest):
         return None
-    return match(prober, rest, None)
+    return match_mistakes(prober, rest, None)
 
 
 def _flag_cause(responses: Responses, limit: float) -> str:

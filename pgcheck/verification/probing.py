@@ -34,8 +34,8 @@ class Prober:
 
     Attributes:
       gamma: γ of the chains.
-      tolerance: the relative difference within which an expectation is what it is compared with.
-      rounding: the same for weights.
+      tolerance: the relative difference within which two expectations are the same.
+      rounding: the relative difference within which two weights are the same.
       was_not_finite: whether the estimator has returned NaN or infinity for altered episodes.
     """
 

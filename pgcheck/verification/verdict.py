@@ -141,8 +141,8 @@ def verify(
       up_to_scale: accept one positive factor that is the same on every model.
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
       max_trajectories: a model with more is left out.
-      max_calls: the most batches of one size on one model; None is 300,000, or 30,000 where neither models nor batch
-        sizes are given.
+      max_calls: the most batches of one size on one model; None is 30,000 on the battery without
+        `batch_sizes`, else 300,000.
       progress: is called with a model's name and the fraction done.
 
     Raises:

@@ -1,0 +1,95 @@
+"""The catalogue of texts, and the figures that diagnoses and verifications hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pgcheck
+from pgcheck import Diagnosis, verify
+from pgcheck.estimators import mistakes
+from pgcheck.estimators.mistakes import MISTAKES, Mistake, public_id
+from pgcheck.verification.battery import BATTERY, battery
+from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
+from tests.verification import zoo
+
+PACKAGE = Path(pgcheck.__file__).parent
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake.cause}{''.join(mistake.notes)}")
+def test_every_known_mistake_has_a_text(mistake: Mistake) -> None:
+    assert public_id(mistake.cause) in mistake.ids
+    assert Diagnosis(mistake.ids[0], mistake.cause, notes=mistake.notes).text
+
+
+def test_every_text_belongs_to_a_cause_that_is_looked_for() -> None:
+    files = [Path(mistakes.__file__), *(PACKAGE / "verification").glob("*.py")]
+    code = "".join(path.read_text() for path in files if path.name != "causes.py")
+    for key in (*CAUSES, *NOTES, *INPUTS):
+        assert f'"{key}"' in code, key
+
+
+def test_the_figures_stand_in_the_text() -> None:
+    minus = Diagnosis("sign", "scale/gamma", negative=True)
+    assert minus.text == "the sign is wrong; besides, gamma times it: the discount counts from t = 1"
+    assert Diagnosis("scale", "scale/over-gamma").text == "the gradient divided by gamma"
+    trend = Diagnosis("nonlinear", "nonlinear/doubled", (("few", 2), ("many", 3)), ("bias-shrinks",))
+    assert trend.text.endswith("; from B = 2 to 3 the bias shrinks")
+    warning = Diagnosis("nan", "nan/inputs", (("inputs", ("one-step", "zero-rewards")),))
+    assert warning.text.endswith("for episodes of one step, episodes in which every reward is 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "notes"),
+    [
+        ("gamma^t forgotten", "dropped-gamma", ("right-at-gamma-1",)),
+        ("not discounted at all", "undiscounted/nothing", ("right-at-gamma-1",)),
+        ("own reward only, no gamma", "immediate-reward", ("without-gamma-t",)),
+        ("a loss", "sign", ()),
+        ("reversed forgotten", "immediate-reward/reversed", ()),
+        ("batch mean as baseline", "scale/batch-baseline", ()),
+        ("loss.mean() of a tutorial", "length-normalised/batch-steps", ()),
+        ("an entropy bonus", "regulariser/entropy", ("right-without-it",)),
+        ("standardised over the batch", "nonlinear/doubled", ("bias-shrinks",)),
+        ("a value at the time limit", "bootstrap/terminated-right", ()),
+    ],
+)
+def test_a_diagnosis_says_its_cause_and_what_else_holds(name: str, cause: str, notes: tuple[str, ...]) -> None:
+    diagnosis = verify(zoo.WRONG[name][0], ["two_state"]).diagnosis[0]
+    assert (diagnosis.cause, diagnosis.notes) == (cause, notes)
+
+
+def test_a_diagnosis_holds_its_figures() -> None:
+    (entropy,) = verify(zoo.WRONG["an entropy bonus"][0], ["two_state"]).diagnosis
+    assert dict(entropy.figures) == {"coefficient": pytest.approx(0.1)}
+    (half,) = verify(zoo.WRONG["half"][0]).diagnosis
+    assert half.cause == "scale/factor"
+    assert dict(half.figures) == {"factor": pytest.approx(0.5)}
+    (discount,) = verify(zoo.WRONG["a discount written in the code"][0]).diagnosis
+    assert dict(discount.figures) == {"discount": pytest.approx(0.99)}
+
+
+def test_a_verification_holds_what_is_printed() -> None:
+    noisy = verify("reinforce")
+    assert (noisy.exit_status, noisy.is_noisy, noisy.is_undiscounted, noisy.flat) == (0, True, False, ())
+    assert noisy.variance_over_reward_to_go == pytest.approx(1.388, abs=1e-3)
+    assert not verify("reward-to-go").is_noisy
+    assert verify("reinforce", ["bandit"]).is_undiscounted
+    assert verify("per-decision", ["two_state"]).off_policy
+    partly = verify("reinforce", ["two_state", "frozen_lake"])
+    assert (partly.exit_status, partly.checked, partly.unchecked) == (3, ("two-state",), ("frozen-lake",))
+    wrong = verify("dropped-gamma", ["two_state"])
+    assert wrong.exit_status == 1
+    assert wrong.worst is not None
+    assert wrong.matrix is not None
+    off = np.abs(wrong.worst.expectation_vector - wrong.worst.gradient_vector)
+    components = wrong.worst.worst_components()
+    assert [abs(c.expectation - c.gradient) for c in components] == pytest.approx(sorted(off, reverse=True)[:3])
+    assert wrong.matrix.right_weights == pytest.approx([1, 0.9, 0.81, 0.729])
+    assert wrong.explanations == ((("dropped-gamma",), wrong.diagnosis[0].text),)
+
+
+def test_the_battery_takes_another_horizon_and_discount() -> None:
+    for mdp, _ in battery(horizon=2, gamma=0.5):
+        assert (mdp.horizon, mdp.gamma) == (2, 0.5)
+    assert [mdp.horizon for mdp, _ in battery()] == [horizon for _, horizon in BATTERY]
