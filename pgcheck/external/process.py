@@ -49,6 +49,8 @@ class Runner:
         self.name = spec
         self._timeout = timeout
         self._model: wire.Model | None = None
+        self._lot_size = 1  # small batches that the next request asks for
+        self._batch_size = 0  # of these
 
     def __enter__(self) -> "Runner":
         # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
@@ -88,6 +90,7 @@ class Runner:
 
     def whole(self, batch: Batch) -> Gradients:
         """Returns the answer to one batch."""
+        self._send_model(batch)
         shape = batch.theta.shape
         return self._call(batch, None, {True: (len(batch), *shape), False: (1, *shape)})
 
@@ -95,26 +98,33 @@ class Runner:
         """Returns the mean gradients of M small batches of B episodes, whose numbers in `batch` are `index` `[M, B]`.
 
         A request asks for as many small batches as take about half a second, so that a slow estimator does not run
-        into the timeout, and progress is seen.
+        into the timeout, and progress is seen. Another model or batch size begins with one small batch.
         """
+        self._send_model(batch)
+        if index.shape[1] != self._batch_size:
+            self._batch_size, self._lot_size = index.shape[1], 1
         answers: list[Gradients] = []
-        done, size = 0, 1
+        done = 0
         while done < len(index) or not answers:
-            lot = index[done : done + size]
+            lot = index[done : done + self._lot_size]
             shape = (len(lot), *batch.theta.shape)
             since = time.monotonic()
             answers.append(self._call(batch, lot, {True: shape, False: shape}))
             seconds = max(time.monotonic() - since, 1e-6) / max(len(lot), 1)
+            affordable = int(min(LOT_SECONDS, self._timeout / 4) / seconds)
+            self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
             done += len(lot)
-            size = max(1, min(LOT_GROWTH * size, int(min(LOT_SECONDS, self._timeout / 4) / seconds)))
         values = np.concatenate([answer.values for answer in answers])
         return Gradients(values, answers[0].per_episode, any(answer.single for answer in answers))
 
-    def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:
+    def _send_model(self, batch: Batch) -> None:
+        """Sends the model and the policies of `batch`, unless the child has them."""
         if self._model is None or not self._model.is_of(batch):
             model = wire.Model(batch.mdp, batch.policy, batch.behavior)
             self._ask(model)
-            self._model = model
+            self._model, self._lot_size = model, 1
+
+    def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:
         alterations = {name: getattr(batch, name) for name in batch.alterations}
         answer = self._ask(wire.Call(batch.starts, batch.outcomes, alterations, index), shapes)
         assert answer is not None
