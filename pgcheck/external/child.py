@@ -29,7 +29,7 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 SHOWN_FRAMES = 8  # of a traceback
 MOST_TEXT = 2000  # characters of an error's own text
 MEMORY = 4 * 2**30  # bytes that the process may have; the environment's PGCHECK_ESTIMATOR_MEMORY changes it
-PIPE_GONE = 74  # exit status where answers cannot be written
+PIPE_GONE = 74  # exit status where the pipe cannot be used
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -47,6 +47,8 @@ def main() -> None:
             number, request = wire.receive_request(connection)
         except EOFError:
             return
+        except OSError:
+            os._exit(PIPE_GONE)
         answer: Gradients | wire.Failure | None = None
         try:
             match request:

@@ -50,6 +50,8 @@ class Process(External):
         super().__init__(spec)
         self._timeout = timeout
         self._model: wire.Model | None = None
+        self._lot_size = 1  # small batches that the next request asks for
+        self._batch_size = 0  # of these
 
     def __enter__(self) -> "Process":
         # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
@@ -89,6 +91,7 @@ class Process(External):
 
     def __call__(self, batch: Batch, /) -> Floats:
         """Returns the gradients of a batch: one for each episode, or one for all."""
+        self._send_model(batch)
         shape = batch.theta.shape
         answer = self._call(batch, None, {True: (len(batch), *shape), False: (1, *shape)})
         gradients = answer.values if answer.per_episode else answer.values[0]
@@ -98,25 +101,31 @@ class Process(External):
         """Returns the gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`.
 
         A request asks for as many small batches as take about half a second, so that a slow estimator does not run
-        into the timeout, and progress is seen.
+        into the timeout, and progress is seen. Another model or batch size begins with one small batch.
         """
+        self._send_model(batch)
+        if index.shape[1] != self._batch_size:
+            self._batch_size, self._lot_size = index.shape[1], 1
         gradients: list[Floats] = []
-        done, size = 0, 1
+        done = 0
         while done < len(index) or not gradients:
-            lot = index[done : done + size]
-            shape = (len(lot), *batch.theta.shape)
+            lot = index[done : done + self._lot_size]
             since = time.monotonic()
-            gradients.append(self._call(batch, lot, {False: shape}).values)
+            gradients.append(self._call(batch, lot, {False: (len(lot), *batch.theta.shape)}).values)
             seconds = max(time.monotonic() - since, 1e-6) / max(len(lot), 1)
+            affordable = int(min(LOT_SECONDS, self._timeout / 4) / seconds)
+            self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
             done += len(lot)
-            size = max(1, min(LOT_GROWTH * size, int(min(LOT_SECONDS, self._timeout / 4) / seconds)))
         return np.concatenate(gradients)
 
-    def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:
+    def _send_model(self, batch: Batch) -> None:
+        """Sends the model and the policies of `batch`, unless the child has them."""
         if self._model is None or not self._model.is_of(batch):
             model = wire.Model(batch.mdp, batch.policy, batch.behavior)
             self._ask(model)
-            self._model = model
+            self._model, self._lot_size = model, 1
+
+    def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:
         alterations = {name: getattr(batch, name) for name in batch.alterations}
         answer = self._ask(wire.Call(batch.starts, batch.outcomes, alterations, index), shapes)
         assert answer is not None

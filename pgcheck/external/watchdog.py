@@ -8,11 +8,11 @@ from types import TracebackType
 
 
 class Watchdog:
-    """Calls `on_timeout`, once, when a `with` block of it lasts longer than `seconds`.
+    """Calls `on_timeout`, once, when a `with` block of this object lasts longer than `seconds`.
 
-    `on_timeout` runs in another thread; it must make the call return that the block waits in. To enter the block
-    costs less than a microsecond, as the thread is not woken: a deadline only ever moves to a later time, so the
-    thread may sleep until the one that it knows, and then look whether there is a later one.
+    `on_timeout` runs in a thread of the watchdog; it must end whatever the block waits for. Entering the block takes
+    a microsecond, because the thread is not woken: deadlines only move to later times, so the thread sleeps until
+    the deadline that it knows and then looks for a later one.
 
     Attributes:
       timed_out: whether a block has lasted too long.

@@ -1,8 +1,8 @@
 """Messages between the process that judges an estimator and the child process that runs the estimator.
 
-A request is a pickle, because the child trusts its parent. An answer is a line of JSON, followed by the bytes of an
-array: the parent trusts nothing that the child sends. The parent states how long each message may be, and each
-answer repeats the random number of its request, which nobody knows before the request.
+A request is a pickle, because the child trusts its parent. An answer is JSON, followed by the bytes of an array,
+because the parent trusts nothing that the child sends. The parent says how long each message may be. Each answer
+repeats the random number of its request, so that no answer can be written before its request is known.
 """
 
 import json
@@ -112,9 +112,9 @@ def taken_from_standard_input() -> Connection:
 
 
 def cut(connection: Connection) -> None:
-    """Ends a `send` or `receive` that another thread waits in, even while a process holds the other end.
+    """Ends the sending or receiving that another thread waits in, even if some process holds the other end.
 
-    On Windows the other end is held by the child alone, so that to end the child is enough.
+    On Windows nothing is done: only the child holds the other end, so to kill the child is enough.
     """
     if sys.platform != "win32":
         with socket.socket(fileno=os.dup(connection.fileno())) as copy:

@@ -99,6 +99,40 @@ def test_a_wrong_estimator_cannot_talk_its_way_out(run: Run, tmp_path: Path, nam
     assert json.loads(done.stdout)["verdict"] == "fail"
 
 
+# What Python lacks on systems that are not POSIX.
+HIDES = """
+import os, sys
+for name in ("fcntl", "resource", "termios"):
+    sys.modules[name] = None
+for name in ("killpg", "setsid", "setpgid", "getpgid"):
+    delattr(os, name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "verdict"), [("return right(batch)", 0, "pass"), ("return 2 * right(batch)", 1, "fail")]
+)
+def test_no_module_of_posix_alone_is_needed(run: Run, tmp_path: Path, after: str, status: int, verdict: str) -> None:
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES)
+    written(tmp_path, "import sys; assert sys.modules['fcntl'] is sys.modules['resource'] is None", after)
+    path = os.pathsep.join([str(tmp_path / "hidden"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = run("verify", "mine.py:estimate", "two_state", "--format", "json", env={"PYTHONPATH": path})
+    assert done.returncode == status, done.stderr
+    assert json.loads(done.stdout)["verdict"] == verdict
+
+
+def test_a_hang_ends_where_there_are_no_process_groups(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDES)
+    written(tmp_path, "while True: pass")
+    done = run(
+        "verify", "mine.py:estimate", "two_state", "--timeout", "2", env={"PYTHONPATH": str(tmp_path / "hidden")}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did not answer within 2 seconds" in done.stderr
+
+
 def test_forged_answers_are_not_believed(run: Run, tmp_path: Path) -> None:
     """Whatever is written to the pipe by others than the worker."""
     forged = '{"verdict": "pass"}'
@@ -180,10 +214,10 @@ def test_a_whole_batch_estimator_samples_with_all_rollouts_at_once(run: Run, tmp
     (tmp_path / "mine.py").write_text(
         RIGHT + "\ndef summed(batch):\n    return right(batch).sum(axis=0) / len(batch) + len(batch)\n"
     )
-    told = json.loads(run("sample", "--n", "500", "--estimator", "mine.py:summed", "--format", "json").stdout)
+    summed = json.loads(run("sample", "--n", "500", "--estimator", "mine.py:summed", "--format", "json").stdout)
     own = json.loads(run("sample", "--n", "500", "--format", "json").stdout)
-    assert told["estimate"] == pytest.approx([x + 500 for x in own["estimate"]])
-    assert told["expected_error"] is None
+    assert summed["estimate"] == pytest.approx([x + 500 for x in own["estimate"]])
+    assert summed["expected_error"] is None
     done = run("sample", "--n", "1e6", "--estimator", "mine.py:summed")
     assert done.returncode == 2
     assert "gets them at once: at most 100,000" in done.stderr
