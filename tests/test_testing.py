@@ -78,7 +78,7 @@ def test_the_examples(run: Run, name: str, status: int, words: str) -> None:
 
 def test_the_example_of_a_test_file() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_gradients.py"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "test_gradients.py"],
         cwd=EXAMPLES, capture_output=True, text=True,
     )  # fmt: skip
     assert "4 passed" in done.stdout

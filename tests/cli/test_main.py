@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck.formats.schema import model_schema
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 NAMES = [["left", "stay"], ["left", "move"], ["right", "stay"], ["right", "move"]]
 
@@ -174,7 +174,7 @@ def test_models_lists_what_is_bundled_default_first(run: Run) -> None:
 
 
 def test_a_model_comes_from_a_path_or_standard_input(run: Run, tmp_path: Path) -> None:
-    text = (Path(pgcheck.__file__).parent.parent / "mdps" / "bandit.yaml").read_text()
+    text = (ROOT / "mdps" / "bandit.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(text)
     by_name = json.loads(run("exact", "bandit", "--format", "json").stdout)
     assert json.loads(run("exact", "mine.yaml", "--format", "json").stdout) == by_name

@@ -13,7 +13,7 @@ import pytest
 from pgcheck import MDP, Batch, Policy
 from pgcheck.errors import EstimatorError
 from pgcheck.external import wire
-from pgcheck.external.process import LOT_GROWTH, Runner
+from pgcheck.external.process import LOT_GROWTH, Process
 from pgcheck.trajectories.paths import listed
 
 # What the module of each estimator starts with: `ends` are the descriptors of pipes that it can reach.
@@ -128,46 +128,46 @@ def written(folder: Path, code: str, on_import: str = "") -> str:
     return f"{folder / 'mine.py'}:estimate"
 
 
-def call_in_turn(runner: Runner, *batches: Batch) -> None:
+def call_in_turn(process: Process, *batches: Batch) -> None:
     """Calls the estimator, with a moment between the calls in which its threads go on."""
-    with runner:
+    with process:
         for batch in batches:
-            runner.whole(batch)
+            process(batch)
             time.sleep(0.02)
 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 def test_an_attack_is_an_error(tmp_path: Path, batch: Batch, name: str) -> None:
     code, message = ATTACKS[name]
-    runner = Runner(written(tmp_path, code), timeout=2 if message == LATE else 30)
+    process = Process(written(tmp_path, code), timeout=2 if message == LATE else 30)
     with pytest.raises(EstimatorError, match=message):
-        call_in_turn(runner, batch, batch, batch)
+        call_in_turn(process, batch, batch, batch)
 
 
 @pytest.mark.parametrize("name", sorted(HARMLESS))
 def test_no_harm_is_no_error(tmp_path: Path, batch: Batch, name: str) -> None:
-    with Runner(written(tmp_path, HARMLESS[name]), timeout=30) as runner:
+    with Process(written(tmp_path, HARMLESS[name]), timeout=30) as process:
         for _ in range(3):
-            assert np.array_equal(runner.whole(batch).values, np.ones((len(batch), *batch.theta.shape)))
+            assert np.array_equal(process(batch), np.ones((len(batch), *batch.theta.shape)))
 
 
 def test_a_copy_forked_on_import_does_not_answer(tmp_path: Path, batch: Batch) -> None:
-    with Runner(written(tmp_path, "", on_import="os.fork()"), timeout=30) as runner:
+    with Process(written(tmp_path, "", on_import="os.fork()"), timeout=30) as process:
         for _ in range(3):
-            runner.whole(batch)
+            process(batch)
 
 
 def test_a_large_request_that_is_never_read_runs_into_the_timeout(tmp_path: Path, batch: Batch) -> None:
     large = batch.part(np.zeros(200_000, dtype=np.int64))
-    runner = Runner(written(tmp_path, "wire.receive_request = lambda end: time.sleep(1000)"), timeout=2)
+    process = Process(written(tmp_path, "wire.receive_request = lambda end: time.sleep(1000)"), timeout=2)
     with pytest.raises(EstimatorError, match=LATE):
-        call_in_turn(runner, batch, large)
+        call_in_turn(process, batch, large)
 
 
 def test_processes_that_the_estimator_started_end_with_it(tmp_path: Path, batch: Batch) -> None:
     code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))"
-    with Runner(written(tmp_path, code), timeout=30) as runner:
-        runner.whole(batch)
+    with Process(written(tmp_path, code), timeout=30) as process:
+        process(batch)
         pid = int((tmp_path / "pid").read_text())
         assert is_running(pid)
     for _ in range(100):
@@ -198,9 +198,9 @@ def test_lots_of_small_batches_grow_at_most_fourfold(
 
     monkeypatch.setattr(wire, "send_request", counted)
     index = np.zeros((1000, 2), dtype=np.int64)
-    with Runner(written(tmp_path, ""), timeout=30) as runner:
-        answer = runner.groups(batch, index)
-    assert len(answer.values) == sum(sizes) == 1000
+    with Process(written(tmp_path, ""), timeout=30) as process:
+        gradients = process.of_batches(batch, index)
+    assert len(gradients) == sum(sizes) == 1000
     assert sizes[0] == 1
     assert all(after <= LOT_GROWTH * before for before, after in itertools.pairwise(sizes))
 
@@ -212,8 +212,8 @@ def test_standard_descriptors_may_be_closed(tmp_path: Path, batch: Batch, closed
     try:
         for number in closed:
             os.close(number)
-        with Runner(spec, timeout=30) as runner:
-            runner.whole(batch)
+        with Process(spec, timeout=30) as process:
+            process(batch)
             taken = [number for number in closed if os.path.exists(f"/proc/self/fd/{number}")]
     finally:
         for number, copy in copies.items():

@@ -1,0 +1,142 @@
+"""`pgcheck verify`: exit statuses, JSON, and what people read."""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pgcheck
+from pgcheck import exact_gradient
+from pgcheck.estimators.catalogue import ESTIMATORS
+from pgcheck.verification.battery import BATTERY
+from tests.conftest import Run
+from tests.verification import zoo
+
+
+@pytest.mark.parametrize("some", ESTIMATORS, ids=lambda some: str(some.name))
+def test_every_built_in_through_a_users_file(run: Run, tmp_path: Path, some: pgcheck.Estimator) -> None:
+    (tmp_path / "mine.py").write_text(f"from pgcheck import estimator\n\nestimate = estimator({some.name!r})\n")
+    done = run("verify", "mine.py:estimate", "two_state", "random_walk", "--horizon", "2", "--format", "json")
+    if some.off_policy:  # on rollouts of the policy itself the ratios are 1, and these are right too
+        assert json.loads(done.stdout)["verdict"] == "pass"
+        return
+    told = json.loads(done.stdout)
+    expected = "fail" if some.bias == "wrong" else "pass"
+    assert (told["verdict"], done.returncode) == (expected, 0 if expected == "pass" else 1)
+    by_name = run("verify", some.name, "two_state", "random_walk", "--horizon", "2", "--format", "json")
+    assert json.loads(by_name.stdout)["models"] == told["models"]
+
+
+def test_what_cannot_be_listed_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("verify", "reinforce", "frozen_lake", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["verdict"]) == (3, "inconclusive")
+    assert "limit is 2,000,000" in told["skipped"][0]["why"]
+    done = run("verify", "reinforce", "two_state", "frozen_lake")
+    assert done.returncode == 3
+    assert "frozen-lake: not checked" in done.stdout
+    assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
+    monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
+    assert done.returncode == 3
+    assert "not checked: trajectories of more than 1,000 steps" in done.stdout
+    done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json")
+    assert done.returncode == 3
+    assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
+
+
+def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
+    done = run("verify", "dropped-gamma", "two_state", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (told["schema"], told["verdict"], told["evidence"]) == ("pgcheck/1", "fail", "exact")
+    (row,) = told["models"]
+    assert (row["model"], row["batch_size"]) == ("two-state", 1)
+    exact = exact_gradient(*pgcheck.load("two_state"))
+    assert row["gradient"] == pytest.approx(exact.gradient.tolist())
+    assert len(row["expectation"]) == len(row["gradient"]) == len(row["parameters"]) == 4
+    off = np.array(row["expectation"]) - exact.gradient
+    assert row["bias"] == pytest.approx(np.linalg.norm(off))
+    assert row["relative_bias"] == pytest.approx(np.linalg.norm(off) / exact.norm)
+    assert 0.99 < row["cosine"] < 1
+    assert 1 < row["scale"] < 1.2
+    assert told["diagnosis"][0].keys() == {"id", "text"}
+    assert told["matrix"][0] == pytest.approx([1, 0.9, 0.81, 0.729])
+    sizes = json.loads(run("verify", "weighted-importance-sampling", "bandit", "--format", "json").stdout)["models"]
+    assert [row["batch_size"] for row in sizes] == [1]  # with ratios of 1 it is a plain mean
+    lines = run("verify", "gae", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["model"] for line in lines] == [pgcheck.load(name)[0].name for name, _ in BATTERY]
+
+
+def test_what_people_read(run: Run) -> None:
+    good, bad = run("verify", "reinforce"), run("verify", "dropped-gamma")
+    assert (good.returncode, bad.returncode) == (0, 1)
+    assert good.stdout.startswith("reinforce: PASS\n")
+    assert "exact expectation is the gradient" in good.stdout
+    assert "Right, but noisy: up to 1.39 times the variance of reward-to-go" in good.stdout
+    assert "no cosine where a gradient has but one direction" in good.stdout
+    assert max(map(len, (good.stdout + bad.stdout.split("dropped-gamma: gamma")[0]).splitlines())) <= 80
+    assert bad.stdout.startswith("dropped-gamma: FAIL\n")
+    assert "Worst components, on " in bad.stdout
+    assert "dropped-gamma: gamma^t is left out" in bad.stdout
+    assert "t=3      0      0      0      1" in bad.stdout
+    assert "nothing is said of discounting" in run("verify", "reinforce", "bandit").stdout
+
+
+ZERO = """
+horizon: 3
+gamma: 0.9
+states: [a]
+actions: [x, y]
+start: a
+transitions: {a: {x: [{to: a, p: 0.1, reward: 3}, {to: a, p: 0.9}], y: {to: a, reward: 0.3}}}
+policy: {softmax: {a: {x: 0.3}}}
+"""
+
+
+def test_a_gradient_that_is_zero_but_for_rounding(run: Run) -> None:
+    """Both actions are worth the same: what is left of the gradient is rounding, and must not be compared with."""
+    done = run("verify", "reinforce", "-", stdin=ZERO)
+    assert done.returncode == 0
+    assert "The gradient is 0 on " in done.stdout
+    assert run("verify", "normalized-returns", "-", stdin=ZERO).returncode == 1
+    assert "the gradient is 0; no accuracy is relative to it" in run("plan", "-", stdin=ZERO).stderr
+
+
+def test_tiny_rewards_do_not_vanish(run: Run, tmp_path: Path) -> None:
+    tiny = ZERO.replace("reward: 3}", "reward: 1e-170}").replace("reward: 0.3", "reward: 0")
+    (tmp_path / "m.yaml").write_text(tiny)
+    (tmp_path / "mine.py").write_text(
+        "def f(b):\n    return -b.score.sum(axis=1) * b.rewards.sum(axis=1)[:, None, None]\n"
+    )
+    assert run("verify", "reinforce", "m.yaml").returncode == 0
+    done = run("verify", "mine.py:f", "m.yaml", "--gamma", "1")
+    assert done.returncode == 1
+    assert "sign: " in done.stdout
+
+
+def test_ratios_of_one_are_said_to_be_so(run: Run) -> None:
+    assert "nothing is said of\nanother behavior" in run("verify", "per-decision", "two_state").stdout
+
+
+def test_what_is_left_out_is_said(run: Run) -> None:
+    done = run("verify", "uniform-trajectories", "two_state", "--max-calls", "300", "--format", "json")
+    told = json.loads(done.stdout)
+    assert [row["batch_size"] for row in told["models"]] == [2]
+    assert told["skipped"][0]["why"] == "2,300 batches of 3 among 23 trajectories; the limit is 300 (--max-calls)"
+
+
+def test_batch_sizes_may_be_chosen(run: Run, tmp_path: Path) -> None:
+    source = "import numpy as np\n" + "".join(
+        inspect.getsource(f) for f in (zoo.whole, zoo.each_step, zoo.returned, zoo.discount)
+    )
+    source = source.replace("-> Estimate", "").replace("-> Floats", "").replace(": Batch", "").replace(": Any", "")
+    source += "centred = whole(lambda b: each_step(b, returned(b) - returned(b).mean()))\n"
+    (tmp_path / "mine.py").write_text(source)
+    done = run("verify", "mine.py:centred", "two_state", "--batch-sizes", "1,2,4", "--format", "json")
+    told = json.loads(done.stdout)
+    assert [row["batch_size"] for row in told["models"]] == [1, 2, 4]
+    assert [row["scale"] for row in told["models"]] == pytest.approx([0, 0.5, 0.75], abs=1e-12)
+    text = "exactly (1 - 1/B) times the gradient"
+    assert text in told["diagnosis"][0]["text"]
