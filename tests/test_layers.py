@@ -15,7 +15,7 @@ ORDER = (
     "report", "cli",
 )  # fmt: skip
 FACES = ("__init__", "__main__", "adapters", "testing", "pytest_plugin")  # these may import everything
-DOORS = {"yaml": {"formats/nodes"}, "rich": {"report/printer"}, "typer": {"cli/main"}}
+DOORS = {"yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",)}
 
 
 def imports(path: Path) -> set[str]:
@@ -73,7 +73,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 def test_each_dependency_has_one_door(path: Path) -> None:
     outside = {name.split(".")[0] for name in imports(path)}
     for module, doors in DOORS.items():
-        assert module not in outside or place(path) in doors
+        assert module not in outside or place(path).startswith(doors)
     assert "click" not in outside
     assert not outside & {"scipy", "pydantic"}
     assert not outside & {"torch", "jax"} or path.stem == "adapters"

@@ -15,7 +15,13 @@ MAX_TABLE = 2**20  # numbers in the tables [n, S, A] of weights that are made to
 Bias = Literal["none", "vanishes", "wrong", "unknown"]
 Aggregation = Literal["mean", "ratio", "distinct", "batch"]
 Weights = Callable[[Batch], Floats]
-Estimate = Callable[[Batch], Any]  # what users write: from a batch to [N, *theta.shape] or [*theta.shape]
+
+
+class Estimate(Protocol):
+    """What a user writes: a function from a batch to one gradient for each trajectory, or one for all of them."""
+
+    def __call__(self, batch: Batch, /) -> Any:
+        """Returns `[N, *theta.shape]` or `[*theta.shape]`: an array, or what can be made one."""
 
 
 class Estimator(Protocol):

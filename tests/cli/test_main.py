@@ -58,15 +58,15 @@ def test_enumeration_beyond_the_limit_is_refused_with_the_exact_count(run: Run) 
 
 
 def test_exact_shows_the_most_likely_trajectories(run: Run) -> None:
-    answer = json.loads(run("exact", "--trajectories", "50", "--format", "json").stdout)
+    answer = json.loads(run("exact", "--top", "50", "--format", "json").stdout)
     shown = answer["most_likely"]
     assert len(shown) == 23
     assert math.fsum(t["probability"] for t in shown) == pytest.approx(1)
     assert math.fsum(t["share"] for t in shown) == pytest.approx(1)
     assert math.fsum(t["probability"] * t["return"] for t in shown) == pytest.approx(answer["value"])
     assert [t["probability"] for t in shown] == sorted((t["probability"] for t in shown), reverse=True)
-    assert len(json.loads(run("exact", "--trajectories", "--format", "json").stdout)["most_likely"]) == 10
-    assert len(json.loads(run("exact", "--format", "json", "--trajectories", "bandit").stdout)["most_likely"]) == 5
+    assert json.loads(run("exact", "--trajectories", "50", "--format", "json").stdout) == answer  # its old name
+    assert "--trajectories" not in run("exact", "--help").stdout
 
 
 def test_sample_has_the_keys_of_the_contract(run: Run) -> None:
@@ -81,7 +81,7 @@ def test_sample_has_the_keys_of_the_contract(run: Run) -> None:
 
 def test_sample_shows_both_readings_of_the_mean(run: Run) -> None:
     plain = json.loads(run("sample", "--n", "1e6", "--format", "json").stdout)
-    answer = json.loads(run("sample", "--n", "1e6", "--trajectories", "30", "--format", "json").stdout)
+    answer = json.loads(run("sample", "--n", "1e6", "--top", "30", "--format", "json").stdout)
     assert answer["estimate"] == pytest.approx(plain["estimate"], rel=1e-12)
     shown = answer["most_likely"]
     assert sum(t["count"] for t in shown) == 10**6
@@ -90,7 +90,7 @@ def test_sample_shows_both_readings_of_the_mean(run: Run) -> None:
         assert abs(t["frequency"] - t["probability"]) < 5 * math.sqrt(t["probability"] / 1e6)
     assert answer["unweighted"]["distinct"] == 23
     assert answer["unweighted"]["error"] > 100 * answer["error"]
-    words = run("sample", "--trajectories").stdout
+    words = run("sample", "--top", "10").stdout
     assert "how often tau was drawn stands in for its probability" in words
     assert "a misreading" in words
 
@@ -199,6 +199,7 @@ def test_horizon_and_gamma_replace_those_of_the_file(run: Run) -> None:
         (["exact", "--gamma", "-0.5"], "--gamma '-0.5'"),
         (["exact", "--method", "guess"], "guess"),
         (["exact", "--max-trajectories", "0"], "--max-trajectories"),
+        (["exact", "--top", "0"], "--top '0'"),
         (["exact", "--trajectories", "0"], "--trajectories '0'"),
         (["sample", "--n", "many"], "--n 'many': expected a whole number"),
         (["sample", "--n", "0"], "--n '0': expected 1 to"),
@@ -250,7 +251,7 @@ def test_a_bug_exits_70_and_debug_shows_it(run: Run, monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr("pgcheck.exact.gradient.exact_gradient", broken)
+    monkeypatch.setattr("pgcheck.exact.table.exact_gradient", broken)
     done = run("exact")
     assert (done.returncode, done.stdout) == (70, "")
     assert "please report it" in done.stderr

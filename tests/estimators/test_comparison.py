@@ -129,7 +129,7 @@ def test_estimators_are_listed(run: Run) -> None:
         (["plan", "--accuracy", "0"], "--accuracy '0': expected more than 0"),
         (["plan", "--accuracy", "200%"], "expected a number from 0 to 100"),
         (["plan", "--accuracy", "five"], "expected a number from 0 to 1"),
-        (["sample", "--estimator", "gae", "--trajectories"], "leave out --estimator gae"),
+        (["sample", "--estimator", "gae", "--top", "3"], "leave out --estimator gae"),
         (["compare", "--n", "0"], "--n '0': expected 1 to"),
     ],
 )

@@ -168,7 +168,7 @@ def test_places_of_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "my file.py:estimate",
         "my file.py:agent",
         "my file.py:agent.__call__",
-        "pgcheck.estimators.catalogue:reinforce",
+        "pgcheck.estimators.on_policy:REINFORCE",
     ):
         assert callable(load(spec))
     assert load("reward-to-go") is pgcheck.estimator("reward-to-go")
