@@ -18,11 +18,10 @@ from pgcheck.cli.options import (
     Rollouts,
     Seed,
     Timeout,
-    lambda_of,
     loaded,
     printing,
     rollouts_of,
-    seconds_of,
+    running,
     seed_of,
 )
 
@@ -42,21 +41,16 @@ def plan(
 ) -> None:
     """How many rollouts each estimator needs for a wanted accuracy, before any is drawn."""
     from pgcheck.estimators import comparison
-    from pgcheck.external.opening import opened_on
     from pgcheck.report.estimators import comparison_view
-    from pgcheck.report.progress import progress_bar
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
-        place = problem.mdp, problem.policy
-        with (
-            opened_on(names, *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as chosen,
-            progress_bar("comparing estimators", quiet=quiet) as bar,
-        ):
+        with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
-                *place, chosen, wanted, rng, behavior=problem.behavior, leave_out=not estimator, progress=bar
-            )
+                problem.mdp, problem.policy, chosen, wanted, rng,
+                behavior=problem.behavior, leave_out=not estimator, progress=bar,
+            )  # fmt: skip
         printer.view(comparison_view(result, number))
 
 
@@ -75,21 +69,16 @@ def compare(
 ) -> None:
     """Estimators side by side: bias, variance, expected and measured error with N rollouts."""
     from pgcheck.estimators import comparison
-    from pgcheck.external.opening import opened_on
     from pgcheck.report.estimators import comparison_view
-    from pgcheck.report.progress import progress_bar
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
-        place = problem.mdp, problem.policy
-        with (
-            opened_on(names, *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as chosen,
-            progress_bar("comparing estimators", quiet=quiet) as bar,
-        ):
+        with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
-                *place, chosen, count, rng, behavior=problem.behavior, leave_out=not estimator, progress=bar
-            )
+                problem.mdp, problem.policy, chosen, count, rng,
+                behavior=problem.behavior, leave_out=not estimator, progress=bar,
+            )  # fmt: skip
         printer.view(comparison_view(result, number))
 
 

@@ -21,12 +21,11 @@ from pgcheck.cli.options import (
     Seed,
     Timeout,
     Top,
-    lambda_of,
     loaded,
     only_reinforce,
     printing,
     rollouts_of,
-    seconds_of,
+    running,
     seed_of,
     top_of,
 )
@@ -52,19 +51,14 @@ def exact(
     from pgcheck.report.gradients import exact_view
     from pgcheck.report.progress import progress_bar
 
-    limit = arguments.count(max_trajectories, "--max-trajectories", 10**18)
-    k = top_of(top, trajectories)
+    limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
-                problem.mdp,
-                problem.policy,
-                method=None if method is None else method.value,
-                max_trajectories=limit,
-                top=k,
-                progress=bar,
-            )
+                problem.mdp, problem.policy, method=None if method is None else method.value,
+                max_trajectories=limit, top=k, progress=bar,
+            )  # fmt: skip
         if method is None and not quiet:
             _note_method(table, limit)
         printer.view(exact_view(table))
@@ -97,21 +91,16 @@ def sample(
 ) -> None:
     """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
     from pgcheck.estimators.assessment import assess
-    from pgcheck.external.opening import opened_on
     from pgcheck.report.gradients import sample_view
-    from pgcheck.report.progress import progress_bar
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
     only_reinforce(estimator, k)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
-        place = problem.mdp, problem.policy
-        with (
-            opened_on([estimator], *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as (chosen,),
-            progress_bar("sampling", quiet=quiet) as bar,
-        ):
+        with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
-                *place, count, rng, estimator=chosen, behavior=problem.behavior, top=k, progress=bar
+                problem.mdp, problem.policy, count, rng,
+                estimator=chosen, behavior=problem.behavior, top=k, progress=bar,
             )  # fmt: skip
         printer.view(sample_view(result, number))
 
@@ -134,28 +123,17 @@ def converge(
 ) -> None:
     """The error of the estimate against the number of rollouts N."""
     from pgcheck.estimators import convergence
-    from pgcheck.external.opening import opened_on
     from pgcheck.report.convergence import ConvergencePrinter
-    from pgcheck.report.progress import progress_bar
     from pgcheck.trajectories.sampling import MAX_N
 
     numbers = arguments.counts(n, "--n", MAX_N)
     repeats, (number, rng) = arguments.count(replicates, "--replicates", 10**6), seed_of(seed)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
-        place = problem.mdp, problem.policy
-        with (
-            opened_on([estimator], *place, lam=lambda_of(lam), timeout=seconds_of(timeout)) as (chosen,),
-            progress_bar(f"N = {numbers[0]:,}", quiet=quiet) as bar,
-        ):
-            rows = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number)
+        with running([estimator], problem, lam, timeout, f"N = {numbers[0]:,}", quiet) as ((chosen,), bar):
+            table = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number)
             result = convergence.converge(
-                *place,
-                n=numbers,
-                replicates=repeats,
-                rng=rng,
-                estimator=chosen,
-                behavior=problem.behavior,
-                watch=rows,
+                problem.mdp, problem.policy, n=numbers, replicates=repeats, rng=rng,
+                estimator=chosen, behavior=problem.behavior, watch=table,
             )  # fmt: skip
-        rows.end(result)
+        table.end(result)

@@ -16,8 +16,10 @@ from pgcheck.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from pgcheck.estimators.base import Estimator
     from pgcheck.formats.modelfile import Model
     from pgcheck.report.printer import Printer
+    from pgcheck.report.progress import ProgressBar
 
 
 class Format(StrEnum):
@@ -56,6 +58,22 @@ EstimatorNames = Annotated[
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
 Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
+
+
+@contextlib.contextmanager
+def running(
+    names: list[str], model: "Model", lam: str | None, timeout: str, label: str, quiet: bool
+) -> "Iterator[tuple[list[Estimator], ProgressBar]]":
+    """Yields the estimators of these names, ready to run on a model, and a progress bar with this label."""
+    from pgcheck.external.opening import opened_on
+    from pgcheck.report.progress import progress_bar
+
+    factor, seconds = lambda_of(lam), seconds_of(timeout)
+    with (
+        opened_on(names, model.mdp, model.policy, lam=factor, timeout=seconds) as estimators,
+        progress_bar(label, quiet=quiet) as bar,
+    ):
+        yield estimators, bar
 
 
 @contextlib.contextmanager

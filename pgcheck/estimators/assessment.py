@@ -121,7 +121,7 @@ def assess(
       UsageError: n is out of range, an off-policy estimator lacks a behavior, or `top` is asked of another estimator.
       TooLargeError: the horizon is too long.
     """
-    if top is not None and estimator is not REINFORCE:
+    if top is not None and estimator.needs_paths:
         raise UsageError(f"the two readings are those of reinforce, not of {estimator.name}")
     stream = streams(rng)
     exact = exact_gradient(mdp, policy, method="backward-induction")

@@ -171,17 +171,35 @@ def test_places_of_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "pgcheck.estimators.on_policy:REINFORCE",
     ):
         assert callable(load(spec))
-    assert load("reward-to-go") is pgcheck.estimator("reward-to-go")
     for spec, message in (
         ("nothing.py:estimate", "nothing.py: no such file"),
         ("my file.py:estimat", "no function 'estimat'; did you mean estimate?"),
         ("my file.py:number", "number is an int, not a function"),
-        ("my file.py", "which function\\? Write my file.py:name"),
         ("no.such.module:f", "no such module"),
         (":f", "expected file.py:function"),
         ("my file.py:", "expected file.py:function"),
     ):
         with pytest.raises(EstimatorError, match=message):
             load(spec)
-    with pytest.raises(pgcheck.UsageError, match="did you mean reinforce"):
-        load("reinforc")
+
+
+def test_what_users_name_is_opened_as_an_estimator() -> None:
+    from pgcheck.external.opening import opened, opened_on
+
+    model = pgcheck.load("two_state")
+    with opened("reward-to-go") as estimator:
+        assert estimator is pgcheck.estimator("reward-to-go")
+    with opened_on(["gae", "pgcheck.estimators.on_policy:REINFORCE"], *model, lam=0.5) as (gae, in_a_process):
+        assert (gae.lam, in_a_process.lam) == (0.5, None)
+        assert (gae.aggregation, in_a_process.aggregation) == ("mean", "mean")
+        batch, _ = listed(*model)
+        np.testing.assert_allclose(in_a_process.each(batch), pgcheck.estimator("reinforce").each(batch), atol=1e-15)
+    for spec, lam, message in (
+        ("my file.py", None, "which function\\? Write my file.py:name"),
+        ("reinforc", None, "did you mean reinforce"),
+        ("reinforce", 0.5, "lambda belongs to gae"),
+    ):
+        with pytest.raises(pgcheck.PgcheckError, match=message), opened(spec, lam=lam):
+            pass
+    with pytest.raises(pgcheck.UsageError, match="which is not asked for"), opened_on(["advantage"], *model, lam=0.5):
+        pass
