@@ -156,6 +156,25 @@ def test_a_sample_does_not_make_a_bias_of_its_own_noise(run: Run, tmp_path: Path
         assert many < 1.3 * few
 
 
+def test_every_command_says_the_same_of_a_bias(run: Run, tmp_path: Path) -> None:
+    """A right estimator has none, however noisy the sample is that shows it; one that is wrong by half has one."""
+    (tmp_path / "mine.py").write_text(
+        "def right(b):\n    r = (b.rewards * b.gamma ** __import__('numpy').arange(b.rewards.shape[1])).sum(axis=1)\n"
+        "    return (b.score.sum(axis=1).T * r).T\n"
+        "def half(b):\n    return right(b) / 2\n"
+    )
+    for name, is_biased in (("mine.py:right", False), ("mine.py:half", True)):
+        biases = []
+        for words in (["sample", "--n", "100"], ["converge", "--n", "10,100"], ["compare", "--n", "100"], ["plan"]):
+            done = run(words[0], "two_state", "--horizon", "30", "--estimator", name, "--format", "json", *words[1:])
+            answer = json.loads(done.stdout)
+            row = answer["estimators"][0] if "estimators" in answer else answer
+            assert row["covariance"] == "sample"
+            biases.append(row["bias"])
+        assert len(set(biases)) == 1
+        assert (biases[0] > 0) == is_biased
+
+
 def test_one_estimator_that_is_too_large_leaves_the_others(run: Run) -> None:
     states = 4000
     rows = ", ".join(f"[{s}, {a}, {(s + a + 1) % states}, {a}]" for s in range(states) for a in range(2))

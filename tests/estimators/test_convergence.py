@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Policy, Row, UsageError, converge, sample_gradient
-from pgcheck.estimators.convergence import fit_slope
+from pgcheck import MDP, Policy, Row, UsageError, converge, estimator, exact_gradient, sample_gradient
+from pgcheck.estimators.convergence import Convergence, Rate, fit_slope
 from pgcheck.trajectories.sampling import streams
 from tests import oracles
 
@@ -76,3 +76,28 @@ def test_a_gradient_of_0_has_no_relative_error() -> None:
 def test_no_replicates_are_refused(two_state: tuple[MDP, Policy]) -> None:
     with pytest.raises(UsageError, match="0 replicates"):
         converge(*two_state, replicates=0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "bias", "rate"),
+    [
+        ([1.0, 0.1, 0.01], 0.0, "monte-carlo"),
+        ([1.0, 0.5, 0.25], 0.0, "not-monte-carlo"),
+        ([1.0, 0.2, 0.02], 0.0, "monte-carlo"),
+        ([1.0, 0.17, 0.02], None, "within-scatter"),
+        ([1.0, 0.1], 0.0, "two-n"),
+        ([1.0], 0.0, "one-n"),
+        ([0.0, 0.0], 0.0, "no-error"),
+        ([1.0, 0.5, 0.3], 0.2, "stalls"),
+        ([1.0, 0.9, 0.8], 0.2, "will-stall"),
+    ],
+)
+def test_the_rate_is_told_by_numbers(
+    two_state: tuple[MDP, Policy], errors: list[float], bias: float | None, rate: Rate
+) -> None:
+    rows = tuple(Row(100 ** (k + 1), error, None, None, None) for k, error in enumerate(errors))
+    fit, exact = fit_slope(rows), exact_gradient(*two_state)
+    result = Convergence(
+        two_state[0], estimator("reinforce"), exact, rows, fit.slope, fit.std_err, 1, None, bias
+    )  # fmt: skip
+    assert result.rate == rate
