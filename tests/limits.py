@@ -16,9 +16,9 @@ PROCESSOR_SECONDS = 30.0  # a hundred times what the slowest of the bounded bloc
 def limited(*, calls: int) -> Iterator[None]:
     """Fails where the block makes more calls than this, of functions in Python or in C.
 
-    What is slow inside one call in C (a parser, a regular expression) makes no calls. It is stopped by a limit on
-    processor time. That limit is no measurement: it is far beyond what the block takes, so that only work that
-    grows as a square reaches it.
+    What is slow inside one call in C (a parser, a regular expression) makes no calls. Once it returns, a limit on
+    processor time reports it. That limit is no measurement: it is far beyond what the block takes, so that only work
+    that grows as a square reaches it.
     """
     count = 0
 

@@ -19,17 +19,15 @@ DOORS = {"yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that a file imports, anywhere but under TYPE_CHECKING."""
-    found: set[str] = set()
+    """Modules that a file imports, anywhere: also where only the types are needed."""
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "pgcheck"}
+            modules.add(node.module)
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found
+            modules |= {alias.name for alias in node.names}
+    return modules
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -22,7 +22,6 @@ from pgcheck.cli.options import (
     Timeout,
     Top,
     loaded,
-    only_reinforce,
     printing,
     rollouts_of,
     running,
@@ -94,7 +93,6 @@ def sample(
     from pgcheck.report.gradients import sample_view
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
-    only_reinforce(estimator, k)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
-from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,9 +137,3 @@ def seconds_of(text: str) -> float:
 def lambda_of(text: str | None) -> float | None:
     """Returns the λ of `--lambda`."""
     return None if text is None else arguments.number(text, "--lambda", 0, 1)
-
-
-def only_reinforce(estimator: str, top: int | None) -> None:
-    """Raises UsageError where `--top` is asked of another estimator than reinforce."""
-    if top is not None and estimator != "reinforce":
-        raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator}")

@@ -1,6 +1,6 @@
 """`verify`: whether an estimator's expectation is the gradient."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -48,21 +48,46 @@ def verify(
     from pgcheck.external.opening import opened
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
-    from pgcheck.verification import verdict
+    from pgcheck.verification.verdict import problems_of
+    from pgcheck.verification.verdict import verify as judge
+
+    settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
+    steps, discount, seconds = horizon_of(horizon), gamma_of(gamma), seconds_of(timeout)
+    with printing(output, form) as printer:
+        problems = problems_of(models or None, horizon=steps, gamma=discount)
+        with (
+            opened(estimator, timeout=seconds) as function,
+            progress_bar("calling the estimator", quiet=quiet) as bar,
+        ):
+            result = judge(function, problems, up_to_scale=up_to_scale, progress=bar.named, **settings)
+        printer.view(verification_view(estimator, result))
+    raise typer.Exit(result.exit_status)
+
+
+class _Settings(TypedDict):
+    """Arguments of the library's `verify`."""
+
+    tolerance: float | None
+    batch_sizes: list[int] | None
+    max_trajectories: int
+    max_calls: int
+
+
+def _settings(
+    models: list[str] | None,
+    tolerance: str | None,
+    batch_sizes: str | None,
+    max_trajectories: str,
+    max_calls: str | None,
+) -> _Settings:
+    """What the texts of the options stand for."""
+    from pgcheck.verification.verdict import MAX_BATCH_SIZE, usual_max_calls
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
     calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
-    sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", 64)
-    with printing(output, form) as printer:
-        with (
-            opened(estimator, timeout=seconds_of(timeout)) as function,
-            progress_bar("calling the estimator", quiet=quiet) as bar,
-        ):
-            result = verdict.verify(
-                function, models or None, horizon=horizon_of(horizon), gamma=gamma_of(gamma), tolerance=allowed,
-                up_to_scale=up_to_scale, batch_sizes=sizes, max_trajectories=limit, max_calls=calls,
-                progress=bar.named,
-            )  # fmt: skip
-        printer.view(verification_view(estimator, result))
-    raise typer.Exit(result.exit_status)
+    sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", MAX_BATCH_SIZE)
+    usual = usual_max_calls(models or None, sizes)
+    return _Settings(
+        tolerance=allowed, batch_sizes=sizes, max_trajectories=limit, max_calls=usual if calls is None else calls
+    )

@@ -66,7 +66,8 @@ class Assessment:
       expected_error: √E‖ĝ − ∇J‖².
       std_error: √(Σ_kk / N) `[d]`.
       z: the error of each component in standard errors; 0 where there is neither, None where only the latter is 0.
-      bias: ‖bias‖ as N grows.
+      bias: ‖bias‖, without its part that falls as 1/N; 0 where it is rounding or noise.
+      relative_bias: the same over ‖∇J‖; None also where ∇J = 0.
       chi2, degrees_of_freedom: N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J), and rank Σ.
       likely: the most likely trajectories, where they were asked for.
       distinct: how many distinct trajectories were drawn, in the same case.
@@ -84,12 +85,18 @@ class Assessment:
     std_error: Floats | None
     z: tuple[float | None, ...]
     bias: float | None
+    relative_bias: float | None
     chi2: float | None
     degrees_of_freedom: int | None
     likely: tuple[DrawnTrajectory, ...] = ()
     distinct: int | None = None
     unweighted: Floats | None = None
     unweighted_discrepancy: Discrepancy | None = None
+
+    @property
+    def error(self) -> Floats:
+        """ĝ − ∇J `[d]`."""
+        return self.sampled.estimate - self.exact.gradient
 
 
 def assess(
@@ -122,7 +129,7 @@ def assess(
       TooLargeError: the horizon is too long.
     """
     if top is not None and estimator.needs_paths:
-        raise UsageError(f"the two readings are those of reinforce, not of {estimator.name}")
+        raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator.name}")
     stream = streams(rng)
     exact = exact_gradient(mdp, policy, method="backward-induction")
     moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=True)(n)
@@ -200,13 +207,15 @@ def _assessment(
     n, gradient, estimate = sampled.n, exact.gradient, sampled.estimate
     std_error = None if moments is None else moments.std_error(n)
     chi2 = None if moments is None else moments.chi2(gradient, estimate, n)
+    bias = None if moments is None else moments.bias_norm(gradient, rounding=exact.rounding)
     counts = () if readings is None else readings.counts.tolist()
     return Assessment(
         mdp, estimator, exact, sampled, exact.discrepancy(estimate), moments,
         expected_error=None if moments is None else moments.expected_error(gradient, n),
         std_error=std_error,
         z=_z(exact, estimate, std_error),
-        bias=None if moments is None else moments.bias_norm(gradient, rounding=exact.rounding),
+        bias=bias,
+        relative_bias=exact.relative(bias),
         chi2=None if chi2 is None else chi2[0],
         degrees_of_freedom=None if chi2 is None else chi2[1],
         likely=tuple(DrawnTrajectory(t, count, count / n) for t, count in zip(trajectories, counts, strict=True)),

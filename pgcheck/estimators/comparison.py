@@ -122,14 +122,14 @@ def compare(
     exact = exact_gradient(mdp, policy, method="backward-induction")
     usable, left_out = _usable(estimators, behavior, leave_out)
     stream = streams(rng)
-    errors: dict[str, float] = {}
+    errors: dict[Estimator, float] = {}
     for off_policy in (False, True):
         alike = [estimator for estimator in usable if estimator.off_policy == off_policy]
         for estimator, sampled in _sampled(mdp, policy, alike, n, stream, behavior, progress):
-            errors[estimator.name] = exact.discrepancy(sampled.estimate).error
+            errors[estimator] = exact.discrepancy(sampled.estimate).error
     standings = [
         replace(
-            standing, n=n, expected=_expected(exact, prediction, n), error=errors.get(standing.estimator.name)
+            standing, n=n, expected=_expected(exact, prediction, n), error=errors.get(standing.estimator)
         )
         for standing, prediction in _predicted(mdp, policy, exact, usable, stream, behavior, n, progress)
     ]  # fmt: skip

@@ -9,7 +9,8 @@ from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimator, Gradients, gradients
 from pgcheck.trajectories.batch import Batch
 
-EPISODES = 23  # on which it is found out
+EXAMPLES = 2_000  # episodes of a model, among which those are chosen on which it is found out
+EPISODES = 23  # of these
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,11 @@ class Convergence:
     bias: float | None
 
     @property
+    def relative_bias(self) -> float | None:
+        """‖bias‖ / ‖∇J‖ as N grows; None where it is not known, or ∇J = 0."""
+        return self.exact.relative(self.bias)
+
+    @property
     def rate(self) -> Rate:
         """What the rows show of the rate.
 
@@ -196,7 +201,7 @@ def _row(exact: ExactGradient, n: int, estimates: Iterator[Floats], prediction: 
     return Row(
         n,
         error,
-        error / exact.norm if exact.norm > 0 else None,
+        exact.relative(error),
         math.fsum(cosines) / len(cosines) if len(cosines) == len(discrepancies) else None,
         None if moments is None else moments.expected_error(exact.gradient, n),
     )

@@ -167,43 +167,58 @@ def _is_last(batch: Batch) -> Bools:
 
 REFERENCE = Candidate(reward_to_go)
 
-# In place of G_t; in the second column, the cause. Each is compared with γ^t, without γ^t, and some without any γ.
-_IN_PLACE_OF_G: tuple[tuple[Callable[..., Floats], str], ...] = (
-    (undiscounted, "undiscounted"),
-    (own_reward, "immediate-reward"),
-    (later_rewards, "off-by-one"),
-    (without_last_step, "last-step-missing"),
-    (without_last_reward, "last-reward-missing"),
-    (over_length, "length-normalised/length"),
-    (over_steps_to_go, "length-normalised/steps-to-go"),
-    (centred, "action-dependent-baseline/episode-mean"),
-    (discounted_from_the_end, "other/discounted-from-the-end"),
-    (times_pi, "other/gradient-of-pi"),
-    (last_step_only, "other/last-step-only"),
-    (first_step_only, "other/first-step-only"),
-    (reward_to_go, "other/gamma-twice"),
+
+@dataclass(frozen=True, eq=False)
+class _InPlaceOfG:
+    """Weights that stand in place of G_t, and with which discounts they make mistakes of their own.
+
+    Attributes:
+      weights: w_t, before γ^t.
+      cause: the key of the mistake's text.
+      without_gamma_t: whether to leave out γ^t besides makes another mistake that is not listed by itself.
+      without_discount: whether to leave out γ everywhere does; `weights` then takes the γ of the rewards.
+    """
+
+    weights: Callable[..., Floats]
+    cause: str
+    without_gamma_t: bool = True
+    without_discount: bool = False
+
+
+_IN_PLACE_OF_G = (
+    _InPlaceOfG(undiscounted, "undiscounted", without_gamma_t=False),
+    _InPlaceOfG(own_reward, "immediate-reward"),
+    _InPlaceOfG(later_rewards, "off-by-one", without_discount=True),
+    _InPlaceOfG(without_last_step, "last-step-missing", without_discount=True),
+    _InPlaceOfG(without_last_reward, "last-reward-missing", without_discount=True),
+    _InPlaceOfG(over_length, "length-normalised/length", without_discount=True),
+    _InPlaceOfG(over_steps_to_go, "length-normalised/steps-to-go"),
+    _InPlaceOfG(centred, "action-dependent-baseline/episode-mean"),
+    _InPlaceOfG(discounted_from_the_end, "other/discounted-from-the-end"),
+    _InPlaceOfG(times_pi, "other/gradient-of-pi"),
+    _InPlaceOfG(last_step_only, "other/last-step-only"),
+    _InPlaceOfG(first_step_only, "other/first-step-only", without_gamma_t=False),
+    _InPlaceOfG(reward_to_go, "other/gamma-twice", without_gamma_t=False),
 )
-_NOT_WITHOUT_GAMMA_T = (reward_to_go, undiscounted, first_step_only)  # right; listed by itself; no difference
-_WITH_ANY_GAMMA = (later_rewards, without_last_step, without_last_reward, over_length)
 
 # The first that fits is named.
 MISTAKES: tuple[Mistake, ...] = (
     Mistake(dropped_gamma, ("dropped-gamma",), "dropped-gamma"),
-    *(Mistake(with_gamma_t(weights), (public_id(cause),), cause) for weights, cause in _IN_PLACE_OF_G),
+    *(Mistake(with_gamma_t(it.weights), (public_id(it.cause),), it.cause) for it in _IN_PLACE_OF_G),
     Mistake(mean_over_steps, ("length-normalised",), "length-normalised/return"),
     Mistake(undiscounted, ("undiscounted", "dropped-gamma"), "undiscounted/nothing"),
     *(
-        Mistake(weights, (public_id(cause), "dropped-gamma"), cause, ("without-gamma-t",))
-        for weights, cause in _IN_PLACE_OF_G
-        if weights not in _NOT_WITHOUT_GAMMA_T
+        Mistake(it.weights, (public_id(it.cause), "dropped-gamma"), it.cause, ("without-gamma-t",))
+        for it in _IN_PLACE_OF_G
+        if it.without_gamma_t
     ),
     *(
         Mistake(
-            partial(weights, gamma=1.0), (public_id(cause), "undiscounted", "dropped-gamma"), cause,
+            partial(it.weights, gamma=1.0), (public_id(it.cause), "undiscounted", "dropped-gamma"), it.cause,
             ("without-discount",),
         )
-        for weights, cause in _IN_PLACE_OF_G
-        if weights in _WITH_ANY_GAMMA
+        for it in _IN_PLACE_OF_G
+        if it.without_discount
     ),
     Mistake(mean_reward, ("length-normalised", "undiscounted"), "length-normalised/mean-reward"),
     Mistake(return_without_last_step, ("last-step-missing",), "last-step-missing/return"),

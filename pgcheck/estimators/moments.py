@@ -25,7 +25,7 @@ from pgcheck.trajectories.sampling import Sampler
 
 Evidence = Literal["recursion", "enumeration", "sample"]
 
-MAX_ENUMERATED = 50_000_000  # numbers in the gradients of all trajectories, where they are summed: some seconds
+MAX_SUMMED = 50_000_000  # numbers in the gradients of all trajectories, where they are summed: some seconds
 MAX_KEPT = 10_000_000  # the same, where they are kept
 PILOT = 10_000  # rollouts in a sample that stands in for exact moments
 MIN_PILOT = 100
@@ -85,7 +85,7 @@ class Moments:
         size = norm_of(self.bias(gradient, n))
         noise = ROUNDED * norm_of(gradient) + rounding
         if self.rollouts is not None:
-            noise = SIGNIFICANT * math.sqrt(self.trace / self.rollouts)
+            noise = max(noise, SIGNIFICANT * math.sqrt(self.trace / self.rollouts))
         return size if size > noise else 0.0
 
     def expected_error(self, gradient: Floats, n: int) -> float:
@@ -148,10 +148,10 @@ def predict(
     if estimator.aggregation == "distinct":
         return _of_distinct(problem, estimator) if _can_be_listed(problem, MAX_KEPT) else lambda n: None
     moments = _by_recursion(problem, estimator)
-    if moments is None and estimator.aggregation == "mean" and _can_be_listed(problem, MAX_ENUMERATED):
-        moments = by_enumeration(problem, estimator)
+    if moments is None and estimator.aggregation == "mean" and _can_be_listed(problem, MAX_SUMMED):
+        moments = _by_enumeration(problem, estimator)
     if moments is None and MIN_PILOT * max(len(policy.theta), mdp.horizon) <= PILOT_NUMBERS:
-        moments = by_sample(problem, estimator, rng)
+        moments = _by_sample(problem, estimator, rng)
     return lambda n: moments
 
 
@@ -187,7 +187,7 @@ def _can_be_listed(problem: Problem, limit: int) -> bool:
         return False
 
 
-def by_enumeration(problem: Problem, estimator: Estimator) -> Moments:
+def _by_enumeration(problem: Problem, estimator: Estimator) -> Moments:
     """Returns the moments of an estimator that is a mean, from its estimate of each trajectory."""
     sums = over_episodes(estimator.each, problem.mdp, problem.policy, problem.actor, full=problem.full)
     return _moments(RawMoments(sums.mean, sums.second), "enumeration")
@@ -207,7 +207,7 @@ class _PilotTally:
         self.shares.append(self.estimator.shares(batch, np.ones(len(batch)))[rollouts])
 
 
-def by_sample(problem: Problem, estimator: Estimator, rng: np.random.Generator) -> Moments:
+def _by_sample(problem: Problem, estimator: Estimator, rng: np.random.Generator) -> Moments:
     """Returns the moments of an estimator as a sample shows them; for a ratio, each rollout counts by its share."""
     mdp, policy = problem.mdp, problem.policy
     n = min(PILOT_NUMBERS // max(len(policy.theta), mdp.horizon), PILOT)

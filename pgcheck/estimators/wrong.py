@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import WeightedScores
-from pgcheck.estimators.mistakes import dropped_gamma, immediate_reward, mean_over_steps
+from pgcheck.estimators.mistakes import centred, dropped_gamma, immediate_reward, mean_over_steps
 from pgcheck.estimators.on_policy import reinforce
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.weights import discounts
@@ -31,11 +31,10 @@ DROPPED_GAMMA = WeightedScores(
 
 def normalized_returns(batch: Batch) -> Floats:
     """w_t = γ^t (G_t − mean G) / (std G + 1e-8) over the episode's own steps."""
-    returns_to_go = np.where(batch.mask, dropped_gamma(batch), 0.0)
+    deviations = np.where(batch.mask, centred(batch), 0.0)
     length = np.maximum(batch.lengths, 1)[:, None]
-    centred = np.where(batch.mask, returns_to_go - returns_to_go.sum(axis=1, keepdims=True) / length, 0.0)
-    deviation = np.sqrt(np.sum(centred**2, axis=1, keepdims=True) / length)
-    return np.asarray(discounts(batch) * centred / (deviation + 1e-8))
+    std = np.sqrt(np.sum(deviations**2, axis=1, keepdims=True) / length)
+    return np.asarray(discounts(batch) * deviations / (std + 1e-8))
 
 
 NORMALIZED_RETURNS = WeightedScores(

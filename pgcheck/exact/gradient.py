@@ -79,6 +79,10 @@ class ExactGradient:
         """Whether ‖∇J‖ is within its rounding error of 0."""
         return self.norm <= self.rounding
 
+    def relative(self, size: float | None) -> float | None:
+        """Returns a size over ‖∇J‖; None where it is not known, or ∇J = 0."""
+        return None if size is None or self.norm == 0 else size / self.norm
+
     def discrepancy(self, estimate: Floats) -> Discrepancy:
         """Returns how far `estimate` `[d]` is from this gradient."""
         error, norm, length = norm_of(estimate - self.gradient), self.norm, norm_of(estimate)

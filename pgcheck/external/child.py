@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from pgcheck.errors import EstimatorError, PgcheckError
+from pgcheck.errors import EstimatorError, ExitStatus, PgcheckError
 from pgcheck.estimators.base import Gradients, gradients
 from pgcheck.external import wire
 from pgcheck.external.calling import LocalFunction
@@ -29,7 +29,6 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 SHOWN_FRAMES = 8  # of a traceback
 MOST_TEXT = 2000  # characters of an error's own text
 MEMORY = 4 * 2**30  # bytes that the process may have; the environment's PGCHECK_ESTIMATOR_MEMORY changes it
-PIPE_GONE = 74  # exit status where the pipe cannot be used
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
@@ -48,7 +47,7 @@ def main() -> None:
         except EOFError:
             return
         except OSError:
-            os._exit(PIPE_GONE)
+            os._exit(ExitStatus.UNWRITABLE)
         answer: Gradients | wire.Failure | None = None
         try:
             match request:
@@ -67,7 +66,7 @@ def main() -> None:
         try:
             wire.send_answer(connection, number, answer)
         except OSError:
-            os._exit(PIPE_GONE)
+            os._exit(ExitStatus.UNWRITABLE)
 
 
 def _called(estimator: LocalFunction, model: wire.Model, request: wire.Call) -> Gradients:
@@ -87,7 +86,7 @@ def _ending_copies(function: Callable[Args, Result]) -> Callable[Args, Result]:
             return function(*args, **kwargs)
         finally:
             if os.getpid() != answering_process:
-                os._exit(1)
+                os._exit(ExitStatus.FAULT)
 
     return call
 

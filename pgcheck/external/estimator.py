@@ -6,15 +6,14 @@ from typing import ClassVar
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Aggregation, Bias
-from pgcheck.estimators.contract import Contract, contract_of
+from pgcheck.estimators.contract import EXAMPLES, Contract, contract_of
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import listed
-
-LOOKED_AT = 2_000  # episodes among which those are chosen that show what kind of function it is
 
 
 class External(ABC):
@@ -51,12 +50,17 @@ class External(ABC):
           EstimatorError: it cannot be called, or returns something else than gradients, or other numbers when
             called again.
         """
-        self._contract = contract_of(self, listed(mdp, policy, most=LOOKED_AT)[0])
+        self._contract = contract_of(self, listed(mdp, policy, most=EXAMPLES)[0])
 
     @property
     def contract(self) -> Contract:
-        """What kind of function it is, once `learn` has found out."""
-        assert self._contract is not None, "learn comes first"
+        """What kind of function it is.
+
+        Raises:
+          UsageError: `learn` has not been called.
+        """
+        if self._contract is None:
+            raise UsageError(f"{self.name}: it is not known what kind of function this is; call learn(mdp, policy)")
         return self._contract
 
     @property

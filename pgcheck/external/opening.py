@@ -5,19 +5,24 @@ import os
 from collections.abc import Iterator, Sequence
 
 from pgcheck.errors import EstimatorError, UsageError
-from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.external.calling import LocalFunction
+from pgcheck.external.estimator import External
 from pgcheck.external.process import TIMEOUT, Process
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 
 @contextlib.contextmanager
-def opened(spec: str, *, lam: float | None = None, timeout: float = TIMEOUT) -> Iterator[Estimator]:
-    """Yields the estimator that `spec` names; a user's function runs in a process that ends with the block.
+def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = TIMEOUT) -> Iterator[Estimator]:
+    """Yields the estimator that `spec` names; a function that is named by its place runs in a process of its own.
+
+    The process ends with the block.
 
     Args:
-      spec: `file.py:function`, `package.module:function`, or a built-in name.
+      spec: `file.py:function`, `package.module:function`, or a built-in name; or a function, which is called in
+        this process.
       lam: λ of `gae`.
       timeout: seconds that a call of a user's function may take.
 
@@ -25,7 +30,9 @@ def opened(spec: str, *, lam: float | None = None, timeout: float = TIMEOUT) -> 
       EstimatorError: the function cannot be found or loaded.
       UsageError: no built-in estimator has this name.
     """
-    if ":" in spec:
+    if not isinstance(spec, str):
+        yield LocalFunction(spec, getattr(spec, "__name__", "the estimator"))
+    elif ":" in spec:
         with Process(spec, timeout=timeout) as process:
             yield process
     elif spec.endswith(".py") or os.sep in spec:
@@ -36,7 +43,7 @@ def opened(spec: str, *, lam: float | None = None, timeout: float = TIMEOUT) -> 
 
 @contextlib.contextmanager
 def opened_on(
-    specs: Sequence[str], mdp: MDP, policy: Policy, *, lam: float | None = None, timeout: float = TIMEOUT
+    specs: Sequence[str | Estimate], mdp: MDP, policy: Policy, *, lam: float | None = None, timeout: float = TIMEOUT
 ) -> Iterator[list[Estimator]]:
     """Yields the estimators that `specs` name, once it is known on a model what kind of functions they are.
 
@@ -55,7 +62,7 @@ def opened_on(
         estimators: list[Estimator] = []
         for spec in specs:
             estimator = stack.enter_context(opened(spec, lam=lam if spec == "gae" else None, timeout=timeout))
-            if isinstance(estimator, Process):
+            if isinstance(estimator, External):
                 estimator.learn(mdp, policy)
             estimators.append(estimator)
         yield estimators

@@ -17,10 +17,9 @@ from types import TracebackType
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import EstimatorError
+from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.estimators.base import Gradients
 from pgcheck.external import wire
-from pgcheck.external.child import PIPE_GONE
 from pgcheck.external.estimator import External
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.trajectories.batch import Batch
@@ -157,7 +156,7 @@ class Process(External):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=ENDING_SECONDS)
         status = self._child.returncode
-        if status in (None, PIPE_GONE):
+        if status in (None, ExitStatus.UNWRITABLE):
             return EstimatorError(f"{self.name} closed the pipe to its judge")
         if status < 0:
             name = _signal_name(-status)

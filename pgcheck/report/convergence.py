@@ -9,7 +9,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.report.printer import Printer
 from pgcheck.report.progress import ProgressBar
 from pgcheck.report.view import Column, Grid, Record
-from pgcheck.report.words import estimator_record, headline, if_known, model_record, named, percent, relative
+from pgcheck.report.words import bias_size, estimator_record, headline, if_known, model_record, named, percent
 
 BAR = 12  # characters of the longest bar
 
@@ -65,7 +65,7 @@ def sentence(result: Convergence) -> str:
     """Returns what the table shows, in words."""
     if result.rate in ("stalls", "will-stall"):
         stalls = "stalls" if result.rate == "stalls" else "will stall"
-        bias = relative(result.bias or 0.0, result.exact)
+        bias = bias_size(result.bias or 0.0, result.relative_bias)
         return f"error {stalls} at the bias of {result.estimator.name}, {bias}, however large N is"
     if result.rate == "no-error":
         return "the error is 0 at every N: here every rollout gives the exact gradient"

@@ -8,6 +8,7 @@ from pgcheck.exact.table import GradientTable
 from pgcheck.report.view import Column, Grid, Record, View
 from pgcheck.report.words import (
     about,
+    bias_size,
     estimator_record,
     headline,
     if_known,
@@ -16,7 +17,6 @@ from pgcheck.report.words import (
     named,
     parameter_names,
     percent,
-    relative,
     trajectory_record,
 )
 
@@ -113,11 +113,12 @@ def sample_view(result: Assessment, seed: int) -> View:
 
     def components() -> Iterator[Record]:
         deviations = [None] * len(result.z) if std_error is None else std_error
-        columns = exact.parameters, sampled.estimate.tolist(), exact.gradient.tolist(), deviations, result.z
-        for (row, action), estimate, gradient, deviation, z in zip(*columns, strict=True):
+        vectors = (v.tolist() for v in (sampled.estimate, exact.gradient, result.error))
+        columns = exact.parameters, *vectors, deviations, result.z
+        for (row, action), estimate, gradient, error, deviation, z in zip(*columns, strict=True):
             yield {
                 row_name: row, column_name: action, "estimate": estimate, "gradient": gradient,
-                "error": estimate - gradient, "std_error": deviation, "z": z,
+                "error": error, "std_error": deviation, "z": z,
             }  # fmt: skip
 
     titles = ("estimate", "exact", "std error", "z")
@@ -181,7 +182,7 @@ def _expectation_sentences(result: Assessment) -> list[str]:
     }[moments.evidence]
     lines = [f"expected error {result.expected_error:.3e} ({how})"]
     if result.bias is not None and result.bias > 0:
-        lines.append(f"{name} is biased by {relative(result.bias, result.exact)}: more rollouts do not help")
+        lines.append(f"{name} is biased by {bias_size(result.bias, result.relative_bias)}: more rollouts do not help")
     return lines
 
 

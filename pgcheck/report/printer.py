@@ -39,8 +39,8 @@ class Printer:
                 self.text(block) if isinstance(block, str) else self.grid(block)
         else:
             rows = iter(view.rows)
-            while some := list(itertools.islice(rows, 1000)):
-                self.output.write("".join(map(self._line, some)))
+            while lot := list(itertools.islice(rows, 1000)):
+                self.output.write("".join(map(self._line, lot)))
 
     def record(self, record: Record) -> None:
         """Prints a result as one JSON object, with the name of its form."""
@@ -99,16 +99,16 @@ class Printer:
     def grid(self, grid: Grid, *, header: bool = True) -> None:
         """Prints a table; no digit of it is ever cut."""
         rows = list(itertools.islice(grid.rows, MAX_ROWS + 1))
-        grid = Grid(grid.columns, rows[:MAX_ROWS])
-        self._grid(grid, rows[:MAX_ROWS], header)
+        self._grid(grid.columns, rows[:MAX_ROWS], header)
         if len(rows) > MAX_ROWS:
             self.text(f"... the first {MAX_ROWS:,} rows; --format csv or jsonl prints all")
 
-    def _grid(self, grid: Grid, rows: Sequence[tuple[str, ...]], header: bool) -> None:
+    def _grid(self, columns: tuple[Column, ...], rows: Sequence[tuple[str, ...]], header: bool) -> None:
+        grid = Grid(columns, rows)
         table = self._table(grid, header)
         console = self._console()
         needed = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
-        if self.output.is_terminal and needed > console.width and _narrow(grid.columns, rows, console.width):
+        if self.output.is_terminal and needed > console.width and _narrow(columns, rows, console.width):
             self._blocks(grid)
             return
         if not self.output.is_terminal:

@@ -26,7 +26,7 @@ def progress_bar(what: str, *, quiet: bool) -> "Iterator[ProgressBar]":
 class ProgressBar:
     """Draws nothing for the first second."""
 
-    PATIENCE = 1.0
+    SHOWN_AFTER = 1.0
 
     def __init__(self, what: str, shown: bool) -> None:
         self.what = what
@@ -38,7 +38,7 @@ class ProgressBar:
     def __call__(self, fraction: float) -> None:
         """Notes how much is done, 0 to 1."""
         self.fraction = fraction
-        if not self._shown or time.monotonic() - self._since < self.PATIENCE:
+        if not self._shown or time.monotonic() - self._since < self.SHOWN_AFTER:
             return
         if self._bar is None:
             console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)

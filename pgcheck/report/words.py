@@ -1,7 +1,6 @@
 """Numbers and names as people read them."""
 
 from pgcheck.estimators.base import Estimator
-from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
 from pgcheck.trajectories.counting import count_text
@@ -51,9 +50,9 @@ def if_known(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def relative(size: float, exact: ExactGradient) -> str:
-    """Returns the size of a vector, and what part of ‖∇J‖ it is."""
-    return f"{size:.2e}" + (f" ({percent(size / exact.norm)} of ||gradient||)" if exact.norm > 0 else "")
+def bias_size(bias: float, relative: float | None) -> str:
+    """Returns ‖bias‖, and what part of ‖∇J‖ it is, if that is known."""
+    return f"{bias:.2e}" + ("" if relative is None else f" ({percent(relative)} of ||gradient||)")
 
 
 def in_names(mdp: MDP, trajectory: Trajectory) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator, Gradients, gradients
-from pgcheck.estimators.contract import Contract, check_again, contract_of, representative
+from pgcheck.estimators.contract import EXAMPLES, Contract, check_again, contract_of, representative
 from pgcheck.estimators.moments import predict
 from pgcheck.estimators.on_policy import REINFORCE, REWARD_TO_GO
 from pgcheck.exact.gradient import exact_gradient
@@ -20,10 +20,9 @@ from pgcheck.verification.exhaustive import Expectation, Fraction, number_of_bat
 from pgcheck.verification.findings import Enumeration, Finding
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
-MAX_EXAMPLES = 2_000  # trajectories from which an estimator's contract is inferred
 BATCH_SIZES = (2, 3)
 
-Progress = Callable[[str, float], None]  # is called with a model's name and the fraction done
+ModelProgress = Callable[[str, float], None]  # is called with a model's name and the fraction done
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class _Model:
 
 
 def gather(
-    estimator: Estimator, models: Sequence[tuple[MDP, Policy]], limits: Limits, progress: Progress | None = None
+    estimator: Estimator, models: Sequence[tuple[MDP, Policy]], limits: Limits, progress: ModelProgress | None = None
 ) -> Evidence:
     """Returns the expectations of an estimator on each model that is small enough.
 
@@ -95,7 +94,7 @@ def gather(
     examined: list[_Model] = []
     for mdp, policy in models:
         try:
-            examples, _ = listed(mdp, policy, most=MAX_EXAMPLES)
+            examples, _ = listed(mdp, policy, most=EXAMPLES)
         except TooLargeError as error:
             skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
             continue
@@ -130,7 +129,7 @@ def _combined(contract: Contract | None, following: Contract) -> Contract:
 
 
 def _findings(
-    estimator: Estimator, model: _Model, contract: Contract, limits: Limits, progress: Progress | None
+    estimator: Estimator, model: _Model, contract: Contract, limits: Limits, progress: ModelProgress | None
 ) -> tuple[list[Finding], str, Contract]:
     """The findings on one model, why others are missing, and the contract as it turned out to be."""
     mdp, policy = model.mdp, model.policy

@@ -19,7 +19,7 @@ from pgcheck.verification.battery import battery
 from pgcheck.verification.calls import estimator_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.evidence import BATCH_SIZES, Evidence, Limits, Progress, Skipped, finding_of, gather
+from pgcheck.verification.evidence import BATCH_SIZES, Evidence, Limits, ModelProgress, Skipped, finding_of, gather
 from pgcheck.verification.exhaustive import number_of_batches, over_batches
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.impulses import WeightMatrix
@@ -29,7 +29,7 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 Models = Sequence[str | Path | tuple[MDP, Policy]] | str | Path
 
 TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
-MAX_TRAJECTORIES = 2_000_000  # that an estimator is called with
+MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
 MAX_CALLS = 300_000  # batches of one size on one model
 MAX_CALLS_ON_BATTERY = 30_000  # the same, where neither models nor batch sizes were given
 NOISY = 1.2  # times the variance of reward-to-go is worth a word
@@ -123,9 +123,9 @@ def verify(
     tolerance: float | None = None,
     up_to_scale: bool = False,
     batch_sizes: Sequence[int] | None = None,
-    max_trajectories: int = MAX_TRAJECTORIES,
+    max_trajectories: int = MAX_LISTED_TRAJECTORIES,
     max_calls: int | None = None,
-    progress: Progress | None = None,
+    progress: ModelProgress | None = None,
 ) -> Verification:
     """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
 
@@ -152,7 +152,7 @@ def verify(
       UsageError: a batch size or the tolerance is out of range, or there are no models.
     """
     estimator = estimator_of(estimate)
-    loaded = _loaded(models, horizon, gamma)
+    loaded = problems_of(models, horizon=horizon, gamma=gamma)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
     if tolerance is not None and not 0 < tolerance <= 1:
@@ -160,7 +160,7 @@ def verify(
     if not loaded:
         raise UsageError("no models to check on; give at least one")
     if max_calls is None:
-        max_calls = MAX_CALLS_ON_BATTERY if models is None and batch_sizes is None else MAX_CALLS
+        max_calls = usual_max_calls(models, batch_sizes)
     limits = Limits(None if batch_sizes is None else tuple(batch_sizes), max_trajectories, max_calls)
     evidence = gather(estimator, loaded, limits, progress)
     verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
@@ -168,8 +168,15 @@ def verify(
     return verification
 
 
-def _loaded(models: Models | None, horizon: int | None, gamma: float | None) -> list[tuple[MDP, Policy]]:
-    """The models, with their horizon and γ overridden."""
+def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) -> int:
+    """Returns the most batches of one size on one model: fewer where neither models nor sizes were asked for."""
+    return MAX_CALLS_ON_BATTERY if models is None and batch_sizes is None else MAX_CALLS
+
+
+def problems_of(
+    models: Models | None = None, *, horizon: int | None = None, gamma: float | None = None
+) -> list[tuple[MDP, Policy]]:
+    """Returns MDPs with their policies; arguments and errors are those of `verify`."""
     if models is None:
         return battery(horizon=horizon, gamma=gamma)
     if isinstance(models, str | Path):
