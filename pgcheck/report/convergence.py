@@ -42,7 +42,7 @@ class ConvergencePrinter:
         self._bar.stop()
         self._done += 1
         self._first = self._first or row
-        self._bar.what = f"N = {self._numbers[min(self._done, len(self._numbers) - 1)]:,}"
+        self._bar.label = f"N = {self._numbers[min(self._done, len(self._numbers) - 1)]:,}"
         if self._printer.form == "table":
             cells = _cells(row, self._first, self._numbers[-1])
             self._printer.grid(Grid(self._columns, [cells]), header=False)

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, *, quiet: bool) -> "Iterator[ProgressBar]":
+def progress_bar(label: str, *, quiet: bool) -> "Iterator[ProgressBar]":
     """A progress bar on standard error, while a person watches and the work is long."""
     shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-    bar = ProgressBar(what, shown)
+    bar = ProgressBar(label, shown)
     try:
         yield bar
     except BaseException as error:
-        error.add_note(f"{bar.what}: {100 * bar.fraction:.3g} % done")  # told if it was an interruption
+        error.add_note(f"{bar.label}: {100 * bar.fraction:.3g} % done")  # told if it was an interruption
         raise
     finally:
         bar.stop()
@@ -28,8 +28,8 @@ class ProgressBar:
 
     SHOWN_AFTER = 1.0
 
-    def __init__(self, what: str, shown: bool) -> None:
-        self.what = what
+    def __init__(self, label: str, shown: bool) -> None:
+        self.label = label
         self.fraction = 0.0
         self._shown = shown
         self._since = time.monotonic()
@@ -48,13 +48,13 @@ class ProgressBar:
                 TextColumn("{task.percentage:3.0f} %"),
             )
             self._bar = Progress(*columns, console=console, transient=True)
-            self._bar.add_task(self.what, total=1.0)
+            self._bar.add_task(self.label, total=1.0)
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=self.what, completed=fraction)
+        self._bar.update(self._bar.task_ids[0], description=self.label, completed=fraction)
 
-    def named(self, what: str, fraction: float) -> None:
+    def named(self, label: str, fraction: float) -> None:
         """Notes what is in hand, and how much of it is done."""
-        self.what = what
+        self.label = label
         self(fraction)
 
     def stop(self) -> None:

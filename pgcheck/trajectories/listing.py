@@ -60,14 +60,14 @@ def list_trajectories(
     Args:
       mdp, policy: the problem.
       n: the number of rollouts; None for all trajectories.
-      rng: draws the rollouts; needed for them.
+      rng: draws the rollouts; None is `default_rng(0)`.
 
     Raises:
       UsageError: n is out of range.
     """
     if n is None:
         return Listing(mdp, "probability", None, _each(enumerate_trajectories(mdp, policy)))
-    assert rng is not None
+    rng = np.random.default_rng(0) if rng is None else rng
     return Listing(mdp, "count", n, _each(sample_trajectories(mdp, policy, n, rng)))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import exact_gradient
+from pgcheck import Moments, exact_gradient
 from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
 from pgcheck.formats import sources
 from tests.conftest import Run
@@ -218,3 +218,13 @@ def test_a_gradient_of_zero(run: Run) -> None:
     assert told["z"] == [0, 0]
     assert told["expected_error"] == 0
     assert run("compare", "-", stdin=model).returncode == 0
+
+
+def test_a_bias_of_rounding_alone_is_none_however_quiet_the_sample() -> None:
+    """Every rollout of this sample gives the same estimate: its noise is 0, and rounding is all that is left."""
+    quiet = Moments(np.array([1 + 4e-16]), np.zeros(1), "sample", np.zeros(1), rollouts=100)
+    assert quiet.bias_norm(np.array([1.0])) == 0
+    assert quiet.bias_norm(np.array([0.9])) == pytest.approx(0.1)
+    noisy = Moments(np.array([1.1]), np.full(1, 4.0), "sample", np.zeros(1), rollouts=100)
+    assert noisy.bias_norm(np.array([1.0])) == 0  # half a standard error
+    assert noisy.expected_error(np.array([1.0]), 100) == pytest.approx(0.2)

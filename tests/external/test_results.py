@@ -10,7 +10,8 @@ import pytest
 
 import pgcheck
 from pgcheck import Batch, EstimatorError, verify
-from pgcheck.external.calling import call, call_on_batches
+from pgcheck.external.calling import LocalFunction, call, call_on_batches
+from pgcheck.external.opening import opened, opened_on
 from pgcheck.external.results import converted
 from pgcheck.trajectories.paths import listed
 from tests.oracles import Floats
@@ -184,8 +185,6 @@ def test_places_of_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_users_name_is_opened_as_an_estimator() -> None:
-    from pgcheck.external.opening import opened, opened_on
-
     model = pgcheck.load("two_state")
     with opened("reward-to-go") as estimator:
         assert estimator is pgcheck.estimator("reward-to-go")
@@ -203,3 +202,15 @@ def test_what_users_name_is_opened_as_an_estimator() -> None:
             pass
     with pytest.raises(pgcheck.UsageError, match="which is not asked for"), opened_on(["advantage"], *model, lam=0.5):
         pass
+
+
+def test_what_kind_of_function_it_is_must_be_learnt_first() -> None:
+    mdp, policy = pgcheck.load("two_state")
+    function = LocalFunction(rows, "rows")
+    with pytest.raises(pgcheck.UsageError, match="rows: it is not known what kind of function this is; call learn"):
+        pgcheck.sample_gradient(mdp, policy, 10, np.random.default_rng(0), estimator=function)
+    function.learn(mdp, policy)
+    sampled = pgcheck.sample_gradient(mdp, policy, 10, np.random.default_rng(0), estimator=function)
+    with opened_on([rows], mdp, policy) as (again,):
+        other = pgcheck.sample_gradient(mdp, policy, 10, np.random.default_rng(0), estimator=again)
+    np.testing.assert_array_equal(sampled.estimate, other.estimate)
