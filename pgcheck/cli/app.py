@@ -23,6 +23,7 @@ app = typer.Typer(
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
+    # No docstring: help would print it instead of what the application says of itself.
     if version:
         print(f"pgcheck {__version__}")
         raise typer.Exit

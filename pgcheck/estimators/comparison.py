@@ -8,7 +8,7 @@ import numpy as np
 
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.moments import Evidence, Prediction, predict
+from pgcheck.estimators.moments import Origin, Prediction, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradients
 from pgcheck.exact.gradient import ExactGradient, exact_gradient
@@ -36,7 +36,7 @@ class Standing:
     """
 
     estimator: Estimator
-    evidence: Evidence | None = None
+    evidence: Origin | None = None
     bias: float | None = None
     trace: float | None = None
     reduction: float | None = None

@@ -23,7 +23,7 @@ from pgcheck.trajectories.counting import count_trajectories
 from pgcheck.trajectories.paths import enumerated_paths, measured
 from pgcheck.trajectories.sampling import Sampler
 
-Evidence = Literal["recursion", "enumeration", "sample"]
+Origin = Literal["recursion", "enumeration", "sample"]
 
 MAX_SUMMED = 50_000_000  # numbers in the gradients of all trajectories, where they are summed: some seconds
 MAX_KEPT = 10_000_000  # the same, where they are kept
@@ -54,7 +54,7 @@ class Moments:
 
     mean: Floats
     variance: Floats
-    evidence: Evidence
+    evidence: Origin
     drift: Floats
     matrix: Floats | None = None
     rollouts: int | None = None
@@ -155,7 +155,7 @@ def predict(
     return lambda n: moments
 
 
-def _moments(raw: RawMoments, evidence: Evidence) -> Moments:
+def _moments(raw: RawMoments, evidence: Origin) -> Moments:
     """Moments about the mean, from those about 0."""
     mean, second = raw.mean, raw.second
     matrix = None if second.ndim == 1 else second - np.outer(mean, mean)

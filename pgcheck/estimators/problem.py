@@ -46,10 +46,12 @@ class Problem:
 
     @cached_property
     def sums(self) -> PairSums:
+        """Sums over (state, action) pairs, on which the recursions work."""
         return PairSums(self.mdp, self.policy, full=self.full)
 
     @property
     def critic(self) -> Critic:
+        """The exact values of the policy."""
         return critic(self.mdp, self.policy)
 
     @cached_property

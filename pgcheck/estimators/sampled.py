@@ -54,6 +54,7 @@ class SumTally:
         self.shares = 0.0
 
     def add(self, batch: Batch, counts: Floats) -> None:
+        """Takes in trajectories and how often each was drawn `[N]`."""
         shares = self.estimator.shares(batch, counts)
         self.shares += float(shares.sum())
         self.total += self.estimator.weighted_sum(batch, shares)
@@ -73,6 +74,7 @@ class BatchTally:
         self._paths: list[Ints] = []
 
     def add(self, batch: Batch, counts: Floats) -> None:
+        """Takes in trajectories and how often each was drawn `[N]`."""
         paths = np.vstack([batch.starts, batch.outcomes])
         self._paths.append(np.repeat(paths, counts.astype(np.int64), axis=1))
 

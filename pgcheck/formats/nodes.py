@@ -13,8 +13,8 @@ from yaml import AliasEvent, CollectionEndEvent, MappingStartEvent, ScalarEvent,
 
 from pgcheck.formats.problems import LINE_ENDS, Problems, line_spans, visible
 
-MAX_DEPTH = 32
-TOO_DEEP = f"nested deeper than {MAX_DEPTH}; a model file needs 5"
+MAX_NESTING = 32
+TOO_DEEP = f"nested deeper than {MAX_NESTING}; a model file needs 5"
 MAX_NODES = 10_000_000  # enough for a million rows of six columns, or for as many outcomes with their keys
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -128,7 +128,7 @@ def _build(text: str, problems: Problems) -> Node | None:
                 return root  # the reader reports it now, not after millions of nodes more
             depth = len(open_)
             # Most nodes need no check, and the call would cost as much as the rest of the loop.
-            if not 0 < depth < MAX_DEPTH or nodes > MAX_NODES:
+            if not 0 < depth < MAX_NESTING or nodes > MAX_NODES:
                 fault = _excess(node, nodes, depth, root)
                 if fault:
                     problems.add(node.line, node.column, fault)
@@ -154,7 +154,7 @@ def _excess(node: Node, nodes: int, depth: int, root: Node | None) -> str | None
     """The limit that this node exceeds at this depth, as a message; None if there is none."""
     if nodes > MAX_NODES:
         return f"more than {MAX_NODES:,} values; the limit of a model file"
-    if depth == MAX_DEPTH and not isinstance(node, Scalar):
+    if depth == MAX_NESTING and not isinstance(node, Scalar):
         return TOO_DEEP
     return "a second document; a model file holds one" if root is not None and not depth else None
 
@@ -176,7 +176,7 @@ def _too_deep(
     """Line, column and message of a bracket that is nested too deep, if that is what stopped yaml.
 
     While a bracket may begin a key, yaml reads ahead in its line, so that yaml's own limit on depth can come before
-    MAX_DEPTH. That limit and its message differ between versions of yaml: the brackets are counted here instead.
+    MAX_NESTING. That limit and its message differ between versions of yaml: the brackets are counted here instead.
 
     Args:
       text, error: the whole text, and yaml's error.
@@ -191,7 +191,7 @@ def _too_deep(
     start, _ = line_spans(text, {mark.line + 1}).get(mark.line + 1, (0, 0))
     for column, char in enumerate(text[start + begin : start + mark.column], begin + 1):
         if char in "[{":
-            if depth == MAX_DEPTH:
+            if depth == MAX_NESTING:
                 return mark.line + 1, column, TOO_DEEP
             depth += 1
         elif char in "]}":

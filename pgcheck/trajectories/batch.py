@@ -98,18 +98,22 @@ class Batch:
 
     @property
     def gamma(self) -> float:
+        """γ."""
         return self.mdp.gamma
 
     @property
     def horizon(self) -> int:
+        """The greatest number of steps."""
         return self.mdp.horizon
 
     @property
     def num_states(self) -> int:
+        """S."""
         return self.mdp.num_states
 
     @property
     def num_actions(self) -> int:
+        """A."""
         return self.mdp.num_actions
 
     @cached_property

@@ -36,7 +36,7 @@ class WeightMatrix:
     @property
     def right_weights(self) -> Floats:
         """γ^k `[T]`: what W[t, k] has to be for k ≥ t."""
-        return self.gamma ** np.arange(len(self.values), dtype=np.float64)
+        return np.asarray(correct_weights(len(self.values), self.gamma)[0])
 
 
 def chain(steps: int, gamma: float, *, terminated: bool = True) -> tuple[MDP, Policy]:
