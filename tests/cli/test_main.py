@@ -257,3 +257,20 @@ def test_a_bug_exits_70_and_debug_shows_it(run: Run, monkeypatch: pytest.MonkeyP
     assert "please report it" in done.stderr
     assert "Traceback" not in done.stderr
     assert "ZeroDivisionError: inside" in run("exact", "--debug").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["exact"],
+        ["exact", "nope"],
+        ["sample", "--n", "0"],
+        ["verify", "dropped-gamma", "bandit", "two_state"],
+        ["nope"],
+    ],
+    ids=" ".join,
+)
+def test_a_process_of_its_own_says_the_same(run: Run, launch: Run, words: list[str]) -> None:
+    """Most tests run the command line in their own process: what they see is what a shell sees."""
+    here, there = run(*words), launch(*words)
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
