@@ -7,7 +7,7 @@ To add one: its weights, the recursion of its moments (if one is known) and what
 import difflib
 
 from pgcheck.errors import UsageError
-from pgcheck.estimators.base import WeightedScores
+from pgcheck.estimators.base import Estimator, WeightedScores
 from pgcheck.estimators.off_policy import IMPORTANCE_SAMPLING, PER_DECISION, WEIGHTED_IMPORTANCE_SAMPLING
 from pgcheck.estimators.on_policy import (
     ACTOR_CRITIC,
@@ -49,6 +49,15 @@ ESTIMATORS = (
     UNIFORM_TRAJECTORIES,
 )
 NAMES = tuple(estimator.name for estimator in ESTIMATORS)
+
+
+def chosen(estimate: Estimator | str) -> Estimator:
+    """Returns an estimator as it is, or the built-in one of this name.
+
+    Raises:
+      UsageError: there is no such name.
+    """
+    return estimator(estimate) if isinstance(estimate, str) else estimate
 
 
 def estimator(name: str, lam: float | None = None) -> WeightedScores:

@@ -10,7 +10,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.estimators.catalogue import chosen
 from pgcheck.estimators.moments import Moments, Prediction, predict
 from pgcheck.estimators.sampled import Progress, sample_gradient
 from pgcheck.exact.gradient import ExactGradient, exact_gradient
@@ -158,20 +158,20 @@ def converge(
     if replicates < 1:
         raise UsageError(f"{replicates} replicates; expected at least 1")
     exact = exact_gradient(mdp, policy, method="backward-induction")
-    chosen = built_in(estimator) if isinstance(estimator, str) else estimator
+    estimator = chosen(estimator)
     stream = streams(np.random.default_rng(0) if rng is None else rng)
-    prediction = predict(mdp, policy, chosen, stream(0, 0), behavior=behavior)
+    prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior)
     if watch is not None:
         watch.begin(exact)
     rows = []
     for count in n:
-        estimates = _estimates(mdp, policy, count, replicates, stream, chosen, behavior, watch)
+        estimates = _estimates(mdp, policy, count, replicates, stream, estimator, behavior, watch)
         rows.append(_row(exact, count, estimates, prediction))
         if watch is not None:
             watch.row(rows[-1])
     fit, limit = fit_slope(rows), prediction(None)
     bias = None if limit is None else limit.bias_norm(exact.gradient, rounding=exact.rounding)
-    return Convergence(mdp, chosen, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias)
+    return Convergence(mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias)
 
 
 def _estimates(

@@ -9,7 +9,7 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator, gradients
-from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.estimators.catalogue import chosen
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -117,8 +117,7 @@ def sample_gradient(
       UsageError: n is out of range, or no estimator has that name, or an off-policy one lacks a behavior.
       TooLargeError: single rollouts are too long to remember, or values too many for an estimator's critic.
     """
-    chosen = built_in(estimator) if isinstance(estimator, str) else estimator
-    return sample_gradients(mdp, policy, n, rng, [chosen], behavior=behavior, progress=progress)[0]
+    return sample_gradients(mdp, policy, n, rng, [chosen(estimator)], behavior=behavior, progress=progress)[0]
 
 
 def sample_gradients(

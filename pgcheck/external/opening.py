@@ -1,8 +1,9 @@
-"""ESTIMATOR as users name it → an estimator, ready to be called: the one road of every command."""
+"""What users name or write → an estimator, ready to be called: the one road of every command."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimate, Estimator
@@ -12,6 +13,19 @@ from pgcheck.external.estimator import External
 from pgcheck.external.process import TIMEOUT, Process
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+
+
+def estimator_of(estimate: Estimate | Estimator | str) -> Estimator:
+    """Returns an estimator as it is, a built-in one by its name, or a user's function as one of this process.
+
+    Raises:
+      UsageError: no built-in estimator has this name.
+    """
+    if isinstance(estimate, str):
+        return built_in(estimate)
+    if hasattr(estimate, "of_batches"):
+        return cast(Estimator, estimate)
+    return LocalFunction(estimate, getattr(estimate, "__name__", "the estimator"))
 
 
 @contextlib.contextmanager
@@ -31,7 +45,7 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
       UsageError: no built-in estimator has this name.
     """
     if not isinstance(spec, str):
-        yield LocalFunction(spec, getattr(spec, "__name__", "the estimator"))
+        yield estimator_of(spec)
     elif ":" in spec:
         with Process(spec, timeout=timeout) as process:
             yield process

@@ -1,30 +1,14 @@
 """The one place where verification calls an estimator: for each episode, or for whole batches that are rescaled."""
 
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.estimators.base import Estimate, Estimator, Gradients, gradients
-from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.estimators.base import Estimator, Gradients, gradients
 from pgcheck.estimators.contract import Contract
-from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator import External
 from pgcheck.trajectories.batch import Batch
-
-
-def estimator_of(estimate: Estimate | Estimator | str) -> Estimator:
-    """Returns an estimator as it is, a built-in one by its name, or a user's function as one of this process.
-
-    Raises:
-      UsageError: no built-in estimator has this name.
-    """
-    if isinstance(estimate, str):
-        return built_in(estimate)
-    if hasattr(estimate, "of_batches"):
-        return cast(Estimator, estimate)
-    return LocalFunction(estimate, getattr(estimate, "__name__", "the estimator"))
 
 
 def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Gradients:

@@ -11,12 +11,12 @@ import numpy as np
 from pgcheck.errors import VERDICT_STATUS, UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
+from pgcheck.external.opening import estimator_of
 from pgcheck.formats.modelfile import load, overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
-from pgcheck.verification.calls import estimator_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.diagnosis import diagnose
 from pgcheck.verification.evidence import BATCH_SIZES, Evidence, Limits, ModelProgress, Skipped, finding_of, gather
