@@ -1,13 +1,15 @@
 """A finite Markov decision process: names, and its outcomes as sparse arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.errors import ModelError, TooLargeError
+from pgcheck.model.dense import columns_of, distribution, numbers_of_states
 
 PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # by which a sum of probabilities may miss 1
 MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits in 160 MB
@@ -68,6 +70,66 @@ class MDP:
         for name, value in self._canonical().items():
             value.flags.writeable = False
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        transitions: ArrayLike,
+        rewards: ArrayLike,
+        *,
+        horizon: int,
+        gamma: float = 1.0,
+        start: int | ArrayLike = 0,
+        terminal: ArrayLike = (),
+        axes: str = "sat",
+        rewards_on: str = "leave",
+        states: Sequence[str] | None = None,
+        actions: Sequence[str] | None = None,
+        observations: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> "MDP":
+        """Returns the MDP of dense tables; `Policy.softmax(mdp)` is a policy for it.
+
+        Args:
+          transitions: P(s′|s, a) `[S, A, S]`, or in another order of `axes`. A row of zeros is an action that the
+            state does not offer.
+          rewards: of each state `[S]`, of each state and action `[S, A]`, or in the shape of `transitions`.
+          horizon: the greatest number of steps, at least 1.
+          gamma: the discount, 0 to 1.
+          start: the number of the first state, or the probability of each `[S]`.
+          terminal: numbers of the states on whose entry an episode ends, or a mask `[S]`; their rows are ignored.
+          axes: the order of the axes of `transitions`: s is the state, a the action, t the next state.
+          rewards_on: whether a reward `[S]` is that of the state that a step leaves (`leave`) or enters (`enter`).
+          states, actions: names; by default the numbers.
+          observations: what the policy sees in each state; by default the state itself.
+          name: of the model, in reports.
+
+        Raises:
+          ModelError: the arrays do not describe an MDP.
+          UsageError: `axes` or `rewards_on` is none of the known words.
+        """
+        columns = columns_of(transitions, rewards, axes, rewards_on)
+        size = columns.num_states
+        first = distribution(start, size, name)
+        ending = np.zeros(size, dtype=np.bool_)
+        ending[numbers_of_states(terminal, size, name, "terminal")] = True
+        columns = columns.without(ending)
+        names = tuple(map(str, range(size))) if states is None else tuple(states)
+        sights = names if observations is None else tuple(observations)
+        seen = tuple(dict.fromkeys(sights))
+        place = {sight: number for number, sight in enumerate(seen)}
+        return cls(
+            name, names, tuple(map(str, range(columns.num_actions))) if actions is None else tuple(actions), horizon,
+            gamma, first, ending, seen, np.array([place[sight] for sight in sights], dtype=np.int64), columns.state,
+            columns.action, columns.next_state, columns.prob, columns.reward,
+            np.zeros(len(columns.prob), dtype=np.bool_),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return (
+            f"MDP({self.name!r}: {self.num_states} states, {self.num_actions} actions, {len(self.prob)} outcomes, "
+            f"horizon {self.horizon}, gamma {self.gamma:g})"
+        )
 
     @property
     def num_states(self) -> int:

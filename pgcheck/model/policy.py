@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats, Ints, brief
 from pgcheck.errors import ModelError
 from pgcheck.model.mdp import MDP
 
@@ -54,6 +54,9 @@ class Policy:
         theta = np.array([given.get(key, 0.0) for key in parameters], dtype=np.float64)
         theta.flags.writeable = index.flags.writeable = False
         return cls(theta, parameters, index)
+
+    def __repr__(self) -> str:
+        return f"Policy({len(self.theta)} preferences of {len(self.index)} states, theta={brief(self.theta)})"
 
     def probs(self) -> Floats:
         """Returns π(a|s) `[S, A]`; rows of terminal states are 0."""
