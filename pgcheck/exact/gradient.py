@@ -29,7 +29,8 @@ Progress = Callable[[float], None]
 
 MAX_TRAJECTORIES = 100_000_000
 MAX_RELATIVE_ROUNDING = 1e-6  # of the gradient that may be lost to rounding
-ROUNDING_BESIDE_ROLLOUTS = 1e-3  # where estimates from rollouts are compared with it
+ROUNDING_BESIDE_ROLLOUTS = 1e-3  # the same, where estimates from rollouts are compared with it
+ROUNDING_BESIDE_REWARDS = 1e-9  # of the smallest difference between rewards: what a gradient of 0 may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +131,8 @@ def exact_gradient(
       PrecisionError: rounding may exceed `max_relative_rounding` of the gradient.
     """
     trajectories = _number_of_trajectories(mdp)
-    if trajectories is None and method == "enumeration":
-        count_trajectories(mdp)  # says what is too large
     fits = trajectories is not None and trajectories <= max_trajectories
     if method == "enumeration" and not fits:
-        assert trajectories is not None
         raise TooLargeError(_too_many(mdp, trajectories, max_trajectories))
     induction = backward_induction(mdp, policy, progress=None if fits else progress)
     value, gradient, mass, agreement = induction.value, induction.gradient, None, None
@@ -181,7 +179,7 @@ def _refuse_lost(mdp: MDP, exact: ExactGradient, limit: float) -> None:
     smallest difference between two rewards; if it is not, rounding may hide a gradient that is not 0.
     """
     gap = layout(mdp).gap
-    if exact.rounding <= limit * max(exact.norm, gap):
+    if exact.rounding <= max(limit * exact.norm, min(limit, ROUNDING_BESIDE_REWARDS) * gap):
         return
     greatest = float(np.abs(mdp.reward).max())
     raise PrecisionError(
@@ -192,10 +190,14 @@ def _refuse_lost(mdp: MDP, exact: ExactGradient, limit: float) -> None:
     )
 
 
-def _too_many(mdp: MDP, count: int, limit: int) -> str:
+def _too_many(mdp: MDP, count: int | None, limit: int) -> str:
     """The message for more trajectories than may be enumerated, with a horizon that fits."""
+    if count is None:
+        return f"more trajectories than can be counted; the limit is {limit:,}.\n  Use --method backward-induction."
     fits = horizon_that_fits(mdp, limit)
-    lower = f"Lower the horizon from {mdp.horizon} to {fits[0]} ({fits[1]:,} trajectories), pass" if fits else "Pass"
+    lower = (
+        f"Lower the horizon from {mdp.horizon:,} to {fits[0]:,} ({fits[1]:,} trajectories), pass" if fits else "Pass"
+    )
     enough = (
         f"{10 ** math.ceil(math.log10(count)):.0e}".replace("e+", "e").replace("e0", "e") if count < 10**15 else ""
     )

@@ -1,5 +1,7 @@
 """Numbers and names as people read them."""
 
+import math
+
 from pgcheck.estimators.base import Estimator
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
@@ -42,7 +44,23 @@ def percent(x: float | None) -> str:
     """Returns a share in percent; nothing for None."""
     if x is None:
         return ""
-    return f"{100 * x:.2f} %" if abs(x) >= 1e-3 or x == 0 else f"{100 * x:.1e} %"
+    if x == 0:
+        return "0 %"
+    return f"{100 * x:,.2f} %" if abs(x) >= 1e-3 else f"{100 * x:.1e} %"
+
+
+def known_digits(x: float, rounding: float, most: int) -> str:
+    """Returns a number with the significant digits that rounding leaves, at most so many; `0` where it leaves none.
+
+    Args:
+      x: the number.
+      rounding: a bound on its error.
+      most: the most digits.
+    """
+    if abs(x) <= rounding:
+        return "0"
+    known = math.floor(math.log10(abs(x)) - math.log10(rounding)) if rounding > 0 else most
+    return f"{x:.{min(max(known, 1), most)}g}"
 
 
 def if_known(value: float | None, form: str) -> str:
