@@ -31,7 +31,8 @@ class Links:
         self.cells = shape[0] * shape[1]
         self.is_dense = self.cells <= DENSE_CELLS
         self._cell = column * shape[0] + row
-        self._rows, self._first = np.unique(row, return_index=True)
+        self._first = np.flatnonzero(np.r_[True, row[1:] != row[:-1]][: len(row)])
+        self._rows = row[self._first]
 
     def weighted(self, weight: Floats) -> "Weighted":
         """Returns the matrix with these weights of the links."""
@@ -124,7 +125,8 @@ def layout(mdp: MDP) -> Layout:
     order = np.argsort(source, kind="stable")
     pairs = Links(pair, target, (len(state), end + 1))
     missing = np.abs(pairs.row_sums(mdp.prob) - 1) / ROUNDOFF + np.bincount(pair) - 1
-    rewards = np.unique(mdp.reward)
+    apart = np.diff(np.sort(mdp.reward))
+    greatest = float(np.abs(mdp.reward).max(initial=0))
     discounted = mdp.gamma * mdp.prob
     return Layout(
         state, action, pairs, discounted,
@@ -136,7 +138,7 @@ def layout(mdp: MDP) -> Layout:
         pairs.row_sums(mdp.prob * np.abs(mdp.reward)),
         (fan_out + np.bincount(state, minlength=end + 1))[state] + missing,
         int(np.bincount(target, minlength=end + 1)[:end].max()),
-        float(np.diff(rewards).min()) if len(rewards) > 1 else float(np.abs(rewards).max(initial=0)),
+        float(apart[apart > 0].min(initial=np.inf)) if apart.any() else greatest,
     )  # fmt: skip
 
 

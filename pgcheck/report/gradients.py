@@ -1,8 +1,8 @@
 """The exact gradient, and an estimate beside it → views."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from pgcheck.estimators.assessment import Assessment
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
 from pgcheck.exact.table import GradientTable
 from pgcheck.report.view import Column, Grid, Record, View
@@ -20,6 +20,9 @@ from pgcheck.report.words import (
     percent,
     trajectory_record,
 )
+
+if TYPE_CHECKING:  # `exact` needs no estimator
+    from pgcheck.estimators.assessment import Assessment
 
 SHOWN_ROUNDING = 1e-6  # of the gradient: what may be missing from six digits
 
@@ -85,7 +88,7 @@ def exact_view(table: GradientTable) -> View:
     return View(record, likely, [*blocks, "", Grid(columns, cells)])
 
 
-def sample_view(result: Assessment, seed: int) -> View:
+def sample_view(result: "Assessment", seed: int) -> View:
     """The estimate beside the exact gradient; with the likeliest trajectories, both readings of the mean."""
     mdp, exact, sampled = result.mdp, result.exact, result.sampled
     row_name, column_name = parameter_names(mdp)
@@ -195,7 +198,7 @@ def _rounding_sentence(exact: ExactGradient) -> list[str]:
     return [f"rounding may have changed the exact gradient by up to {exact.rounding:.1e}"]
 
 
-def _expectation_sentences(result: Assessment) -> list[str]:
+def _expectation_sentences(result: "Assessment") -> list[str]:
     """What was to be expected of the estimate."""
     name, moments = result.estimator.name, result.moments
     if moments is None:
@@ -211,7 +214,7 @@ def _expectation_sentences(result: Assessment) -> list[str]:
     return lines
 
 
-def _readings(result: Assessment, wrong: Discrepancy) -> list[str]:
+def _readings(result: "Assessment", wrong: Discrepancy) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
     right = "rollouts alike: tau weighs n(tau)/N"
     other = f"{result.distinct:,} distinct trajectories alike"

@@ -1,12 +1,15 @@
 """Numbers and names as people read them."""
 
 import math
+from typing import TYPE_CHECKING
 
-from pgcheck.estimators.base import Estimator
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
 from pgcheck.trajectories.counting import count_text
 from pgcheck.trajectories.likely import Trajectory
+
+if TYPE_CHECKING:  # `exact` needs no estimator
+    from pgcheck.estimators.base import Estimator
 
 MAX_STEPS = 12  # of a trajectory that are named
 
@@ -18,7 +21,7 @@ def headline(mdp: MDP, trajectories: int | None) -> str:
     return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
 
 
-def named(estimator: Estimator) -> str:
+def named(estimator: "Estimator") -> str:
     """Returns the estimator, for a headline; nothing for the usual one."""
     if estimator.name == "reinforce":
         return ""
@@ -93,7 +96,7 @@ def model_record(mdp: MDP) -> Record:
     return {"model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma}
 
 
-def estimator_record(estimator: Estimator) -> Record:
+def estimator_record(estimator: "Estimator") -> Record:
     """Returns the keys of an estimator."""
     return {"estimator": estimator.name, **({} if estimator.lam is None else {"lambda": estimator.lam})}
 

@@ -60,7 +60,8 @@ def far_rewards(far: float) -> str:
     """A model whose gradient is 0.4 in size, whatever is added to two of its rewards."""
     return (
         "{horizon: 2, states: [s, t], actions: [a, b], start: s, transitions:"
-        f" {{s: {{a: {{to: t, reward: {far:.0f}}}, b: {{to: t, reward: {far + 1:.0f}}}}}, t: {{a: s, b: {{to: s, reward: 0.5}}}}}}}}"
+        f" {{s: {{a: {{to: t, reward: {far:.0f}}}, b: {{to: t, reward: {far + 1:.0f}}}}},"
+        " t: {a: s, b: {to: s, reward: 0.5}}}}"
     )
 
 
