@@ -30,6 +30,7 @@ class Links:
         self.row, self.column, self.shape = row, column, shape
         self.cells = shape[0] * shape[1]
         self.is_dense = self.cells <= DENSE_CELLS
+        self.work = self.cells if self.is_dense else len(row)  # products in one multiplication
         self._cell = column * shape[0] + row
         self._first = np.flatnonzero(np.r_[True, row[1:] != row[:-1]][: len(row)])
         self._rows = row[self._first]

@@ -22,7 +22,7 @@ from pgcheck.model.mdp import MDP
 MAX_VALUES = 40_000_000  # values V_n(s) that may be kept, with their errors: 1 GB
 MAX_UPDATES = 20_000_000_000  # outcomes x horizon: some minutes
 STEADY_WITHIN = 5_000  # steps in which values may become steady before a horizon is called too long
-BLOCK_CELLS = 2**18  # of a product of matrices that handles a block of steps at once
+BLOCK_WORK = 2**18  # products in the multiplication that handles a block of steps at once
 
 Progress = Callable[[float], None]
 
@@ -46,7 +46,7 @@ class Levels:
 
 def block_size(chain: Chain) -> int:
     """Returns how many steps are handled at once."""
-    return max(16, min(512, BLOCK_CELLS // chain.layout.pairs.cells))
+    return max(1, min(512, BLOCK_WORK // max(chain.layout.pairs.work, chain.layout.states.work)))
 
 
 def values_by_level(mdp: MDP, chain: Chain, reference: int, progress: Progress | None) -> Levels:
