@@ -1,8 +1,8 @@
 """Speed and memory, as ratios measured in one run.
 
     python benchmarks/run.py            all of it, about four minutes
-    python benchmarks/run.py sampling   one part: enumeration, memory, sampling, counts, covariance, estimators,
-                                        verification, startup
+    python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
+                                        estimators, verification, startup
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 import pgcheck
 from benchmarks import subjects
-from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts
+from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts, plain_sweeps
 from pgcheck import MDP, Estimator, Policy
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.enumeration import enumerate_gradient
@@ -63,6 +64,17 @@ def enumeration() -> None:
     print(f"enumeration, frozen_lake: {a * 1e9:.2f} ns a trajectory over {counts[8]:,} (horizon 8)")
     print(f"plain recursion:          {b * 1e9:.0f} ns a trajectory over {counts[5]:,} (horizon 5)")
     print(f"  ratio {b / a:.0f}, wanted at least 1000")
+
+
+def induction() -> None:
+    """Backward induction for new preferences of one MDP, against two plain sweeps over time that find J alone."""
+    mdp, policy = pgcheck.load("frozen_lake", horizon=50)
+    points = [replace(policy, theta=np.linspace(-x, x, len(policy.theta))) for x in np.linspace(0, 2, 50)]
+    assert np.allclose(plain_sweeps(mdp, points[-1]), pgcheck.exact_gradient(mdp, points[-1]).value, rtol=1e-12)
+    sweeps = median_time(lambda: [plain_sweeps(mdp, point) for point in points]) / len(points)
+    ours = median_time(lambda: [pgcheck.exact_gradient(mdp, point) for point in points]) / len(points)
+    print(f"backward induction, frozen_lake (horizon 50), new preferences: {ours * 1e3:.2f} ms, wanted at most 0.5")
+    print(f"  ratio to plain sweeps for J alone ({sweeps * 1e3:.2f} ms) {ours / sweeps:.1f}, wanted at most 5")
 
 
 def memory() -> None:
@@ -229,7 +241,7 @@ def startup() -> None:
 
 PARTS = {
     part.__name__: part
-    for part in (enumeration, memory, sampling, counts, covariance, estimators, verification, startup)
+    for part in (enumeration, induction, memory, sampling, counts, covariance, estimators, verification, startup)
 }
 
 if __name__ == "__main__":

@@ -39,6 +39,23 @@ def plain_recursion(mdp: MDP, policy: Policy) -> tuple[int, list[list[float]]]:
     return count, gradient
 
 
+def plain_sweeps(mdp: MDP, policy: Policy) -> tuple[float, float]:
+    """J, backwards and forwards in time, by dense matrices: the least that backward induction does."""
+    probs = policy.probs()
+    joint = probs[mdp.state, mdp.action] * mdp.prob
+    shape = mdp.num_states, mdp.num_states
+    going = np.where(mdp.ends, 0.0, mdp.gamma * joint)
+    step = np.bincount(mdp.state * shape[1] + mdp.next_state, weights=going, minlength=shape[0] * shape[1])
+    step = step.reshape(shape)
+    reward = np.bincount(mdp.state, weights=joint * mdp.reward, minlength=shape[0])
+    value, reached, total = np.zeros(shape[0]), np.where(mdp.terminal, 0.0, mdp.start), 0.0
+    for _ in range(mdp.horizon):
+        value = reward + step @ value
+        total += float(reached @ reward)
+        reached = reached @ step
+    return float(mdp.start @ value), total
+
+
 def plain_rollouts(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> int:
     """Rollouts in a plain Python loop; returns the number of steps."""
     probs = policy.probs()

@@ -100,6 +100,12 @@ def test_version_and_help_load_nothing_heavy(words: str) -> None:
     assert not loaded & {"numpy", "yaml", "pgcheck.report.printer"}
 
 
+def test_exact_loads_nothing_that_it_does_not_use() -> None:
+    loaded = loaded_by("from pgcheck.cli.main import run\nassert run(['exact']) == 0")
+    assert {"numpy", "rich.table", "pgcheck.exact.induction"} <= loaded
+    assert not loaded & {"rich.progress", "pgcheck.estimators.base", "pgcheck.trajectories.sampling"}
+
+
 def test_all_that_is_public_is_there_and_documented() -> None:
     import pgcheck
 

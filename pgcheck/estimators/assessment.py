@@ -18,7 +18,7 @@ from pgcheck.estimators.moments import Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient, sample_gradients
 from pgcheck.estimators.wrong import UNIFORM_TRAJECTORIES
-from pgcheck.exact.gradient import Discrepancy, ExactGradient, exact_gradient
+from pgcheck.exact.gradient import Discrepancy, ExactGradient, gradient_beside_rollouts
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -131,7 +131,7 @@ def assess(
     if top is not None and estimator.needs_paths:
         raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator.name}")
     stream = streams(rng)
-    exact = exact_gradient(mdp, policy, method="backward-induction")
+    exact = gradient_beside_rollouts(mdp, policy)
     moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=True)(n)
     if top is None:
         sampled = sample_gradient(

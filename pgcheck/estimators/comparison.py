@@ -11,7 +11,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.moments import Origin, Prediction, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradients
-from pgcheck.exact.gradient import ExactGradient, exact_gradient
+from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import MAX_N, streams
@@ -91,7 +91,7 @@ def plan(
     Raises:
       UsageError: the gradient is 0, so that no error is relative to it; or an off-policy estimator lacks a behavior.
     """
-    exact = exact_gradient(mdp, policy, method="backward-induction")
+    exact = gradient_beside_rollouts(mdp, policy)
     usable, left_out = _usable(estimators, behavior, leave_out)
     if exact.is_zero:
         raise UsageError(f"{mdp.name}: the gradient is 0; no accuracy is relative to it")
@@ -119,7 +119,7 @@ def compare(
 
     Estimators whose rollouts come from the same policy get the same rollouts.
     """
-    exact = exact_gradient(mdp, policy, method="backward-induction")
+    exact = gradient_beside_rollouts(mdp, policy)
     usable, left_out = _usable(estimators, behavior, leave_out)
     stream = streams(rng)
     errors: dict[Estimator, float] = {}

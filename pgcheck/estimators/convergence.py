@@ -13,7 +13,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
 from pgcheck.estimators.moments import Moments, Prediction, predict
 from pgcheck.estimators.sampled import Progress, sample_gradient
-from pgcheck.exact.gradient import ExactGradient, exact_gradient
+from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import streams
@@ -157,7 +157,7 @@ def converge(
     """
     if replicates < 1:
         raise UsageError(f"{replicates} replicates; expected at least 1")
-    exact = exact_gradient(mdp, policy, method="backward-induction")
+    exact = gradient_beside_rollouts(mdp, policy)
     estimator = chosen(estimator)
     stream = streams(np.random.default_rng(0) if rng is None else rng)
     prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior)

@@ -38,7 +38,6 @@ class Bellman:
         number[self.state, self.action] = np.arange(len(self._first))
         self.likeliest = number[self.state, np.argmax(probs, axis=1)[self.state]]
         self._discount = np.where(mdp.ends, 0.0, mdp.gamma)
-        self._onward = mdp.prob * self._discount
 
     def outcome_values(self, following: Floats) -> Floats:
         """Returns r + γ V′(s′) `[K]`, for V′ `[S]`."""
@@ -47,14 +46,6 @@ class Bellman:
     def action_values(self, following: Floats) -> Floats:
         """Returns Q(s, a) `[P]`, for V′ `[S]`."""
         return np.add.reduceat(self.mdp.prob * self.outcome_values(following), self._first)
-
-    def onward(self, following: Floats) -> Floats:
-        """Returns Σ_k P γ V′(s′) `[P]`: Q without the reward."""
-        return np.add.reduceat(self._onward * following[self.mdp.next_state], self._first)
-
-    def reward_size(self) -> Floats:
-        """Returns Σ_k P |r_k| `[P]`."""
-        return np.add.reduceat(self.mdp.prob * np.abs(self.mdp.reward), self._first)
 
     def state_means(self, values: Floats) -> Floats:
         """Returns Σ_a π(a|s) x(s, a) `[S]`, for x `[P]`; V for Q."""

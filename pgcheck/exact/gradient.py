@@ -16,17 +16,21 @@ import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import PrecisionError, TooLargeError
+from pgcheck.exact.chain import layout
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.exact.induction import backward_induction
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
+from pgcheck.trajectories.kept import kept
 
 Method = Literal["enumeration", "backward-induction"]
 Progress = Callable[[float], None]
 
 MAX_TRAJECTORIES = 100_000_000
-MAX_RELATIVE_ROUNDING = 1e-9  # of the gradient that may be lost to rounding
+MAX_RELATIVE_ROUNDING = 1e-6  # of the gradient that may be lost to rounding
+ROUNDING_BESIDE_ROLLOUTS = 1e-3  # the same, where estimates from rollouts are compared with it
+ROUNDING_BESIDE_REWARDS = 1e-9  # of the smallest difference between rewards: what a gradient of 0 may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,7 @@ class ExactGradient:
     """∇J(θ), the method that found it, and how precise it is.
 
     Attributes:
-      value: J(θ) = E[Σ_t γ^t r_t].
+      value: J(θ) = E[Σ_t γ^t r_t]; 0 where nothing but rounding is left of it.
       gradient: ∇J `[d]`, in reward per unit θ, ordered as `parameters`.
       parameters: the (observation, action) of each component, by name.
       method: the method that found `value` and `gradient`.
@@ -58,6 +62,7 @@ class ExactGradient:
       agreement: the greatest difference between the two methods in any component; None where only one ran.
       rounding: a bound on the error of `gradient` by rounding, ‖·‖₂: that of backward induction; for enumeration,
         plus the distance between the two.
+      value_rounding: such a bound on the error of `value`.
     """
 
     value: float
@@ -68,6 +73,7 @@ class ExactGradient:
     probability: float | None
     agreement: float | None
     rounding: float
+    value_rounding: float
 
     @property
     def norm(self) -> float:
@@ -99,6 +105,7 @@ def exact_gradient(
     *,
     method: Method | None = None,
     max_trajectories: int = MAX_TRAJECTORIES,
+    max_relative_rounding: float = MAX_RELATIVE_ROUNDING,
     progress: Progress | None = None,
 ) -> ExactGradient:
     """Returns ∇J(θ), summed over every trajectory that the policy can produce.
@@ -115,63 +122,87 @@ def exact_gradient(
       method: `enumeration` sums over trajectories (and is compared with the other),
         `backward-induction` runs alone. None: enumeration where it fits, else the other.
       max_trajectories: refuse to enumerate more than this many.
+      max_relative_rounding: the part of ‖∇J‖ that may be lost to rounding.
       progress: called with the fraction done, 0 to 1, from time to time.
 
     Raises:
       TooLargeError: enumeration was asked for and more than `max_trajectories` trajectories exist; the
         message names a horizon that fits. Or the horizon is too long for backward induction too.
-      PrecisionError: rounding may exceed 1e-9 of the gradient.
+      PrecisionError: rounding may exceed `max_relative_rounding` of the gradient.
     """
-    try:
-        trajectories: int | None = count_trajectories(mdp)
-    except TooLargeError:
-        if method == "enumeration":
-            raise
-        trajectories = None
+    trajectories = _number_of_trajectories(mdp)
     fits = trajectories is not None and trajectories <= max_trajectories
     if method == "enumeration" and not fits:
-        assert trajectories is not None
         raise TooLargeError(_too_many(mdp, trajectories, max_trajectories))
     induction = backward_induction(mdp, policy, progress=None if fits else progress)
-    if method == "backward-induction" or not fits:
-        return _trusted(mdp, ExactGradient(
-            induction.value, induction.gradient, policy.parameters, "backward-induction", trajectories, None, None,
-            induction.rounding,
-        ))  # fmt: skip
-    value, gradient, mass = enumerate_gradient(mdp, policy, progress=progress)
-    difference = gradient - induction.gradient
-    return _trusted(mdp, ExactGradient(
-        value, gradient, policy.parameters, "enumeration", trajectories, mass,
-        float(np.max(np.abs(difference), initial=0.0)), induction.rounding + norm_of(difference),
-    ))  # fmt: skip
+    value, gradient, mass, agreement = induction.value, induction.gradient, None, None
+    rounding, value_rounding = induction.rounding, induction.value_rounding
+    enumerates = fits and method != "backward-induction"
+    if enumerates:
+        value, gradient, mass = enumerate_gradient(mdp, policy, progress=progress)
+        difference = gradient - induction.gradient
+        agreement = float(np.max(np.abs(difference), initial=0.0))
+        rounding += norm_of(difference)
+        value_rounding += abs(value - induction.value)
+    chosen: Method = "enumeration" if enumerates else "backward-induction"
+    exact = ExactGradient(
+        0.0 if abs(value) <= value_rounding else value, gradient, policy.parameters, chosen, trajectories, mass,
+        agreement, rounding, value_rounding,
+    )  # fmt: skip
+    _refuse_lost(mdp, exact, max_relative_rounding)
+    return exact
 
 
-def _trusted(mdp: MDP, exact: ExactGradient) -> ExactGradient:
-    """The gradient, if nine of its digits can be trusted.
+def gradient_beside_rollouts(mdp: MDP, policy: Policy) -> ExactGradient:
+    """Returns ∇J(θ) by backward induction, to compare estimates from rollouts with: they have fewer digits.
+
+    Raises:
+      TooLargeError: the horizon is too long.
+      PrecisionError: rounding may exceed 1e-3 of the gradient.
+    """
+    return exact_gradient(mdp, policy, method="backward-induction", max_relative_rounding=ROUNDING_BESIDE_ROLLOUTS)
+
+
+@kept
+def _number_of_trajectories(mdp: MDP) -> int | None:
+    """Their number; None where it takes too long to count."""
+    try:
+        return count_trajectories(mdp)
+    except TooLargeError:
+        return None
+
+
+def _refuse_lost(mdp: MDP, exact: ExactGradient, limit: float) -> None:
+    """Raises PrecisionError where more than this part of the gradient may be lost to rounding.
 
     Rounding may also be larger than a gradient that is 0. Such a gradient is accepted if rounding is small beside the
     smallest difference between two rewards; if it is not, rounding may hide a gradient that is not 0.
     """
-    rewards = np.unique(mdp.reward)
-    gap = float(np.diff(rewards).min()) if len(rewards) > 1 else float(np.abs(rewards).max(initial=0))
-    if exact.rounding <= MAX_RELATIVE_ROUNDING * max(exact.norm, gap):
-        return exact
+    gap = layout(mdp).gap
+    if exact.rounding <= max(limit * exact.norm, min(limit, ROUNDING_BESIDE_REWARDS) * gap):
+        return
+    greatest = float(np.abs(mdp.reward).max())
     raise PrecisionError(
         f"{mdp.name}: rounding may reach {exact.rounding:.1e}, and the gradient is {exact.norm:.1e} in size: "
-        f"not nine of its digits can be trusted.\n  Lower the horizon from {mdp.horizon:,}, or take from the rewards "
-        f"(up to {float(np.abs(rewards).max()):.3g}, {gap:.1e} apart) what does not depend on the actions."
+        f"fewer than {-math.log10(limit):.0f} of its digits can be trusted.\n"
+        f"  Lower the horizon from {mdp.horizon:,}, or take from the rewards (up to {greatest:.3g}, {gap:.1e} apart) "
+        "what does not depend on the actions."
     )
 
 
-def _too_many(mdp: MDP, count: int, limit: int) -> str:
+def _too_many(mdp: MDP, count: int | None, limit: int) -> str:
     """The message for more trajectories than may be enumerated, with a horizon that fits."""
+    if count is None:
+        return f"more trajectories than can be counted; the limit is {limit:,}.\n  Use --method backward-induction."
     fits = horizon_that_fits(mdp, limit)
-    lower = f"Lower the horizon from {mdp.horizon} to {fits[0]} ({fits[1]:,} trajectories), pass" if fits else "Pass"
+    lower = (
+        f"Lower the horizon from {mdp.horizon:,} to {fits[0]:,} ({fits[1]:,} trajectories), pass" if fits else "Pass"
+    )
     enough = (
         f"{10 ** math.ceil(math.log10(count)):.0e}".replace("e+", "e").replace("e0", "e") if count < 10**15 else ""
     )
     allow = f" --max-trajectories {enough}, or use" if enough else " --max-trajectories, or better use"
     return (
-        f"{count_text(count, digits=None)} trajectories to enumerate; the limit is {limit:,}.\n"
+        f"{count_text(count)} trajectories to enumerate; the limit is {limit:,}.\n"
         f"  {lower}{allow} --method backward-induction."
     )

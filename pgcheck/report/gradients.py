@@ -1,9 +1,9 @@
 """The exact gradient, and an estimate beside it → views."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from pgcheck.estimators.assessment import Assessment
-from pgcheck.exact.gradient import Discrepancy
+from pgcheck.exact.gradient import Discrepancy, ExactGradient
 from pgcheck.exact.table import GradientTable
 from pgcheck.report.view import Column, Grid, Record, View
 from pgcheck.report.words import (
@@ -13,12 +13,18 @@ from pgcheck.report.words import (
     headline,
     if_known,
     in_names,
+    known_digits,
     model_record,
     named,
     parameter_names,
     percent,
     trajectory_record,
 )
+
+if TYPE_CHECKING:  # `exact` needs no estimator
+    from pgcheck.estimators.assessment import Assessment
+
+SHOWN_ROUNDING = 1e-6  # of the gradient: what may be missing from six digits
 
 
 def exact_view(table: GradientTable) -> View:
@@ -45,12 +51,16 @@ def exact_view(table: GradientTable) -> View:
             "probability": exact.probability,
             "agreement": exact.agreement,
             "rounding": exact.rounding,
+            "value_rounding": exact.value_rounding,
             **({"most_likely": likely} if likely else {}),
         }
 
     grid = Grid(
         (Column(row_name, right=False), Column(column_name, right=False), Column("pi"), Column("gradient of J")),
-        ((c[row_name], c[column_name], f"{c['pi']:.6g}", f"{c['gradient']:.8g}") for c in components()),
+        (
+            (c[row_name], c[column_name], f"{c['pi']:.6g}", known_digits(c["gradient"], exact.rounding, 8))
+            for c in components()
+        ),
     )
     if exact.method == "enumeration":
         how = (
@@ -59,7 +69,14 @@ def exact_view(table: GradientTable) -> View:
         )
     else:
         how = f"by backward induction, without a trajectory; rounding at most {exact.rounding:.1e}"
-    blocks: list[str | Grid] = [headline(mdp, exact.trajectories), "", grid, "", f"J = {exact.value:.10g}", how]
+    blocks: list[str | Grid] = [
+        headline(mdp, exact.trajectories),
+        "",
+        grid,
+        "",
+        f"J = {known_digits(exact.value, exact.value_rounding, 10)}",
+        how,
+    ]
     if not likely:
         return View(record, components(), blocks)
     columns = Column("trajectory", right=False), Column("P"), Column("R"), Column("share")
@@ -71,7 +88,7 @@ def exact_view(table: GradientTable) -> View:
     return View(record, likely, [*blocks, "", Grid(columns, cells)])
 
 
-def sample_view(result: Assessment, seed: int) -> View:
+def sample_view(result: "Assessment", seed: int) -> View:
     """The estimate beside the exact gradient; with the likeliest trajectories, both readings of the mean."""
     mdp, exact, sampled = result.mdp, result.exact, result.sampled
     row_name, column_name = parameter_names(mdp)
@@ -92,6 +109,7 @@ def sample_view(result: Assessment, seed: int) -> View:
             "parameters": [list(names) for names in exact.parameters],
             "estimate": sampled.estimate.tolist(),
             "gradient": exact.gradient.tolist(),
+            "rounding": exact.rounding,
             **_discrepancy(result.discrepancy),
             "std_error": std_error,
             "z": list(result.z),
@@ -126,7 +144,8 @@ def sample_view(result: Assessment, seed: int) -> View:
         (Column(row_name, right=False), Column(column_name, right=False), *map(Column, titles)),
         (
             (
-                c[row_name], c[column_name], f"{c['estimate']:.6g}", f"{c['gradient']:.6g}",
+                c[row_name], c[column_name], f"{c['estimate']:.6g}",
+                known_digits(c["gradient"], exact.rounding, 6),
                 if_known(c["std_error"], ".1e"), if_known(c["z"], "+.2f"),
             )
             for c in components()
@@ -137,9 +156,11 @@ def sample_view(result: Assessment, seed: int) -> View:
         "",
         grid,
         "",
-        f"N = {sampled.n:,}: mean return {sampled.value:.6g}, J = {exact.value:.6g}",
+        f"N = {sampled.n:,}: mean return {sampled.value:.6g}, "
+        f"J = {known_digits(exact.value, exact.value_rounding, 6)}",
         _error_sentence(result.discrepancy),
         *_expectation_sentences(result),
+        *_rounding_sentence(result.exact),
     ]
     rows: Iterable[Record] = components()
     if result.unweighted_discrepancy is not None:
@@ -170,7 +191,14 @@ def _error_sentence(discrepancy: Discrepancy) -> str:
     return f"||error|| = {discrepancy.error:.3e}, {percent(discrepancy.relative_error)} of ||gradient||{cosine}"
 
 
-def _expectation_sentences(result: Assessment) -> list[str]:
+def _rounding_sentence(exact: ExactGradient) -> list[str]:
+    """How far rounding may have moved the gradient, where that can show."""
+    if exact.rounding <= SHOWN_ROUNDING * exact.norm:
+        return []
+    return [f"rounding may have changed the exact gradient by up to {exact.rounding:.1e}"]
+
+
+def _expectation_sentences(result: "Assessment") -> list[str]:
     """What was to be expected of the estimate."""
     name, moments = result.estimator.name, result.moments
     if moments is None:
@@ -178,7 +206,7 @@ def _expectation_sentences(result: Assessment) -> list[str]:
     how = {
         "recursion": "exact, before any rollout",
         "enumeration": "from all trajectories, before any rollout",
-        "sample": f"from a sample of {moments.rollouts} rollouts",
+        "sample": f"from a sample of {moments.rollouts or 0:,} rollouts",
     }[moments.evidence]
     lines = [f"expected error {result.expected_error:.3e} ({how})"]
     if result.bias is not None and result.bias > 0:
@@ -186,7 +214,7 @@ def _expectation_sentences(result: Assessment) -> list[str]:
     return lines
 
 
-def _readings(result: Assessment, wrong: Discrepancy) -> list[str]:
+def _readings(result: "Assessment", wrong: Discrepancy) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
     right = "rollouts alike: tau weighs n(tau)/N"
     other = f"{result.distinct:,} distinct trajectories alike"

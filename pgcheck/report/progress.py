@@ -4,9 +4,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextlib.contextmanager
@@ -41,6 +42,9 @@ class ProgressBar:
         if not self._shown or time.monotonic() - self._since < self.SHOWN_AFTER:
             return
         if self._bar is None:
+            from rich.console import Console  # few commands take so long
+            from rich.progress import BarColumn, Progress, TextColumn
+
             console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
             columns = (
                 TextColumn("{task.description}", markup=False),

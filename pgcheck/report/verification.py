@@ -115,16 +115,12 @@ def _table(verification: Verification) -> Grid:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else _share(finding.relative_bias)
+    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
     scale = "" if finding.scale is None else f"{finding.scale:.6g}"
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
     ratio = finding.variance_over_reinforce
     variance = "" if ratio is None else f"{ratio:.3g} x"
     return finding.mdp.name, str(finding.batch_size), bias, scale, cosine, variance
-
-
-def _share(x: float) -> str:
-    return f"{x:.1e}" if x < 1e-5 else percent(x)
 
 
 def _explained(verification: Verification) -> Iterator[str]:

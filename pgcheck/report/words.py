@@ -1,10 +1,15 @@
 """Numbers and names as people read them."""
 
-from pgcheck.estimators.base import Estimator
+import math
+from typing import TYPE_CHECKING
+
 from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Record
 from pgcheck.trajectories.counting import count_text
 from pgcheck.trajectories.likely import Trajectory
+
+if TYPE_CHECKING:  # `exact` needs no estimator
+    from pgcheck.estimators.base import Estimator
 
 MAX_STEPS = 12  # of a trajectory that are named
 
@@ -16,7 +21,7 @@ def headline(mdp: MDP, trajectories: int | None) -> str:
     return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
 
 
-def named(estimator: Estimator) -> str:
+def named(estimator: "Estimator") -> str:
     """Returns the estimator, for a headline; nothing for the usual one."""
     if estimator.name == "reinforce":
         return ""
@@ -42,7 +47,23 @@ def percent(x: float | None) -> str:
     """Returns a share in percent; nothing for None."""
     if x is None:
         return ""
-    return f"{100 * x:.2f} %" if abs(x) >= 1e-3 or x == 0 else f"{100 * x:.1e} %"
+    if x == 0:
+        return "0 %"
+    return f"{100 * x:,.2f} %" if abs(x) >= 1e-3 else f"{100 * x:.1e} %"
+
+
+def known_digits(x: float, rounding: float, most: int) -> str:
+    """Returns a number with the significant digits that rounding leaves, at most so many; `0` where it leaves none.
+
+    Args:
+      x: the number.
+      rounding: a bound on its error.
+      most: the most digits.
+    """
+    if abs(x) <= rounding:
+        return "0"
+    known = math.floor(math.log10(abs(x)) - math.log10(rounding)) if rounding > 0 else most
+    return f"{x:.{min(max(known, 1), most)}g}"
 
 
 def if_known(value: float | None, form: str) -> str:
@@ -75,7 +96,7 @@ def model_record(mdp: MDP) -> Record:
     return {"model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma}
 
 
-def estimator_record(estimator: Estimator) -> Record:
+def estimator_record(estimator: "Estimator") -> Record:
     """Returns the keys of an estimator."""
     return {"estimator": estimator.name, **({} if estimator.lam is None else {"lambda": estimator.lam})}
 

@@ -164,7 +164,7 @@ class Block:
 
     depth: int
     frontier: Frontier
-    rng: np.random.Generator | None
+    rng: "np.random.Generator | None"  # in quotes: NumPy loads np.random when it is named
     trail: Trail | None
     trail_below: Trail | None = None
     children: Frontier = field(default_factory=dict)

@@ -40,11 +40,11 @@ TREE_NODES = 2**24  # nodes that are held at once in all depths: 400 MB
 MAX_DEPTH = 100_000
 LEAVES_TOGETHER = 2**16  # leaves that are computed together; their arrays then fit in a processor's cache
 
-Split = Callable[[Branches, Floats, np.random.Generator | None, Floats], None]
+Split = Callable[[Branches, Floats, "np.random.Generator | None", Floats], None]
 Settle = Callable[[Block], None]
 
 
-def split_probability(branches: Branches, measure: Floats, _: np.random.Generator | None, out: Floats) -> None:
+def split_probability(branches: Branches, measure: Floats, _: "np.random.Generator | None", out: Floats) -> None:
     """Sets `out` `[k, n]` to the probability of each child: that of the node times that of the branch."""
     np.multiply(branches.prob[:, None], measure, out=out)
 
@@ -89,7 +89,7 @@ class Tree:
         root: Frontier,
         split: Split,
         *,
-        rng: np.random.Generator | None = None,
+        rng: "np.random.Generator | None" = None,
         settle: Settle | None = None,
         trails: bool = False,
         block_size: int | None = None,

@@ -1,5 +1,6 @@
 """The evidence on each model: the estimator's exact expectations, or why the model cannot be checked."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,11 +42,13 @@ class Limits:
       batch_sizes: B for estimators of whole batches; None is 2 and 3, and 1 for estimators of single episodes.
       max_trajectories: the most trajectories.
       max_calls: the most batches of one size.
+      max_rounding: the part of ∇J that may be lost to rounding: a tenth of the bias that passes.
     """
 
     batch_sizes: tuple[int, ...] | None
     max_trajectories: int
     max_calls: int
+    max_rounding: float = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ def gather(
 
 def finding_of(enumeration: Enumeration, expectation: Expectation) -> Finding:
     """Returns an expectation beside the gradient, on a model whose episodes are known."""
-    return _finding(enumeration.mdp, enumeration.policy, enumeration.batch, expectation, enumeration)
+    return _finding(enumeration.mdp, enumeration.policy, enumeration.batch, expectation, enumeration, math.inf)
 
 
 def _combined(contract: Contract | None, following: Contract) -> Contract:
@@ -149,7 +152,7 @@ def _findings(
             return [], why, contract
         by_episode = over_episodes(estimator, mdp, policy, contract, progress=report)
         if by_episode is not None:
-            return [_finding(mdp, policy, model.examples, by_episode, enumeration)], "", contract
+            return [_finding(mdp, policy, model.examples, by_episode, enumeration, limits.max_rounding)], "", contract
         contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
     findings, why = _batch_findings(estimator, model, enumeration, count, contract, limits, report)
     return findings, why, contract
@@ -177,14 +180,21 @@ def _batch_findings(
     for size in fitting:
         assert enumeration is not None
         expectation = over_batches(estimator, enumeration.batch, enumeration.prob, size, contract, progress=report)
-        findings.append(_finding(model.mdp, model.policy, model.examples, expectation, enumeration))
+        findings.append(
+            _finding(model.mdp, model.policy, model.examples, expectation, enumeration, limits.max_rounding)
+        )
     return findings, why
 
 
 def _finding(
-    mdp: MDP, policy: Policy, examples: Batch, expectation: Expectation, enumeration: Enumeration | None
+    mdp: MDP,
+    policy: Policy,
+    examples: Batch,
+    expectation: Expectation,
+    enumeration: Enumeration | None,
+    max_rounding: float,
 ) -> Finding:
-    truth = exact_gradient(mdp, policy, method="backward-induction")
+    truth = exact_gradient(mdp, policy, method="backward-induction", max_relative_rounding=max_rounding)
     rng = np.random.default_rng(0)  # for traces from samples, which are not exact and are left out
     traces: list[float | None] = []
     for reference in (REINFORCE, REWARD_TO_GO):

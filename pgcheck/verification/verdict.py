@@ -161,7 +161,8 @@ def verify(
         raise UsageError("no models to check on; give at least one")
     if max_calls is None:
         max_calls = usual_max_calls(models, batch_sizes)
-    limits = Limits(None if batch_sizes is None else tuple(batch_sizes), max_trajectories, max_calls)
+    sizes = None if batch_sizes is None else tuple(batch_sizes)
+    limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
     evidence = gather(estimator, loaded, limits, progress)
     verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
     evidence.check_again(estimator)  # after all these calls it is still the same function

@@ -201,9 +201,9 @@ def test_methods_that_disagree_are_not_believed(
     monkeypatch: pytest.MonkeyPatch, two_state: tuple[MDP, Policy]
 ) -> None:
     exact = exact_gradient(*two_state)
-    wrong = Induction(exact.value, exact.gradient * (1 + 1e-8), 0.0, np.zeros((1, 1)))
+    wrong = Induction(exact.value, 0.0, exact.gradient * (1 + 1e-5), 0.0, np.zeros((1, 1)))
     monkeypatch.setattr("pgcheck.exact.gradient.backward_induction", lambda *_, **__: wrong)
-    with pytest.raises(PrecisionError, match=r"rounding may reach 4\.8e-09"):
+    with pytest.raises(PrecisionError, match=r"rounding may reach 4\.8e-06"):
         exact_gradient(*two_state)
 
 
@@ -252,3 +252,20 @@ def test_a_gradient_that_is_0_is_not_taken_for_a_drowned_one() -> None:
 def test_every_bundled_model_keeps_nine_digits(name: str) -> None:
     exact = exact_gradient(*pgcheck.load(name), method="backward-induction")
     assert exact.rounding < 1e-10 * exact.norm
+
+
+def test_what_depends_on_the_mdp_alone_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mdp, policy = pgcheck.load("frozen_lake", horizon=50)
+    first = exact_gradient(mdp, policy, method="backward-induction")
+
+    def again(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("pgcheck.exact.gradient.count_trajectories", again)
+    monkeypatch.setattr("pgcheck.exact.chain.Layout", again)
+    moved = replace(policy, theta=policy.theta + np.linspace(-1, 1, len(policy.theta)))
+    second = exact_gradient(mdp, moved, method="backward-induction")
+    assert second.trajectories == first.trajectories
+    assert_allclose(second.gradient, oracles.complex_step(mdp, moved), rtol=1e-10, atol=1e-16)
+    with pytest.raises(AssertionError):
+        exact_gradient(replace(mdp, gamma=0.5), policy, method="backward-induction")  # another MDP
