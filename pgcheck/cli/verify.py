@@ -7,7 +7,6 @@ import typer
 from pgcheck.cli import arguments
 from pgcheck.cli.options import (
     Form,
-    Format,
     Gamma,
     Horizon,
     Into,
@@ -40,7 +39,7 @@ def verify(
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:

@@ -209,9 +209,22 @@ def test_horizon_and_gamma_replace_those_of_the_file(run: Run) -> None:
         (["sample", "--format", "xml"], "xml"),
         (["converge", "--n", "100..10"], "ends before it begins"),
         (["converge", "--replicates", "0"], "--replicates"),
-        (["exact", "two_state", "bandit"], "bandit"),
-        (["nothing"], "nothing"),
-        (["sample", "--nn", "3"], "--nn"),
+        (["sample", "--seed", "-1"], "error: --seed '-1': expected 0 to 9,007,199,254,740,991\n"),
+        (["sample", "--format", "yaml"], "error: --format 'yaml': expected table, json, jsonl or csv\n"),
+        (["exact", "--method", "guess"], "error: --method 'guess': expected enumeration or backward-induction\n"),
+        (["plan", "--accuracy", "500%"], "error: --accuracy '500%': expected more than 0 and at most 100 %"),
+        (
+            ["exact", "two_state", "bandit"],
+            "error: 'bandit': too many arguments; expected pgcheck exact [OPTIONS] [M",
+        ),
+        (["nothing"], "error: unknown command 'nothing'; expected one of compare, converge, "),
+        (["exactt"], "error: unknown command 'exactt'; did you mean exact? (see: pgcheck --help)\n"),
+        (["sample", "--nn", "3"], "error: unknown option '--nn'; did you mean --n? (see: pgcheck sample --help)\n"),
+        (["--nothing"], "error: unknown option '--nothing' (see: pgcheck --help)\n"),
+        (["sample", "-x"], "error: unknown option '-x' (see: pgcheck sample --help)\n"),
+        (["sample", "--n"], "error: --n needs a value after it (see: pgcheck sample --help)\n"),
+        (["exact", "--quiet=3"], "error: --quiet takes no value; write --quiet alone (see: pgcheck exact --help)\n"),
+        (["verify"], "error: ESTIMATOR is missing; expected pgcheck verify [OPTIONS] ESTIMATOR"),
     ],
 )
 def test_a_faulty_command_line_exits_2_and_says_why(run: Run, words: list[str], message: str) -> None:
@@ -229,6 +242,28 @@ def test_a_faulty_model_exits_2_with_its_place(run: Run, tmp_path: Path) -> None
     done = run("exact", "m.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("m.yaml:6:11: error: transitions.a.go: probabilities sum to 0.95, not 1; add the")
+
+
+def test_the_suffix_of_the_file_chooses_the_format(run: Run, tmp_path: Path) -> None:
+    for suffix, form in (
+        (".json", "json"),
+        (".jsonl", "jsonl"),
+        (".csv", "csv"),
+        (".txt", "table"),
+        (".md", "table"),
+    ):
+        assert run("exact", "-o", f"a{suffix}").returncode == 0
+        assert (tmp_path / f"a{suffix}").read_text() == run("exact", "--format", form).stdout
+    run("exact", "-o", "a.json", "--format", "csv")
+    assert (tmp_path / "a.json").read_text() == run("exact", "--format", "csv").stdout
+    run("trajectories", "-o", "t.jsonl")
+    run("trajectories", "-o", "t.anything")
+    assert (tmp_path / "t.jsonl").read_text() == (tmp_path / "t.anything").read_text() == run("trajectories").stdout
+
+
+@pytest.mark.parametrize("command", ["sample", "converge", "compare", "trajectories"])
+def test_n_has_a_short_name(run: Run, command: str) -> None:
+    assert run(command, "-n", "20").stdout == run(command, "--n", "20").stdout != run(command, "-n", "30").stdout
 
 
 def test_schema_prints_the_json_schema_of_the_model_file(run: Run, tmp_path: Path) -> None:
