@@ -46,8 +46,10 @@ def functions_in(path: str) -> list[str]:
     """
     try:
         tree = ast.parse(Path(path).read_bytes(), path)
+    except FileNotFoundError:
+        raise EstimatorError(f"{path}: no such file") from None
     except OSError as error:
-        raise EstimatorError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+        raise EstimatorError(f"{path}: cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError) as error:
         raise EstimatorError(f"{path}: not Python: {error}") from None
     names: list[str] = []

@@ -57,8 +57,18 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
         yield built_in(spec, lam)
 
 
-def is_estimator(word: str) -> bool:
-    """Whether a word of the command line names an estimator: a place with a colon, or a built-in name."""
+def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the estimators with which a list of words begins, and the words from the first that names none.
+
+    An estimator is a built-in name, or a place with a colon that is no file.
+    """
+    number = 0
+    while number < len(words) and _is_estimator(words[number]):
+        number += 1
+    return list(words[:number]), list(words[number:])
+
+
+def _is_estimator(word: str) -> bool:
     return word in NAMES or (":" in word and not os.path.exists(word))
 
 
