@@ -21,6 +21,7 @@ from pgcheck.cli.options import (
     Top,
     loaded,
     method_of,
+    order_of,
     printing,
     rollouts_of,
     running,
@@ -40,6 +41,10 @@ def exact(
     ] = None,
     max_trajectories: Annotated[str, typer.Option(metavar="N", help="Enumerate at most this many.")] = "1e8",
     top: Top = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", help="What --top shows: the greatest probability (default), or share of it."),
+    ] = None,
     trajectories: OldTop = None,
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -53,13 +58,13 @@ def exact(
     from pgcheck.report.progress import progress_bar
 
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
-    way = method_of(method)
+    way, order = method_of(method), order_of(by, k)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
                 problem.mdp, problem.policy, method=way,
-                max_trajectories=limit, top=k, progress=bar,
+                max_trajectories=limit, top=k, order=order, progress=bar,
             )  # fmt: skip
         if method is None and not quiet:
             _note_method(table, limit)

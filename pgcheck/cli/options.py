@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pgcheck.estimators.base import Estimator
     from pgcheck.exact.gradient import Method
+    from pgcheck.exact.table import Order
     from pgcheck.formats.modelfile import Model
     from pgcheck.report.printer import Printer
     from pgcheck.report.progress import ProgressBar
 
 
 FORMATS = ("table", "json", "jsonl", "csv")
+ORDERS = ("probability", "share")
 METHODS = ("enumeration", "backward-induction")
 FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "table"}
 
@@ -153,3 +156,10 @@ def method_of(text: str | None) -> "Method | None":
         return None
     arguments.choice(text, "--method", METHODS)
     return "enumeration" if text == "enumeration" else "backward-induction"
+
+
+def order_of(text: str | None, top: int | None) -> "Order":
+    """Returns the order of `--by`, which needs `--top`."""
+    if text is not None and top is None:
+        raise UsageError("--by says which trajectories --top shows; give --top K too")
+    return "share" if text is not None and arguments.choice(text, "--by", ORDERS) == "share" else "probability"

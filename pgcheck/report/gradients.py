@@ -30,6 +30,8 @@ def exact_view(table: GradientTable) -> View:
         for contribution in table.contributions
     ]
 
+    key = "most_likely" if table.order == "probability" else "greatest_shares"
+
     def components() -> Iterator[Record]:
         for (row, action), pi, g in zip(exact.parameters, table.probs.tolist(), exact.gradient.tolist(), strict=True):
             yield {row_name: row, column_name: action, "pi": pi, "gradient": g}
@@ -45,7 +47,7 @@ def exact_view(table: GradientTable) -> View:
             "probability": exact.probability,
             "agreement": exact.agreement,
             "rounding": exact.rounding,
-            **({"most_likely": likely} if likely else {}),
+            **({key: likely} if likely else {}),
         }
 
     grid = Grid(

@@ -69,6 +69,34 @@ def test_exact_shows_the_most_likely_trajectories(run: Run) -> None:
     assert "--trajectories" not in run("exact", "--help").stdout
 
 
+@pytest.mark.parametrize("model", ["two_state", "aliased_gridworld", "early_exit", "bandit"])
+def test_the_greatest_shares_are_those_among_all_trajectories(run: Run, model: str) -> None:
+    words = "exact", model, "--horizon", "3", "--format", "json", "--top"
+    every = json.loads(run(*words, "100000").stdout)
+    answer = json.loads(run(*words, "7", "--by", "share").stdout)
+    assert "most_likely" not in answer
+    shares = [t["share"] for t in answer["greatest_shares"]]
+    by_size = sorted((t["share"] for t in every["most_likely"]), key=abs, reverse=True)
+    assert np.abs(shares) == pytest.approx(np.abs(by_size[:7]))
+    for t in answer["greatest_shares"]:
+        assert any(
+            t["states"] == u["states"] and t["share"] == pytest.approx(u["share"]) for u in every["most_likely"]
+        )
+    likeliest = json.loads(run(*words, "7", "--by", "probability").stdout)["most_likely"]
+    assert likeliest == every["most_likely"][:7]
+
+
+def test_the_greatest_shares_of_too_many_trajectories_are_refused(run: Run) -> None:
+    done = run("exact", "frozen_lake", "--top", "3", "--by", "share", "--quiet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "error: 3.8e96 trajectories; the greatest shares are found by enumeration, of at most"
+    )
+    assert "--by probability" in done.stderr
+    assert "give --top K too" in run("exact", "--by", "share").stderr
+    assert "--by 'size': expected probability or share" in run("exact", "--top", "3", "--by", "size").stderr
+
+
 def test_sample_has_the_keys_of_the_contract(run: Run) -> None:
     answer = json.loads(run("sample", "--n", "1e3", "--seed", "7", "--format", "json").stdout)
     assert (answer["n"], answer["seed"], answer["estimator"]) == (1000, 7, "reinforce")
@@ -164,6 +192,29 @@ def test_show_tells_the_model_as_understood(run: Run) -> None:
     text = run("show").stdout
     assert "start: left 0.5, right 0.5" in text
     assert "terminal: goal" in text
+
+
+def test_show_lists_the_transitions(run: Run) -> None:
+    rows = [line.split() for line in run("show").stdout.splitlines()]
+    table = rows[rows.index(["state", "action", "to", "p", "reward", "done"]) + 2 :]
+    assert table[:6] == [  # read off mdps/two_state.yaml
+        ["left", "stay", "left", "1", "0"],
+        ["left", "move", "left", "0.2", "0"],
+        ["left", "move", "right", "0.8", "1"],
+        ["right", "stay", "right", "1", "0.5"],
+        ["right", "move", "goal", "1", "2", "yes"],
+        [],
+    ]
+    mdp, _ = pgcheck.load("frozen_lake")
+    text = run("show", "frozen_lake").stdout
+    assert f"... and {len(mdp.prob) - 100} more outcomes; --format json shows all" in text
+    listed = json.loads(run("show", "frozen_lake", "--format", "json").stdout)["transitions"]
+    assert len(listed) == len(mdp.prob) > 100
+    sums: dict[tuple[str, str], float] = {}
+    for row in listed:
+        sums[row["state"], row["action"]] = sums.get((row["state"], row["action"]), 0.0) + row["p"]
+    assert list(sums.values()) == pytest.approx([1] * len(sums))
+    assert sum(row["reward"] for row in listed) == mdp.reward.sum()
 
 
 def test_models_lists_what_is_bundled_default_first(run: Run) -> None:
