@@ -60,7 +60,8 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
 def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the estimators with which a list of words begins, and the words from the first that names none.
 
-    An estimator is a built-in name, or a place with a colon that is no file.
+    An estimator is a built-in name, a place with a colon that is no file, or a `.py` file (whose functions the error
+    then lists).
     """
     number = 0
     while number < len(words) and _is_estimator(words[number]):
@@ -69,7 +70,7 @@ def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_estimator(word: str) -> bool:
-    return word in NAMES or (":" in word and not os.path.exists(word))
+    return word in NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
 
 
 def _which(path: str) -> str:

@@ -9,6 +9,8 @@ from typing import TextIO
 DEFAULT_WIDTH = 80
 MOST_WRAPPED = 10_000  # characters of a line that is wrapped: what is longer is no prose
 HANGING = 2  # columns by which the second line of a sentence is indented
+MIN_QUOTE = 20  # columns below which nothing is cropped or wrapped further
+ELLIPSIS = "..."
 PREFORMATTED = 4  # columns of indentation from which a line is code, and stays as it is
 
 
@@ -39,18 +41,46 @@ def is_coloured(on_terminal: bool) -> bool:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Returns text whose lines are wrapped at spaces; code and quoted lines of files stay as they are."""
+    """Returns text whose lines are wrapped at spaces; code stays as it is, and quoted lines of files are cropped.
+
+    A quoted line is one with a line below it that holds nothing but a caret.
+    """
+    shown: list[str] = []
     lines = text.split("\n")
-    pairs = zip(lines, [*lines[1:], ""], strict=True)
-    return "\n".join(_wrapped_line(line, width, following) for line, following in pairs)
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if _is_caret(line) and number > 0:
+            continue  # it was shown with the line above it
+        shown += _quote(line, following, width) if _is_caret(following) else [_wrapped_line(line, width)]
+    return "\n".join(shown)
 
 
-def _wrapped_line(line: str, width: int, following: str) -> str:
+def _is_caret(line: str) -> bool:
+    return line.strip(" |") == "^"
+
+
+def _quote(line: str, caret: str, width: int) -> list[str]:
+    """A quoted line and the caret below it, cropped around the caret."""
+    margin = caret.find("|") + 2
+    place = caret.index("^") - margin
+    room = max(width - margin, MIN_QUOTE)
+    text = line[margin:]
+    if len(text) <= room or not text.isascii():  # wide characters: their columns are not counted here
+        return [line, caret]
+    lo = max(0, min(place - room // 2, len(text) - room))
+    cropped = text[lo : lo + room]
+    if lo > 0:
+        cropped = ELLIPSIS + cropped[len(ELLIPSIS) :]
+    if lo + room < len(text):
+        cropped = cropped[: -len(ELLIPSIS)] + ELLIPSIS
+    return [line[:margin] + cropped, caret[:margin] + " " * (place - lo) + "^"]
+
+
+def _wrapped_line(line: str, width: int) -> str:
     indent = len(line) - len(line.lstrip(" "))
-    is_quote = "^" in (line.strip(" |"), following.strip(" |"))  # a caret stands below a quoted line
-    if len(line) <= width or len(line) > MOST_WRAPPED or is_quote or indent >= PREFORMATTED:
+    if len(line) <= width or len(line) > MOST_WRAPPED or indent >= PREFORMATTED:
         return line
     return textwrap.fill(
-        line, max(width, 20), subsequent_indent=" " * (indent + HANGING),
+        line, max(width, MIN_QUOTE), subsequent_indent=" " * (indent + HANGING),
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

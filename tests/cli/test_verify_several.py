@@ -86,6 +86,7 @@ def test_models_begin_with_the_first_word_that_names_no_estimator(tmp_path: Path
         ["a.py:f", "gae"],
         ["two_state", "b.py:g"],
     )
+    assert leading_estimators(["b.py", "m.yaml"]) == (["b.py"], ["m.yaml"])
     assert leading_estimators(["two_state", "gae"]) == ([], ["two_state", "gae"])
     file = tmp_path / "a:b.yaml"
     file.write_text("")
