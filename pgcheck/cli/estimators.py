@@ -8,7 +8,6 @@ from pgcheck.cli import arguments
 from pgcheck.cli.options import (
     EstimatorNames,
     Form,
-    Format,
     Gamma,
     Horizon,
     Into,
@@ -35,7 +34,7 @@ def plan(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
@@ -63,7 +62,7 @@ def compare(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
@@ -82,7 +81,7 @@ def compare(
         printer.view(comparison_view(result, number))
 
 
-def estimators(form: Form = Format.table, output: Into = None, quiet: Quiet = False) -> None:
+def estimators(form: Form = None, output: Into = None, quiet: Quiet = False) -> None:
     """The built-in estimators, right and wrong."""
     from pgcheck.estimators.catalogue import ESTIMATORS
     from pgcheck.report.estimators import estimators_view

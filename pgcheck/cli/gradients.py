@@ -8,12 +8,10 @@ from pgcheck.cli import arguments
 from pgcheck.cli.options import (
     EstimatorName,
     Form,
-    Format,
     Gamma,
     Horizon,
     Into,
     Lambda,
-    Method,
     ModelName,
     OldTop,
     Quiet,
@@ -22,6 +20,8 @@ from pgcheck.cli.options import (
     Timeout,
     Top,
     loaded,
+    method_of,
+    order_of,
     printing,
     rollouts_of,
     running,
@@ -35,13 +35,20 @@ if TYPE_CHECKING:
 
 def exact(
     model: ModelName = "two_state",
-    method: Annotated[Method | None, typer.Option(help="Default: enumeration where it fits.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="M", help="enumeration or backward-induction; default: enumeration where it fits."),
+    ] = None,
     max_trajectories: Annotated[str, typer.Option(metavar="N", help="Enumerate at most this many.")] = "1e8",
     top: Top = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", help="What --top shows: the greatest probability (default), or share of it."),
+    ] = None,
     trajectories: OldTop = None,
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
@@ -51,12 +58,13 @@ def exact(
     from pgcheck.report.progress import progress_bar
 
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
+    way, order = method_of(method), order_of(by, k)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
-                problem.mdp, problem.policy, method=None if method is None else method.value,
-                max_trajectories=limit, top=k, progress=bar,
+                problem.mdp, problem.policy, method=way,
+                max_trajectories=limit, top=k, order=order, progress=bar,
             )  # fmt: skip
         if method is None and not quiet:
             _note_method(table, limit)
@@ -84,7 +92,7 @@ def sample(
     trajectories: OldTop = None,
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
@@ -106,7 +114,7 @@ def sample(
 def converge(
     model: ModelName = "two_state",
     n: Annotated[
-        str, typer.Option("--n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
+        str, typer.Option("--n", "-n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
     ] = "10..1e6",
     replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
     estimator: EstimatorName = "reinforce",
@@ -115,7 +123,7 @@ def converge(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:

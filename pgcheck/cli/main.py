@@ -7,8 +7,9 @@ from types import FrameType
 from typing import NoReturn
 
 from pgcheck.cli.app import app
+from pgcheck.cli.usage import complaint
 from pgcheck.errors import ExitStatus, ModelError, PgcheckError, ReaderGoneError
-from pgcheck.report.output import note, silence_stdout
+from pgcheck.report.output import complain, note, silence
 
 
 def main() -> None:
@@ -35,19 +36,23 @@ def run(arguments: list[str]) -> int:
     except ReaderGoneError as error:
         status = error.exit_status
     except PgcheckError as error:
-        note(str(error) if isinstance(error, ModelError) else f"error: {error}")
+        complain(str(error) if isinstance(error, ModelError) else f"error: {error}")
         status = error.exit_status
     except BrokenPipeError:
         status = ExitStatus.READER_GONE
     except OSError as error:
-        note(f"error: standard output: cannot be written: {error.strerror}")
+        complain(f"error: standard output: cannot be written: {error.strerror}")
         status = ExitStatus.UNWRITABLE
     except MemoryError:
-        note("error: out of memory; lower the horizon, or use a smaller model")
+        complain("error: out of memory; lower the horizon, or use a smaller model")
         status = ExitStatus.FAULT
     except Exception:
-        note(traceback.format_exc() if debug else "error: a bug in pgcheck; please report it with --debug's output")
-    silence_stdout()
+        complain(
+            traceback.format_exc() if debug else "error: a bug in pgcheck; please report it with --debug's output"
+        )
+    finally:
+        _flush_stderr()
+    silence(sys.stdout)
     return status
 
 
@@ -57,12 +62,21 @@ def _invoke(arguments: list[str]) -> int:
         outcome = app(arguments, prog_name="pgcheck", standalone_mode=False)
     except Exception as error:
         # Typer's own errors, told by their shape: which package they come from depends on its version.
-        if not (hasattr(error, "exit_code") and hasattr(error, "show")):
+        if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
             raise
-        if sys.stderr is not None:
-            error.show(file=sys.stderr)
+        text = complaint(error, arguments)
+        complain(f"error: {text}") if text else note(error.format_message())
         return int(error.exit_code)
     return outcome if isinstance(outcome, int) else ExitStatus.DONE
+
+
+def _flush_stderr() -> None:
+    """Flushes what others wrote to standard error, so that a full disk there does not change the exit status."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            silence(sys.stderr)
 
 
 class _Interrupted(BaseException):

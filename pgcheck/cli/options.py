@@ -5,50 +5,48 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 
 import contextlib
 from collections.abc import Iterator
-from enum import StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pgcheck.estimators.base import Estimator
+    from pgcheck.exact.gradient import Method
+    from pgcheck.exact.table import Order
     from pgcheck.formats.modelfile import Model
     from pgcheck.report.printer import Printer
     from pgcheck.report.progress import ProgressBar
 
 
-class Format(StrEnum):
-    """The forms of every result."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
-class Method(StrEnum):
-    """The ways to the exact gradient."""
-
-    enumeration = "enumeration"
-    backward_induction = "backward-induction"
-
+FORMATS = ("table", "json", "jsonl", "csv")
+ORDERS = ("probability", "share")
+METHODS = ("enumeration", "backward-induction")
+FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "table"}
 
 ModelName = Annotated[
     str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")
 ]
 Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps, in place of the file's.")]
 Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount 0..1, in place of the file's.")]
-Form = Annotated[Format, typer.Option("--format", help="Form of the result.")]
-Into = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to FILE.")]
+Form = Annotated[
+    str | None,
+    typer.Option("--format", metavar="F", help="Output format: table, json, jsonl or csv; default: that of FILE."),
+]
+Into = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json, .jsonl and .csv in that format."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and progress on standard error.")]
 Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
 Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K most likely trajectories.")]
 OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
-Rollouts = Annotated[str, typer.Option("--n", metavar="N", help="Rollouts: 1000, 1e6, 10k; up to 1e15.")]
+Rollouts = Annotated[str, typer.Option("--n", "-n", metavar="N", help="Rollouts: 1,000, 1e6, 10k; up to 1e15.")]
 EstimatorName = Annotated[
     str, typer.Option("--estimator", metavar="NAME", help="A built-in name, or file.py:function.")
 ]
@@ -76,14 +74,27 @@ def running(
 
 
 @contextlib.contextmanager
-def printing(path: str | None, form: Format) -> "Iterator[Printer]":
-    """Yields a printer on standard output or on a file; the file is kept only if all went well."""
+def printing(
+    path: str | None, form: str | None, *, usual: str = "table", piped: str | None = None
+) -> "Iterator[Printer]":
+    """Yields a printer on standard output or on a file; the file is kept only if all went well.
+
+    Args:
+      path: of the file; None is standard output.
+      form: the output format; None is that of the file's suffix, else the usual one.
+      usual: the format where nothing says another.
+      piped: the same, where no person reads; None is the usual one too.
+    """
     from pgcheck.report.output import Output
     from pgcheck.report.printer import Printer
 
+    if form is not None:
+        arguments.choice(form, "--format", FORMATS)
+    elif path is not None:
+        form = FORMAT_OF_SUFFIX.get(PurePath(path).suffix.lower())
     output = Output(path)
     try:
-        yield Printer(output, form.value)
+        yield Printer(output, form or (usual if output.is_terminal else piped or usual))
         output.close()
     finally:
         output.discard()
@@ -137,3 +148,18 @@ def seconds_of(text: str) -> float:
 def lambda_of(text: str | None) -> float | None:
     """Returns the λ of `--lambda`."""
     return None if text is None else arguments.number(text, "--lambda", 0, 1)
+
+
+def method_of(text: str | None) -> "Method | None":
+    """Returns the way to the exact gradient of `--method`."""
+    if text is None:
+        return None
+    arguments.choice(text, "--method", METHODS)
+    return "enumeration" if text == "enumeration" else "backward-induction"
+
+
+def order_of(text: str | None, top: int | None) -> "Order":
+    """Returns the order of `--by`, which needs `--top`."""
+    if text is not None and top is None:
+        raise UsageError("--by says which trajectories --top shows; give --top K too")
+    return "share" if text is not None and arguments.choice(text, "--by", ORDERS) == "share" else "probability"

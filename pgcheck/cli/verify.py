@@ -1,13 +1,13 @@
 """`verify`: whether an estimator's expectation is the gradient."""
 
-from typing import Annotated, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from pgcheck.cli import arguments
 from pgcheck.cli.options import (
     Form,
-    Format,
     Gamma,
     Horizon,
     Into,
@@ -17,14 +17,25 @@ from pgcheck.cli.options import (
     printing,
     seconds_of,
 )
+from pgcheck.errors import PgcheckError
+
+if TYPE_CHECKING:
+    from pgcheck.verification.verdict import Verification
 
 
 def verify(
-    estimator: Annotated[str, typer.Argument(help="file.py:function, package.module:function, or a built-in name.")],
-    models: Annotated[
+    estimator: Annotated[
+        str,
+        typer.Argument(
+            metavar="ESTIMATOR...", help="file.py:function, package.module:function, or a built-in name; or several."
+        ),
+    ],
+    others: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...", show_default="a battery of small models", help="Paths or bundled names."
+            metavar="[MODEL]...",
+            show_default="a battery of small models",
+            help="Paths or bundled names; they begin with the first word that names no estimator.",
         ),
     ] = None,
     tolerance: Annotated[
@@ -40,28 +51,49 @@ def verify(
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
-    form: Form = Format.table,
+    form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Whether an estimator's exact expectation is the gradient, and if not, which mistake it is."""
-    from pgcheck.external.opening import opened
+    """Whether an estimator's exact expectation is the gradient, and if not, which mistake it is.
+
+    With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
+    be checked, else 3 if any is inconclusive, else 0.
+    """
+    from pgcheck.external.opening import leading_estimators, opened
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
+    from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.verification.verdict import problems_of
     from pgcheck.verification.verdict import verify as judge
 
+    more, models = leading_estimators(others or [])
     settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
     steps, discount, seconds = horizon_of(horizon), gamma_of(gamma), seconds_of(timeout)
     with printing(output, form) as printer:
         problems = problems_of(models or None, horizon=steps, gamma=discount)
-        with (
-            opened(estimator, timeout=seconds) as function,
-            progress_bar("calling the estimator", quiet=quiet) as bar,
-        ):
-            result = judge(function, problems, up_to_scale=up_to_scale, progress=bar.named, **settings)
-        printer.view(verification_view(estimator, result))
-    raise typer.Exit(result.exit_status)
+
+        def judged(name: str) -> "Verification":
+            with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
+                return judge(function, problems, up_to_scale=up_to_scale, progress=bar.named, **settings)
+
+        if more:
+            results = [(name, _or_error(judged, name)) for name in dict.fromkeys([estimator, *more])]
+            status = exit_status_of(results)
+            printer.view(verifications_view(results))
+        else:
+            result = judged(estimator)
+            status = result.exit_status
+            printer.view(verification_view(estimator, result))
+    raise typer.Exit(status)
+
+
+def _or_error(judged: "Callable[[str], Verification]", name: str) -> "Verification | PgcheckError":
+    """The verdict, or the error for which there is none: one estimator at fault does not hide the others."""
+    try:
+        return judged(name)
+    except PgcheckError as error:
+        return error
 
 
 class _Settings(TypedDict):

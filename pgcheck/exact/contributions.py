@@ -44,11 +44,13 @@ def contributions(mdp: MDP, policy: Policy, exact: ExactGradient, k: int) -> tup
     if not k:
         return ()
     return tuple(
-        Contribution(trajectory, _share(mdp, policy, exact, trajectory)) for trajectory in most_likely(mdp, policy, k)
+        Contribution(trajectory, share_of(mdp, policy, exact, trajectory))
+        for trajectory in most_likely(mdp, policy, k)
     )
 
 
-def _share(mdp: MDP, policy: Policy, exact: ExactGradient, trajectory: Trajectory) -> float | None:
+def share_of(mdp: MDP, policy: Policy, exact: ExactGradient, trajectory: Trajectory) -> float | None:
+    """Returns the share of one trajectory; None where ∇J = 0."""
     if exact.norm == 0:
         return None
     outcomes = trajectory.path[1:]

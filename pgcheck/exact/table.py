@@ -1,12 +1,16 @@
 """The exact gradient by parameter, and what the likeliest trajectories contribute to it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pgcheck.arrays import Floats
 from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
+from pgcheck.exact.shares import greatest_shares
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+
+Order = Literal["probability", "share"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +21,15 @@ class GradientTable:
       mdp: the model.
       exact: the gradient.
       probs: π of each parameter's action where its observation is seen `[d]`.
-      contributions: of the likeliest trajectories, where they were asked for.
+      contributions: of the trajectories that were asked for.
+      order: by what these were chosen.
     """
 
     mdp: MDP
     exact: ExactGradient
     probs: Floats
     contributions: tuple[Contribution, ...]
+    order: Order = "probability"
 
 
 def gradient_table(
@@ -33,13 +39,16 @@ def gradient_table(
     method: Method | None = None,
     max_trajectories: int = MAX_TRAJECTORIES,
     top: int | None = None,
+    order: Order = "probability",
     progress: Progress | None = None,
 ) -> GradientTable:
     """Returns the exact gradient by parameter; arguments and errors are those of `exact_gradient`.
 
     Args:
-      top: how many of the likeliest trajectories are wanted, with what they contribute.
+      top: how many trajectories are wanted, with what they contribute.
+      order: whether these are the most likely ones, or those with the largest |share| of ∇J.
     """
     exact = exact_gradient(mdp, policy, method=method, max_trajectories=max_trajectories, progress=progress)
-    likely = () if top is None else contributions(mdp, policy, exact, top)
-    return GradientTable(mdp, exact, policy.prob_of_parameters(), likely)
+    chosen = greatest_shares if order == "share" else contributions
+    shown = () if top is None else chosen(mdp, policy, exact, top)
+    return GradientTable(mdp, exact, policy.prob_of_parameters(), shown, order)

@@ -3,12 +3,13 @@
     python -c "from pgcheck.external.child import main; main()" SPEC
 
 Standard input is this process's end of the pipe, `wire` says what goes through it. Standard output and standard
-error are both the parent's standard error.
+error are both a pipe to the parent, which passes the first lines on.
 """
 
 import contextlib
 import hashlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -38,6 +39,8 @@ def main() -> None:
     """Loads the estimator and answers requests."""
     connection, spec = wire.taken_from_standard_input(), sys.argv[1]
     _limit_this_process()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a crash must not take with it what was printed before
     estimator: LocalFunction | None = None
     model: wire.Model | None = None
     fingerprint = b""
@@ -63,6 +66,9 @@ def main() -> None:
                         raise EstimatorError("the estimator changed batch.mdp or batch.policy; let it work on copies")
         except BaseException as error:  # SystemExit too: whatever an estimator does, the parent gets an answer
             answer = _failure(error, spec)
+        for stream in (sys.stdout, sys.stderr):  # this process is killed in the end, with all that it holds back
+            with contextlib.suppress(Exception):
+                stream.flush()
         try:
             wire.send_answer(connection, number, answer)
         except OSError:

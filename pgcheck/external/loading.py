@@ -1,8 +1,11 @@
 """The place of a function → the function: `file.py:function` or `package.module:function`."""
 
+import ast
+import contextlib
 import difflib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -11,6 +14,8 @@ from types import ModuleType
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
 from pgcheck.external.results import kind_of_value
+
+LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
 
 
 def load(spec: str) -> Estimate:
@@ -26,13 +31,86 @@ def load(spec: str) -> Estimate:
     value: object = module
     for part in name.split("."):
         if not hasattr(value, part):
-            near = difflib.get_close_matches(part, [n for n in vars(value) if callable(getattr(value, n))], 1)
+            near = difflib.get_close_matches(part, [n for n in dir(value) if callable(getattr(value, n, None))], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
         value = getattr(value, part)
+    return _checked(value, where, name)
+
+
+def functions_in(path: str) -> list[str]:
+    """Returns the names that a file gives to functions of one argument and to wrapped losses; none of it runs.
+
+    Raises:
+      EstimatorError: there is no such file, or it is not Python.
+    """
+    try:
+        tree = ast.parse(Path(path).read_bytes(), path)
+    except FileNotFoundError:
+        raise EstimatorError(f"{path}: no such file") from None
+    except OSError as error:
+        raise EstimatorError(f"{path}: cannot be read: {error.strerror}") from None
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise EstimatorError(f"{path}: not Python: {error}") from None
+    names: list[str] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef):
+            parameters = [*statement.args.posonlyargs, *statement.args.args]
+            required = len(parameters) - len(statement.args.defaults)
+            if len(parameters) >= 1 and required <= 1 and not statement.name.startswith("_"):
+                names.append(statement.name)
+        elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+            wrapper = statement.value.func
+            wrapper_name = wrapper.attr if isinstance(wrapper, ast.Attribute) else getattr(wrapper, "id", "")
+            if wrapper_name in LOSSES:
+                names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return names
+
+
+def _checked(value: object, where: str, name: str) -> Estimate:
+    """The value, if it can be called with a batch.
+
+    Raises:
+      EstimatorError: it is a class, a coroutine function, a loss, or takes another number of arguments.
+    """
+    spec = f"{where}:{name}"
+    if inspect.isclass(value):
+        methods = [n for n, member in vars(value).items() if inspect.isfunction(member) and not n.startswith("_")]
+        method = methods[0] if methods else "method"
+        raise EstimatorError(
+            f"{spec}: {name} is a class: name an instance, or a method of an instance\n"
+            f"  In {where}, write {name.lower()} = {name}(...), and name {where}:{name.lower()}.{method}"
+        )
     if not callable(value):
         raise EstimatorError(f"{spec}: {name} is {kind_of_value(value)}, not a function of a batch")
+    call = value if inspect.isroutine(value) else type(value).__call__
+    if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
+        raise EstimatorError(f"{spec}: {name} is a coroutine function (async def): pgcheck calls plain functions")
+    with contextlib.suppress(ValueError, TypeError):  # functions in C may have no signature
+        parameters = inspect.signature(value).parameters.values()
+        needed = [
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        if len(needed) > 1:
+            raise EstimatorError(_too_many(where, name, needed))
     return value
+
+
+def _too_many(where: str, name: str, needed: list[str]) -> str:
+    """The message about a function that needs more than a batch."""
+    shape = f"{where}:{name}: {name}({', '.join(needed)})"
+    if needed[0] == "self":
+        return f"{shape} is a method of a class: name that of an instance, like agent.{name.rpartition('.')[2]}"
+    if len(needed) == 2 and needed[0] != "batch":
+        return (
+            f"{shape} looks like a loss: wrap it in pgcheck.adapters.torch_loss (or jax_loss)\n"
+            f"  In {where}, write these lines, and name {where}:estimate\n"
+            f"    from pgcheck.adapters import torch_loss\n"
+            f"    estimate = torch_loss({name})"
+        )
+    return f"{shape} needs {len(needed)} arguments; expected a function of one, the batch"
 
 
 def _file(path: str) -> ModuleType:

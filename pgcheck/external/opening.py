@@ -7,9 +7,11 @@ from typing import cast
 
 from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimate, Estimator
+from pgcheck.estimators.catalogue import NAMES
 from pgcheck.estimators.catalogue import estimator as built_in
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator import External
+from pgcheck.external.loading import functions_in
 from pgcheck.external.process import TIMEOUT, Process
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -50,9 +52,35 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
         with Process(spec, timeout=timeout) as process:
             yield process
     elif spec.endswith(".py") or os.sep in spec:
-        raise EstimatorError(f"{spec}: which function? Write {spec}:name")
+        raise EstimatorError(_which(spec))
     else:
         yield built_in(spec, lam)
+
+
+def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the estimators with which a list of words begins, and the words from the first that names none.
+
+    An estimator is a built-in name, a place with a colon that is no file, or a `.py` file (whose functions the error
+    then lists).
+    """
+    number = 0
+    while number < len(words) and _is_estimator(words[number]):
+        number += 1
+    return list(words[:number]), list(words[number:])
+
+
+def _is_estimator(word: str) -> bool:
+    return word in NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
+
+
+def _which(path: str) -> str:
+    """The message about a file without a function: those that it has."""
+    if not path.endswith(".py"):
+        return f"{path}: expected file.py:function, package.module:function, or a built-in name"
+    names = functions_in(path)
+    if not names:
+        return f"{path}: no function of one argument is defined there; expected one that takes a batch"
+    return "\n".join([f"{path}: which function?", *(f"    pgcheck verify {path}:{name}" for name in names)])
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.estimators.base import Gradients
 from pgcheck.external import wire
 from pgcheck.external.estimator import External
+from pgcheck.external.prints import Prints
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.trajectories.batch import Batch
 
@@ -57,17 +58,19 @@ class Process(External):
         start = f"import sys; sys.path.append({SOURCE!r}); from pgcheck.external.child import main; main()"
         with _standard_descriptors_open():
             self._connection, childs_end = wire.pipe()
+            self._prints = Prints(self.name)
             try:
-                # What the estimator prints goes to standard error (2): standard output belongs to results.
                 self._child = subprocess.Popen(
-                    [sys.executable, "-P", "-c", start, self.name], stdin=childs_end, stdout=2, stderr=2,
-                    start_new_session=True, creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                    [sys.executable, "-P", "-c", start, self.name], stdin=childs_end,
+                    stdout=self._prints.entrance, stderr=self._prints.entrance, start_new_session=True,
+                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                 )  # fmt: skip
             except BaseException:
                 self._connection.close()
                 raise
             finally:
                 os.close(childs_end)
+                self._prints.started()
         self._watchdog = Watchdog(self._timeout, self._cut_off)
         try:
             self._ask(wire.Load())
@@ -87,6 +90,7 @@ class Process(External):
         self._kill()
         self._child.wait()
         self._connection.close()
+        self._prints.close()
 
     def __call__(self, batch: Batch, /) -> Floats:
         """Returns the gradients of a batch: one for each episode, or one for all."""

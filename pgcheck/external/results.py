@@ -67,6 +67,7 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
         raise EstimatorError(f"the estimator returned None; is a return missing? {_expected(batch, 'Expected')}")
     if isinstance(result, types.GeneratorType | types.CoroutineType):
         what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
+        result.close()  # else Python warns, elsewhere, that it was never awaited
         raise EstimatorError(f"the estimator returned a {what}, whose numbers have not been made; {expected}")
     if hasattr(result, "detach") and hasattr(result, "cpu"):  # torch
         result = result.detach().cpu()

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +13,16 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.nodes import Mapping, Node, Scalar
+from pgcheck.formats.preferences import Sight, read_preferences
 from pgcheck.formats.problems import visible
-from pgcheck.formats.reader import Reader, Where, quoted
-from pgcheck.formats.transitions import MAX_SIZE, PROBABILITY, SIZE, Outcomes, sum_text
+from pgcheck.formats.reader import Reader, Where
+from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
 from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
 
 MAX_HORIZON = 10**15
 HORIZON = "a whole number of steps, 1 to 1e15"
-SOFTMAX = "softmax: {state: {action: preference}}"
+POLICIES = ("policy", "behavior")
 
 KEYS = (
     "name", "horizon", "gamma", "states", "actions", "start", "terminal", "observations", "transitions",
@@ -121,25 +122,32 @@ class _ModelReader(Reader):
         horizon = self.whole(value["horizon"], ("horizon",), MAX_HORIZON, HORIZON, "10") if "horizon" in value else 1
         gamma = self.real(value["gamma"], ("gamma",), 0, 1, "a number from 0 to 1") if "gamma" in value else 1.0
         states, actions = self.sizes(value)
+        before = self.problems.count
         terminal = np.zeros(len(states), dtype=np.bool_)
         if "terminal" in value:
             terminal[self.listed(value["terminal"], ("terminal",), states, "state", next(iter(states)))] = True
-        start = self.start(value.get("start"), states)
         observations, observation = self.observations(value.get("observations"), states)
+        sight = None if self.problems.count > before else Sight(tuple(states), terminal, observations, observation)
+        start = self.start(value.get("start"), states)
         outcomes = Outcomes(self, states, actions)
         if "transitions" in value:
             outcomes.read(value["transitions"])
+        if not self.problems.count:
+            outcomes.check_offered(entries["transitions"][0], terminal, observations, observation)
+        if self.problems.count and sight is not None:  # a fault elsewhere must not hide those of the policies
+            choices = sight.rows_of_all(actions)
+            for key in POLICIES:
+                if key in value:
+                    read_preferences(self, value[key], (key,), sight, choices, np.zeros(len(actions)))
         self.problems.check()
-        outcomes.check_offered(entries["transitions"][0], terminal, observations, observation)
-        self.problems.check()
-        if title is None or horizon is None or gamma is None:
+        if title is None or horizon is None or gamma is None or sight is None:
             raise AssertionError  # a missing value was reported above
         mdp = MDP(
             title, tuple(states), tuple(actions), horizon, gamma, start, terminal, observations, observation,
             *outcomes.arrays(),
         )  # fmt: skip
         plain = Policy.softmax(mdp)
-        policies = [self.policy(value[k], (k,), mdp, plain) if k in value else None for k in ("policy", "behavior")]
+        policies = [self.policy(value[key], (key,), sight, plain) if key in value else None for key in POLICIES]
         self.problems.check()
         return Model(mdp, policies[0] or plain, policies[1])
 
@@ -187,47 +195,12 @@ class _ModelReader(Reader):
         number = {name: i for i, name in enumerate(dict.fromkeys(seen))}
         return tuple(number), np.array([number[name] for name in seen], dtype=np.int64)
 
-    def policy(self, node: Node, where: Where, mdp: MDP, plain: Policy) -> Policy | None:
+    def policy(self, node: Node, where: Where, sight: Sight, plain: Policy) -> Policy:
         """The softmax with the file's preferences; a preference left out is 0. `plain` has only zeros."""
-        entries = self.entries(node, where, SOFTMAX)
-        self.known(entries.values(), ("softmax",), where)
-        if "softmax" not in entries:
-            if isinstance(node, Mapping) and not entries:
-                self.fail(node, where, f"softmax is missing; expected {SOFTMAX}")
-            return None
         rows: dict[str, dict[str, int]] = {}
         for number, (row, action) in enumerate(plain.parameters):
             rows.setdefault(row, {})[action] = number
-        where = (*where, "softmax")
         theta = np.array(plain.theta)
-        for key, choices in self.entries(entries["softmax"][1], where, "states with their preferences").values():
-            if key.text not in rows:
-                self.fail(key, where, self.no_row(key.text, mdp, rows))
-                continue
-            self.preferences(choices, (*where, key.text), rows[key.text], theta)
+        read_preferences(self, node, where, sight, rows, theta)
         theta.flags.writeable = False
         return replace(plain, theta=theta)
-
-    def preferences(self, node: Node, where: Where, numbers: dict[str, int], theta: Floats) -> None:
-        """Puts the preferences of one row in their places."""
-        for key, value in self.entries(node, where, "actions with their preferences").values():
-            preference = self.real(value, (*where, key.text), -MAX_SIZE, MAX_SIZE, SIZE)
-            if key.text not in numbers:
-                self.fail(key, where, f"no action {quoted(key.text)} here{self.meant(key.text, numbers)}")
-            elif preference is not None:
-                theta[numbers[key.text]] = preference
-
-    def no_row(self, name: str, mdp: MDP, rows: Collection[str]) -> str:
-        """The message for preferences of `name`, which the policy does not see."""
-        if self.problems.full:
-            return ""
-        if name in mdp.states:
-            state = mdp.states.index(name)
-            if mdp.terminal[state]:
-                return f"{quoted(name)} is terminal and has no actions; remove it"
-            return (
-                f"the policy sees {quoted(name)} as {quoted(mdp.observations[mdp.observation[state]])}; use that name"
-            )
-        if name in mdp.observations:
-            return f"only terminal states are seen as {quoted(name)}, and these have no actions; remove it"
-        return f"unknown state or observation {quoted(name)}{self.meant(name, rows)}"

@@ -35,11 +35,18 @@ class Problems:
         """Whether further errors are only counted, so that no message needs to be written for them."""
         return len(self._errors) == MAX_SHOWN
 
+    def shows(self, line: int, column: int) -> bool:
+        """Whether an error at this place would be shown, so that its message is worth writing."""
+        return not self.full or (line, column) < max(self._errors, key=_place)[:2]
+
     def add(self, line: int, column: int, message: str) -> None:
         """Notes an error at a place; line and column count from 1."""
         self._errors.append((line, column, message))
-        if len(self._errors) > MAX_SHOWN:  # those that stand first in the file are kept
-            self._errors.remove(max(self._errors, key=lambda error: error[:2]))
+        if (
+            len(self._errors) > MAX_SHOWN
+        ):  # those that stand first in the file are kept; of one place, the first noted
+            self._errors.sort(key=_place)
+            self._errors.pop()
             self._more += 1
 
     def add_at(self, position: int, message: str) -> None:
@@ -52,7 +59,7 @@ class Problems:
         """Raises ModelError if there are errors, in the order of their places."""
         if not self._errors:
             return
-        errors = sorted(self._errors, key=lambda error: error[:2])
+        errors = sorted(self._errors, key=_place)
         spans = line_spans(self._text, {line for line, _, _ in errors})
         shown = [
             f"{self.file}:{line}:{column}: error: {message}{self._quote(line, column, *spans.get(line, (0, 0)))}"
@@ -71,6 +78,10 @@ class Problems:
         before = ("..." if lo > begin else "") + visible(self._text[lo : max(lo, begin + column - 1)])
         cropped = ("..." if lo > begin else "") + visible(self._text[lo:hi]) + ("..." if hi < end else "")
         return f"\n{line:5} | {cropped}\n      | {' ' * _columns(before)}^"
+
+
+def _place(error: tuple[int, int, str]) -> tuple[int, int]:
+    return error[:2]
 
 
 def visible(text: str) -> str:

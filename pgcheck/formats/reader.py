@@ -34,7 +34,7 @@ class Reader:
 
     def fail(self, node: Node, where: Where, message: str) -> None:
         """Notes an error at a node."""
-        if self.problems.full or not where:
+        if not where or not self.problems.shows(node.line, node.column):
             self.problems.add(node.line, node.column, message)
             return
         steps = (f"[{step}]" if isinstance(step, int) else f".{cropped(step)}" for step in where)

@@ -198,7 +198,7 @@ class Outcomes:
 
     def _fail(self, state: int, key: Node, message: str) -> None:
         """Notes an error about a state, at its key or first row."""
-        if not self.reader.problems.full:
+        if not self.reader.problems.full:  # the search takes time
             key = self.place[self.state.index(state)] if state in self.state else key
         self.reader.fail(self.keys.get(state, key), ("transitions", self._names[0][state]), message)
 

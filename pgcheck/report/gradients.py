@@ -35,6 +35,7 @@ def exact_view(table: GradientTable) -> View:
         {**trajectory_record(mdp, contribution.trajectory), "share": contribution.share}
         for contribution in table.contributions
     ]
+    key = "most_likely" if table.order == "probability" else "greatest_shares"
 
     def components() -> Iterator[Record]:
         for (row, action), pi, g in zip(exact.parameters, table.probs.tolist(), exact.gradient.tolist(), strict=True):
@@ -52,7 +53,7 @@ def exact_view(table: GradientTable) -> View:
             "agreement": exact.agreement,
             "rounding": exact.rounding,
             "value_rounding": exact.value_rounding,
-            **({"most_likely": likely} if likely else {}),
+            **({key: likely} if likely else {}),
         }
 
     grid = Grid(

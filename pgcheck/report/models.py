@@ -1,14 +1,17 @@
 """Models and their trajectories → views."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from pgcheck.formats.bundled import BundledModel
-from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.view import Block, Column, Grid, Record, View
 from pgcheck.report.words import headline, many, model_record, sized
 from pgcheck.trajectories.listing import Listing
 from pgcheck.trajectories.summary import ModelSummary
+
+MAX_TRANSITIONS = 100  # outcomes that people are shown
 
 
 def show_view(summary: ModelSummary) -> View:
@@ -23,6 +26,12 @@ def show_view(summary: ModelSummary) -> View:
             if summary.behavior_probs is not None:
                 numbers["b"] = float(summary.behavior_probs[s, a])
             yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
+
+    def transitions() -> Iterator[Record]:
+        columns = (c.tolist() for c in (mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done))
+        for s, a, to, p, reward, done in zip(*columns, strict=True):
+            names = {"state": mdp.states[s], "action": mdp.actions[a], "to": mdp.states[to]}
+            yield {**names, "p": p, "reward": reward, "done": done}
 
     start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
     terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
@@ -39,6 +48,7 @@ def show_view(summary: ModelSummary) -> View:
             "start": start,
             "terminal": terminal,
             "policy": list(rows()),
+            "transitions": list(transitions()),
             "trajectories": [{"horizon": h, "trajectories": n} for h, n in summary.counts],
         }
 
@@ -50,10 +60,21 @@ def show_view(summary: ModelSummary) -> View:
     )
     counts_grid = Grid((Column("horizon"), Column("trajectories")), [(f"{h:,}", sized(n)) for h, n in summary.counts])
     sizes = f"{many(len(mdp.prob), 'outcome')}, {many(summary.num_parameters, 'parameter')}"
-    blocks: list[str | Grid] = [
+    transitions_grid = Grid(
+        (*(Column(name, right=False) for name in ("state", "action", "to")), *map(Column, ("p", "reward", "done"))),
+        (
+            (t["state"], t["action"], t["to"], f"{t['p']:.6g}", f"{t['reward']:.6g}", "yes" if t["done"] else "")
+            for t in itertools.islice(transitions(), MAX_TRANSITIONS)
+        ),
+    )
+    more = len(mdp.prob) - MAX_TRANSITIONS
+    blocks: list[Block] = [
         f"{headline(mdp, None)}; {sizes}",
         f"start: {', '.join(f'{name} {p:.6g}' for name, p in start.items())}",
         f"terminal: {', '.join(terminal) or 'none'}",
+        "",
+        transitions_grid,
+        *([f"... and {many(more, 'more outcome')}; --format json shows all"] if more > 0 else []),
         "",
         policy_grid,
         "",

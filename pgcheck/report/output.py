@@ -6,9 +6,13 @@ import os
 import stat
 import sys
 import tempfile
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TextIO
 
 from pgcheck.errors import OutputError, ReaderGoneError
+from pgcheck.report.terminal import is_coloured, is_terminal, terminal_width, wrapped
+
+LABEL = "error:"
 
 
 class Output:
@@ -100,11 +104,13 @@ class Output:
         return OutputError(f"{self._name}: cannot be written: {error.strerror}")
 
 
-def silence_stdout() -> None:
-    """Points standard output at nothing, so that what Python still holds for it cannot fail at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+def silence(stream: TextIO | None) -> None:
+    """Points a stream at nothing, so that what Python still holds for it cannot fail at exit."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
 
 
@@ -118,8 +124,26 @@ def _mode(path: str) -> int:
 
 
 def note(text: str) -> None:
-    """Writes a line to standard error, if there is one."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+    """Writes a note to standard error, dim on a terminal that shows colour."""
+    _tell(text, lambda shown: f"\x1b[2m{shown}\x1b[22m")
+
+
+def complain(text: str) -> None:
+    """Writes an error to standard error; its label `error:` is red on a terminal that shows colour."""
+    _tell(text, lambda shown: shown.replace(LABEL, f"\x1b[1;31m{LABEL}\x1b[0m", 1))
+
+
+def _tell(text: str, dressed: Callable[[str], str]) -> None:
+    """Writes to standard error, if there is one; what cannot be written must not change the exit status."""
+    if sys.stderr is None:
+        return
+    on_terminal = is_terminal(sys.stderr)
+    if on_terminal:
+        text = wrapped(text, terminal_width())
+    if is_coloured(on_terminal):
+        text = dressed(text)
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        silence(sys.stderr)

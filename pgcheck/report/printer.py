@@ -1,10 +1,7 @@
 """Views → tables for people, JSON, JSON lines and CSV. One of two doors to rich."""
 
-import contextlib
 import io
 import itertools
-import os
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -15,10 +12,12 @@ from rich.text import Text
 
 from pgcheck.report.output import Output
 from pgcheck.report.records import csv_line, to_json
-from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.terminal import is_coloured, terminal_width, wrapped
+from pgcheck.report.view import Block, Column, Grid, Record, Styled, View
 
 SCHEMA = "pgcheck/1"
 UNBOUNDED = 1_000_000  # columns: wider than any table
+_STYLES = {"plain": "", "good": "bold green", "bad": "bold red", "unsure": "bold yellow", "dim": "dim"}
 MAX_ROWS = 2_000  # of a table for people
 
 
@@ -36,11 +35,20 @@ class Printer:
             self.record(view.record())
         elif self.form == "table":
             for block in view.blocks:
-                self.text(block) if isinstance(block, str) else self.grid(block)
+                self._block(block)
         else:
             rows = iter(view.rows)
             while lot := list(itertools.islice(rows, 1000)):
                 self.output.write("".join(map(self._line, lot)))
+
+    def _block(self, block: Block) -> None:
+        match block:
+            case str():
+                self.text(block)
+            case Styled():
+                self._styled(block)
+            case Grid():
+                self.grid(block)
 
     def record(self, record: Record) -> None:
         """Prints a result as one JSON object, with the name of its form."""
@@ -93,8 +101,18 @@ class Printer:
                 self.row(record)
 
     def text(self, text: str) -> None:
-        """Prints a paragraph, as it is: the terminal may wrap it."""
+        """Prints a paragraph; on a terminal its words are wrapped."""
+        if self.output.is_terminal:
+            text = wrapped(text, terminal_width())
         self.output.write(text + "\n", encoding=self.output.encoding)
+
+    def _styled(self, line: Styled) -> None:
+        """Prints a line, some words of which are coloured where colour is shown."""
+        console = self._console()
+        text = Text.assemble(*((span.text, _STYLES[span.tone]) for span in line.spans))
+        console.print(text, soft_wrap=not self.output.is_terminal)
+        assert isinstance(console.file, io.StringIO)
+        self.output.write(console.file.getvalue(), encoding=self.output.encoding)
 
     def grid(self, grid: Grid, *, header: bool = True) -> None:
         """Prints a table; no digit of it is ever cut."""
@@ -141,14 +159,13 @@ class Printer:
 
     def _console(self) -> Console:
         """The only maker of consoles for results."""
-        wanted = os.environ.get("FORCE_COLOR", "") not in ("", "0")
-        coloured = (self.output.is_terminal or (wanted and self.output.is_stdout)) and not os.environ.get("NO_COLOR")
+        coloured = self.output.is_stdout and is_coloured(self.output.is_terminal)
         return Console(
             file=io.StringIO(),
             force_terminal=coloured,
             color_system="standard" if coloured else None,
             no_color=not coloured,
-            width=_terminal_width() if self.output.is_terminal else UNBOUNDED,
+            width=terminal_width() if self.output.is_terminal else UNBOUNDED,
             height=25,
             markup=False,
             emoji=False,
@@ -171,15 +188,6 @@ def _narrow(columns: Sequence[Column], rows: Sequence[tuple[str, ...]], width: i
     fixed = [max([len(c.title), *(len(r[i]) for r in rows)]) for i, c in enumerate(columns) if c.right]
     words = sum(1 for column in columns if not column.right)
     return sum(fixed) + 12 * words + 3 * len(columns) + 2 > width
-
-
-def _terminal_width() -> int:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            width = os.get_terminal_size(stream.fileno()).columns
-            if width > 0:
-                return width
-    return 80
 
 
 def _is_unicode(encoding: str) -> bool:

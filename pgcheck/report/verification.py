@@ -4,13 +4,14 @@ import textwrap
 from collections.abc import Iterator
 
 from pgcheck.arrays import Floats
-from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import many, percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.verdict import Verification
 
 LINE_WIDTH = 79
+TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 
 
 def verification_view(name: str, verification: Verification) -> View:
@@ -87,9 +88,11 @@ def _row(finding: Finding | None) -> Record:
     }
 
 
-def _blocks(name: str, verification: Verification) -> list[str | Grid]:
+def _blocks(name: str, verification: Verification) -> list[Block]:
     """The paragraphs and the table for people."""
-    blocks: list[str | Grid] = [f"{name}: {verification.verdict.upper()}"]
+    blocks: list[Block] = [
+        Styled((Span(f"{name}: "), Span(verification.verdict.upper(), TONE[verification.verdict])))
+    ]
     if verification.findings:
         blocks += [
             "",
@@ -103,7 +106,7 @@ def _blocks(name: str, verification: Verification) -> list[str | Grid]:
     for skipped in verification.skipped:
         part = "not checked" if skipped.model in verification.unchecked else "left out"
         blocks.append(textwrap.fill(f"{skipped.model}: {part}: {skipped.why}", LINE_WIDTH))
-    return blocks + list(_success(verification) if verification.verdict == "pass" else _failure(verification))
+    return [*blocks, *(_success(verification) if verification.verdict == "pass" else _failure(verification))]
 
 
 def _table(verification: Verification) -> Grid:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 Record = dict[str, Any]
+Tone = Literal["plain", "good", "bad", "unsure", "dim"]  # how words look where colour is shown
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,33 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Words in one tone."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Styled:
+    """A line for people of which some words stand out, like a verdict; without colour it is its text."""
+
+    spans: tuple[Span, ...]
+
+
+Block = str | Styled | Grid
+
+
+@dataclass(frozen=True)
 class View:
     """One result in every form that it can be printed in.
 
     Attributes:
       record: makes the JSON object.
       rows: the lines of JSON lines and CSV, all with the same keys; to be gone through once.
-      blocks: paragraphs and tables for people.
+      blocks: paragraphs, lines and tables for people.
     """
 
     record: Callable[[], Record]
     rows: Iterable[Record]
-    blocks: Sequence[str | Grid]
+    blocks: Sequence[Block]

@@ -114,6 +114,34 @@ def test_exact_shows_the_most_likely_trajectories(run: Run) -> None:
     assert "--trajectories" not in run("exact", "--help").stdout
 
 
+@pytest.mark.parametrize("model", ["two_state", "aliased_gridworld", "early_exit", "bandit"])
+def test_the_greatest_shares_are_those_among_all_trajectories(run: Run, model: str) -> None:
+    words = "exact", model, "--horizon", "3", "--format", "json", "--top"
+    every = json.loads(run(*words, "100000").stdout)
+    answer = json.loads(run(*words, "7", "--by", "share").stdout)
+    assert "most_likely" not in answer
+    shares = [t["share"] for t in answer["greatest_shares"]]
+    by_size = sorted((t["share"] for t in every["most_likely"]), key=abs, reverse=True)
+    assert np.abs(shares) == pytest.approx(np.abs(by_size[:7]))
+    for t in answer["greatest_shares"]:
+        assert any(
+            t["states"] == u["states"] and t["share"] == pytest.approx(u["share"]) for u in every["most_likely"]
+        )
+    likeliest = json.loads(run(*words, "7", "--by", "probability").stdout)["most_likely"]
+    assert likeliest == every["most_likely"][:7]
+
+
+def test_the_greatest_shares_of_too_many_trajectories_are_refused(run: Run) -> None:
+    done = run("exact", "frozen_lake", "--top", "3", "--by", "share", "--quiet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "error: 3.8e96 trajectories; the greatest shares are found by enumeration, of at most"
+    )
+    assert "--by probability" in done.stderr
+    assert "give --top K too" in run("exact", "--by", "share").stderr
+    assert "--by 'size': expected probability or share" in run("exact", "--top", "3", "--by", "size").stderr
+
+
 def test_sample_has_the_keys_of_the_contract(run: Run) -> None:
     answer = json.loads(run("sample", "--n", "1e3", "--seed", "7", "--format", "json").stdout)
     assert (answer["n"], answer["seed"], answer["estimator"]) == (1000, 7, "reinforce")
@@ -211,6 +239,29 @@ def test_show_tells_the_model_as_understood(run: Run) -> None:
     assert "terminal: goal" in text
 
 
+def test_show_lists_the_transitions(run: Run) -> None:
+    rows = [line.split() for line in run("show").stdout.splitlines()]
+    table = rows[rows.index(["state", "action", "to", "p", "reward", "done"]) + 2 :]
+    assert table[:6] == [  # read off mdps/two_state.yaml
+        ["left", "stay", "left", "1", "0"],
+        ["left", "move", "left", "0.2", "0"],
+        ["left", "move", "right", "0.8", "1"],
+        ["right", "stay", "right", "1", "0.5"],
+        ["right", "move", "goal", "1", "2", "yes"],
+        [],
+    ]
+    mdp, _ = pgcheck.load("frozen_lake")
+    text = run("show", "frozen_lake").stdout
+    assert f"... and {len(mdp.prob) - 100} more outcomes; --format json shows all" in text
+    listed = json.loads(run("show", "frozen_lake", "--format", "json").stdout)["transitions"]
+    assert len(listed) == len(mdp.prob) > 100
+    sums: dict[tuple[str, str], float] = {}
+    for row in listed:
+        sums[row["state"], row["action"]] = sums.get((row["state"], row["action"]), 0.0) + row["p"]
+    assert list(sums.values()) == pytest.approx([1] * len(sums))
+    assert sum(row["reward"] for row in listed) == mdp.reward.sum()
+
+
 def test_models_lists_what_is_bundled_default_first(run: Run) -> None:
     rows = json.loads(run("models", "--format", "json").stdout)["models"]
     assert rows[0]["name"] == "two_state"
@@ -254,9 +305,22 @@ def test_horizon_and_gamma_replace_those_of_the_file(run: Run) -> None:
         (["sample", "--format", "xml"], "xml"),
         (["converge", "--n", "100..10"], "ends before it begins"),
         (["converge", "--replicates", "0"], "--replicates"),
-        (["exact", "two_state", "bandit"], "bandit"),
-        (["nothing"], "nothing"),
-        (["sample", "--nn", "3"], "--nn"),
+        (["sample", "--seed", "-1"], "error: --seed '-1': expected 0 to 9,007,199,254,740,991\n"),
+        (["sample", "--format", "yaml"], "error: --format 'yaml': expected table, json, jsonl or csv\n"),
+        (["exact", "--method", "guess"], "error: --method 'guess': expected enumeration or backward-induction\n"),
+        (["plan", "--accuracy", "500%"], "error: --accuracy '500%': expected more than 0 and at most 100 %"),
+        (
+            ["exact", "two_state", "bandit"],
+            "error: 'bandit': too many arguments; expected pgcheck exact [OPTIONS] [M",
+        ),
+        (["nothing"], "error: unknown command 'nothing'; expected one of compare, converge, "),
+        (["exactt"], "error: unknown command 'exactt'; did you mean exact? (see: pgcheck --help)\n"),
+        (["sample", "--nn", "3"], "error: unknown option '--nn'; did you mean --n? (see: pgcheck sample --help)\n"),
+        (["--nothing"], "error: unknown option '--nothing' (see: pgcheck --help)\n"),
+        (["sample", "-x"], "error: unknown option '-x' (see: pgcheck sample --help)\n"),
+        (["sample", "--n"], "error: --n needs a value after it (see: pgcheck sample --help)\n"),
+        (["exact", "--quiet=3"], "error: --quiet takes no value; write --quiet alone (see: pgcheck exact --help)\n"),
+        (["verify"], "error: ESTIMATOR is missing; expected pgcheck verify [OPTIONS] ESTIMATOR"),
     ],
 )
 def test_a_faulty_command_line_exits_2_and_says_why(run: Run, words: list[str], message: str) -> None:
@@ -274,6 +338,28 @@ def test_a_faulty_model_exits_2_with_its_place(run: Run, tmp_path: Path) -> None
     done = run("exact", "m.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("m.yaml:6:11: error: transitions.a.go: probabilities sum to 0.95, not 1; add the")
+
+
+def test_the_suffix_of_the_file_chooses_the_format(run: Run, tmp_path: Path) -> None:
+    for suffix, form in (
+        (".json", "json"),
+        (".jsonl", "jsonl"),
+        (".csv", "csv"),
+        (".txt", "table"),
+        (".md", "table"),
+    ):
+        assert run("exact", "-o", f"a{suffix}").returncode == 0
+        assert (tmp_path / f"a{suffix}").read_text() == run("exact", "--format", form).stdout
+    run("exact", "-o", "a.json", "--format", "csv")
+    assert (tmp_path / "a.json").read_text() == run("exact", "--format", "csv").stdout
+    run("trajectories", "-o", "t.jsonl")
+    run("trajectories", "-o", "t.anything")
+    assert (tmp_path / "t.jsonl").read_text() == (tmp_path / "t.anything").read_text() == run("trajectories").stdout
+
+
+@pytest.mark.parametrize("command", ["sample", "converge", "compare", "trajectories"])
+def test_n_has_a_short_name(run: Run, command: str) -> None:
+    assert run(command, "-n", "20").stdout == run(command, "--n", "20").stdout != run(command, "-n", "30").stdout
 
 
 def test_schema_prints_the_json_schema_of_the_model_file(run: Run, tmp_path: Path) -> None:

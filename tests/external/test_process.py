@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pgcheck.external.prints import MOST_LINES
 from tests.conftest import Run, pgcheck_command
 
 RIGHT = """
@@ -152,7 +153,17 @@ def test_forged_answers_are_not_believed(run: Run, tmp_path: Path) -> None:
         ("import sys; sys.exit(0)", "called sys.exit(0)"),
         ("def estimate(batch:", "raised SyntaxError"),
         ("import nothing_like_it", "raised ModuleNotFoundError: No module named 'nothing_like_it'"),
-        ("def estimate(batch, more): return 1", "missing 1 required positional argument: 'more'"),
+        (
+            "def estimate(batch, more): return 1",
+            "estimate(batch, more) needs 2 arguments; expected a function of one",
+        ),
+        (
+            "def estimate(theta, batch): return 1",
+            "estimate(theta, batch) looks like a loss: wrap it in pgcheck.adapters",
+        ),
+        ("def estimate(theta, batch): return 1", "    estimate = torch_loss(estimate)\n"),
+        ("class estimate:\n    def of(self, batch): return 1", "estimate is a class: name an instance, or a method"),
+        ("async def estimate(batch): return 1", "estimate is a coroutine function (async def): pgcheck calls plain"),
         ("estimate = 3", "not a function of a batch"),
         ("raise RuntimeError('at import')", "raised RuntimeError: at import"),
     ],
@@ -163,6 +174,89 @@ def test_files_that_cannot_be_used(run: Run, tmp_path: Path, source: str, messag
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "pgcheck/" not in done.stderr
+    assert "never awaited" not in done.stderr
+
+
+METHODS = """
+class Agent:
+    def estimate(self, batch):
+        return right(batch)
+
+async def later(batch):
+    return right(batch)
+
+def forgets_to_await(batch):
+    return later(batch)
+
+def loss(theta, batch):
+    return 0
+
+agent = Agent()
+"""
+
+
+def test_a_method_of_an_instance_is_an_estimator(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT + METHODS)
+    assert run("verify", "mine.py:agent.estimate", "bandit").returncode == 0
+    done = run("verify", "mine.py:Agent.estimate", "bandit")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Agent.estimate(self, batch) is a method of a class: name that of an instance" in done.stderr
+    assert "did you mean estimate?" in run("verify", "mine.py:agent.estimat", "bandit").stderr
+
+
+def test_a_coroutine_is_refused_without_a_warning(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT + METHODS)
+    done = run("verify", "mine.py:forgets_to_await", "bandit")
+    assert done.returncode == 2
+    assert "the estimator returned a coroutine" in done.stderr
+    assert "never awaited" not in done.stderr
+
+
+def test_a_file_without_a_function_lists_those_that_it_has_and_runs_none(run: Run, tmp_path: Path) -> None:
+    wrapped = "from pgcheck.adapters import torch_loss\nestimate = torch_loss(loss)\n"
+    (tmp_path / "mine.py").write_text("raise SystemExit(7)\n" + RIGHT + METHODS + wrapped)
+    done = run("verify", "mine.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: mine.py: which function?",
+        *(f"    pgcheck verify mine.py:{name}" for name in ("right", "forgets_to_await", "estimate")),
+    ]
+    (tmp_path / "none.py").write_text("x = 1\n")
+    assert "no function of one argument is defined there" in run("verify", "none.py").stderr
+    assert "absent.py: no such file" in run("verify", "absent.py").stderr
+
+
+def test_the_first_lines_of_what_it_prints_are_shown_and_the_rest_counted(run: Run, tmp_path: Path) -> None:
+    line = "global n; n = globals().get('n', 0) + 1; print('call', n, 'x' * 1000)"
+    written(tmp_path, line, "import warnings; warnings.warn(f'warned {n}')\n    return right(batch)")
+    done = run("verify", "mine.py:estimate", "two_state")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("call 1 xxx")
+    assert lines[0].endswith("xxx...")
+    assert len(lines[0]) < 510
+    assert len(lines) == MOST_LINES + 1
+    assert lines[-1].startswith("... and ")
+    assert lines[-1].endswith(" more lines from mine.py:estimate")
+    # The oracle counts the calls in a file; each prints one line and warns in two.
+    written(tmp_path, "open('calls', 'a').write('x'); print('call')")
+    done = run("verify", "mine.py:estimate", "two_state")
+    calls = len((tmp_path / "calls").read_text())
+    assert done.stderr.splitlines() == ["call"] * MOST_LINES + [
+        f"... and {calls - MOST_LINES:,} more lines from mine.py:estimate"
+    ]
+
+
+def test_a_few_lines_are_shown_without_a_count(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import sys; print('loaded'); sys.stderr.write('twice')\n" + RIGHT)
+    assert run("verify", "mine.py:right", "bandit").stderr == "loaded\ntwice\n"
+
+
+def test_prints_beyond_what_a_pipe_holds_do_not_block(run: Run, tmp_path: Path) -> None:
+    written(tmp_path, "import os; os.write(1, b'y' * 10**6); os.write(2, b'z\\n' * 10**5)")
+    done = run("verify", "mine.py:estimate", "bandit")
+    assert done.returncode == 0
+    assert len(done.stderr) < 10_000
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -194,7 +194,7 @@ def test_what_users_name_is_opened_as_an_estimator() -> None:
         batch, _ = listed(*model)
         np.testing.assert_allclose(in_a_process.each(batch), pgcheck.estimator("reinforce").each(batch), atol=1e-15)
     for spec, lam, message in (
-        ("my file.py", None, "which function\\? Write my file.py:name"),
+        ("my file.py", None, "^my file.py: no such file$"),
         ("reinforc", None, "did you mean reinforce"),
         ("reinforce", 0.5, "lambda belongs to gae"),
     ):

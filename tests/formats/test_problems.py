@@ -25,6 +25,37 @@ def test_faults_all_over_the_file_are_shown_at_once_in_order() -> None:
     assert re.findall(r"m\.yaml:(\d+):", message) == ["1", "2", "3", "4", "5", "8"]
 
 
+def test_states_without_transitions_are_named_one_by_one() -> None:
+    """All stand at one place, the key `transitions`: which of them are shown is told by their names."""
+    names = [f"s{i}" for i in range(100_000)]
+    message = refusal_of(SMALL.replace("[a]", f"[a, {', '.join(names)}]"))
+    shown = re.findall(r"error: transitions\.(\w+): no actions; list at least one", message)
+    assert shown == names[:20]
+    assert message.endswith("... and 99,980 more errors")
+
+
+def test_an_error_that_stands_before_twenty_others_is_whole() -> None:
+    faulty = "".join(f"  b{i}: {{go: a}}\n" for i in range(30))
+    message = refusal_of(SMALL.replace("{a: {go: a}}", f"\n  a: {{go: {{to: a, p: 0.5}}}}\n{faulty}"))
+    assert "error: transitions.a.go: probabilities sum to 0.5, not 1; add the missing 0.5" in message
+    assert message.endswith("... and 11 more errors")
+
+
+def test_a_faulty_transition_does_not_hide_the_faults_of_the_policy() -> None:
+    policy = "policy: {softmax: {a: {go: x}, c: {go: 1}}}\nbehavior: {softmax: {a: {goo: 1}}}\n"
+    message = refusal_of(SMALL.replace("{a: {go: a}}", "{a: {go: {to: a, p: 0.5}}}") + policy)
+    assert re.findall(r"error: ([\w.]+): ([\w ]+)", message) == [
+        ("transitions.a.go", "probabilities sum to 0"),
+        ("policy.softmax.a.go", "found "),
+        ("policy.softmax", "unknown state or observation "),
+        ("behavior.softmax.a", "no action "),
+    ]
+    # An action that no transition is left for is no fault of the policy.
+    right = "policy: {softmax: {a: {go: 1}}}\n"
+    message = refusal_of(SMALL.replace("{a: {go: a}}", "{a: {}}") + right)
+    assert message.count("error:") == 1
+
+
 def test_a_long_line_is_cropped_around_the_fault() -> None:
     text = SMALL.replace("[a]", f"[a, {', '.join(f's{i}' for i in range(2000))}, a, {'z' * 500}]")
     first, quote, caret = refusal_of(text).splitlines()

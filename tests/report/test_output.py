@@ -57,6 +57,28 @@ def test_a_closed_stderr_does_no_harm() -> None:
     assert shell(f"{COMMAND} exact frozen_lake 2>&- | head -1").stdout.startswith(b"frozen-lake")
 
 
+@both_ways
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("exact frozen_lake", 0),
+        ("exact nope", 2),
+        ("exact --nope", 2),
+        ("nope", 2),
+        ("verify dropped-gamma bandit", 0),
+    ],
+)
+def test_a_full_disk_behind_stderr_leaves_the_status(words: str, status: int, unbuffered: bool) -> None:
+    done = shell(f"{COMMAND} {words} 2> /dev/full; echo status $?", unbuffered=unbuffered)
+    assert done.stdout.endswith(f"status {status}\n".encode())
+
+
+def test_an_estimator_that_prints_does_not_see_a_full_disk_behind_stderr(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(batch):\n    print('hello')\n    return 0 * batch.theta\n")
+    done = shell(f"cd {tmp_path}; {COMMAND} verify mine.py:f bandit 2> /dev/full; echo status $?")
+    assert done.stdout.endswith(b"status 1\n")
+
+
 def test_a_piped_table_is_never_cropped(run: Run) -> None:
     for words in (["exact", "--top", "10"], ["sample", "--n", "1e15", "--top", "10"], ["converge"], ["show"]):
         for env in ({"COLUMNS": "20"}, {"FORCE_COLOR": "1", "TERM": "dumb", "COLUMNS": "20"}, {"LINES": "2"}):
@@ -176,6 +198,52 @@ def test_on_a_terminal_of_80_columns_no_line_is_longer() -> None:
     ):  # fmt: skip
         text = on_terminal(words, 80, NO_COLOR="1")
         assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize(
+    "words",
+    [["verify", "reinforce"], ["verify", "dropped-gamma"], ["verify", "reinforce", "frozen_lake"], ["nothing"],
+     ["exact", "frozen_lake"], ["converge", "--n", "many"], ["sample", "-n", "20", "--top", "2"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_words_are_wrapped_at_spaces(words: list[str], columns: int) -> None:
+    text = on_terminal(words, columns, NO_COLOR="1")
+    assert max(len(line) for line in text.splitlines()) <= columns
+    assert "…" not in text
+
+
+def test_verdicts_errors_and_notes_are_coloured_on_a_terminal_alone() -> None:
+    assert "\x1b[1;31merror:\x1b[0m --n 'x'" in on_terminal(["sample", "--n", "x"], 80)
+    assert on_terminal(["exact", "frozen_lake"], 80).startswith("\x1b[2mnote: ")
+    assert "\x1b[1;32mPASS" in on_terminal(["verify", "reinforce", "bandit"], 80)
+    assert "\x1b[1;31mFAIL" in on_terminal(["verify", "uniform-trajectories", "bandit"], 80)
+    assert "\x1b[" not in on_terminal(["sample", "--n", "x"], 80, NO_COLOR="1")
+    assert "\x1b[" not in on_terminal(["verify", "reinforce", "bandit"], 80, NO_COLOR="1")
+    assert b"\x1b[" not in shell(f"{COMMAND} verify reinforce bandit; {COMMAND} nothing").stdout
+
+
+def test_trajectories_are_a_table_on_a_terminal_and_lines_in_a_pipe() -> None:
+    text = on_terminal(["trajectories", "bandit"], 80, NO_COLOR="1")
+    assert text.split()[:3] == ["probability", "R", "trajectory"]
+    assert "note" not in text  # few of them need no word
+    lines = shell(f"{COMMAND} trajectories bandit").stdout.splitlines()
+    assert all("probability" in json.loads(line) for line in lines)
+    assert on_terminal(["trajectories", "bandit", "--format", "jsonl"], 80).startswith('{"probability"')
+
+
+def test_endless_trajectories_are_announced() -> None:
+    main, other = pty.openpty()
+    words = [*pgcheck_command(), "trajectories", "frozen_lake"]
+    process = subprocess.Popen(words, stdout=other, stderr=subprocess.PIPE, env=ENV, cwd=ROOT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(
+        b"note: 3.8e96 trajectories: all of them are listed; stop with Ctrl-C"
+    )
+    process.kill()
+    process.communicate()
+    os.close(main)
+    os.close(other)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

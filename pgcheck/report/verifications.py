@@ -1,0 +1,73 @@
+"""Verifications of several estimators → their view: a row for each, worst relative bias and diagnosis in it."""
+
+from collections.abc import Iterator, Sequence
+
+from pgcheck.errors import ExitStatus, PgcheckError
+from pgcheck.report.verification import verification_view
+from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
+from pgcheck.report.words import percent
+from pgcheck.verification.verdict import Verification
+
+Judged = tuple[str, Verification | PgcheckError]  # an estimator's name, and the verdict or why there is none
+ERROR = "error"  # stands for the verdict on what could not be checked
+
+
+def exit_status_of(judged: Sequence[Judged]) -> int:
+    """Returns the worst exit status: 1 if any fails, else 2 if any could not be checked, else 3, else 0."""
+    statuses = {outcome.exit_status for _, outcome in judged}
+    order = (ExitStatus.DISAGREES, ExitStatus.FAULT, ExitStatus.INCONCLUSIVE)
+    return next((status for status in order if status in statuses), ExitStatus.DONE)
+
+
+def verifications_view(judged: Sequence[Judged]) -> View:
+    """The verdicts on several estimators in every form."""
+    views = [(name, _view(name, outcome)) for name, outcome in judged]
+    return View(lambda: {"estimators": [view.record() for _, view in views]}, _lines(views), list(_blocks(judged)))
+
+
+def _view(name: str, outcome: Verification | PgcheckError) -> View:
+    """The view of one estimator, of which the record and the lines are used."""
+    if isinstance(outcome, Verification):
+        return verification_view(name, outcome)
+    error = {"verdict": ERROR, "why": str(outcome)}
+    return View(lambda: {"estimator": name, **error}, [error], [])
+
+
+def _lines(views: Sequence[tuple[str, View]]) -> Iterator[Record]:
+    """The lines of all estimators, each with its name and all with the same keys."""
+    lines = [{**line, "estimator": name} for name, view in views for line in view.rows]
+    keys = {"estimator": None, **{key: None for line in lines for key in line}}
+    for line in lines:
+        yield {**keys, **line}
+
+
+def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
+    """How many pass, a table, and why some could not be checked."""
+    verdicts = [_verdict(outcome) for _, outcome in judged]
+    passed = verdicts.count("pass")
+    yield Styled((Span(f"{passed} of {len(judged)} PASS", "good" if passed == len(judged) else "bad"),))
+    yield ""
+    columns = (
+        Column("estimator", right=False), Column("verdict", right=False), Column("worst bias"),
+        Column("on", right=False), Column("diagnosis", right=False),
+    )  # fmt: skip
+    yield Grid(columns, [(name, _verdict(outcome).upper(), *_cells(outcome)) for name, outcome in judged])
+    errors = [(name, outcome) for name, outcome in judged if isinstance(outcome, PgcheckError)]
+    for name, error in errors:
+        yield f"\n{error}" if str(error).startswith(name) else f"\n{name}: {error}"
+    failing = [name for name, outcome in judged if _verdict(outcome) in ("fail", "inconclusive")]
+    if failing:
+        yield f"\nfor the details of one: pgcheck verify {failing[0]}"
+
+
+def _verdict(outcome: Verification | PgcheckError) -> str:
+    return outcome.verdict if isinstance(outcome, Verification) else ERROR
+
+
+def _cells(outcome: Verification | PgcheckError) -> tuple[str, str, str]:
+    """The worst bias, the model that it is on, and the ids of the diagnosis."""
+    worst = outcome.worst if isinstance(outcome, Verification) else None
+    if worst is None or not isinstance(outcome, Verification):
+        return "", "", ""
+    bias = f"{worst.bias:.1e} of 0" if worst.relative_bias is None else percent(worst.relative_bias)
+    return bias, worst.mdp.name, ", ".join(diagnosis.id for diagnosis in outcome.diagnosis)
