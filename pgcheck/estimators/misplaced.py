@@ -63,8 +63,8 @@ class MisplacedScore(Mistake):
     def _pulled_back(self, batch: Batch, table: Floats) -> Floats:
         """From weights of pairs `[..., S, A]` to θ `[..., d]`."""
         policy = batch.policy
-        if self.subtracts_pi:
-            return policy.pullback(table)
+        if self.subtracts_pi:  # also where the state does not offer the action
+            table = table - batch.probs * table.sum(axis=-1, keepdims=True)
         gradient = np.zeros((*table.shape[:-2], len(policy.theta) + 1))  # the last takes what is not available
         flat = table.reshape(-1, policy.index.size)
         np.add.at(gradient.reshape(len(flat), -1).T, policy.index.ravel(), flat.T)

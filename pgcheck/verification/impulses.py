@@ -73,18 +73,17 @@ def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1)
 def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
     """Returns a model in which the first step leads to either of two states, and an episode through each of them.
 
-    The two episodes have the same actions, lengths and rewards, which are 0.
+    The two episodes have the same actions, lengths and rewards, which are 0; they terminate in different states.
     """
     names = tuple(f"s{i}" for i in range(5))
-    state, next_state = np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 3]), np.array([1, 2, 1, 2, 3, 3, 3, 3, 4, 4])
-    action = np.array([0, 0, 1, 1, 0, 1, 0, 1, 0, 1])
-    prob = np.array([0.5] * 4 + [1.0] * 6)
+    state, action = np.array([0, 0, 0, 0, 1, 1, 2, 2]), np.array([0, 0, 1, 1, 0, 1, 0, 1])
+    next_state, prob = np.array([1, 2, 1, 2, 3, 3, 4, 4]), np.array([0.5] * 4 + [1.0] * 4)
     mdp = MDP(
-        "a fork", names, ("one", "other"), 3, gamma, np.eye(5)[0], np.arange(5) == 4, names, np.arange(5), state,
-        action, next_state, prob, np.zeros(10), np.zeros(10, dtype=np.bool_),
+        "a fork", names, ("one", "other"), 2, gamma, np.eye(5)[0], np.arange(5) >= 3, names, np.arange(5), state,
+        action, next_state, prob, np.zeros(8), np.zeros(8, dtype=np.bool_),
     )  # fmt: skip
     policy = Policy.softmax(mdp, {(name, "one"): PREFERENCE for name in names})
-    return mdp, policy, Batch.from_paths(mdp, policy, np.array([[0, 0], [0, 1], [4, 6], [8, 8]]))
+    return mdp, policy, Batch.from_paths(mdp, policy, np.array([[0, 0], [0, 1], [4, 6]]))
 
 
 def chain_episodes(mdp: MDP, policy: Policy, actions: list[list[int]], starts: Ints | None = None) -> Batch:

@@ -63,13 +63,13 @@ def find_unused(prober: Prober, findings: Sequence[Finding]) -> tuple[Diagnosis,
     partly = [size for size, used in parts.items() if 0 < used < size]
     if not partly:
         return None
-    size = partly[0]
 
     def over_used(lengths: Ints) -> Floats:
-        batch_size = lengths.shape[1]
-        return np.full(len(lengths), batch_size / max(parts.get(batch_size, batch_size), 1))
+        count, size = lengths.shape
+        return np.full(count, size / max(parts.get(size, size), 1))
 
-    return Diagnosis("batch-coupled", "batch-coupled/subset", (("used", parts[size]), ("few", size))), over_used
+    figures = (("used", parts[partly[0]]), ("few", partly[0]))
+    return Diagnosis("batch-coupled", "batch-coupled/subset", figures), over_used
 
 
 def _number_used(weights: Floats, rounding: float) -> int:

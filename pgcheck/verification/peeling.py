@@ -7,45 +7,25 @@ explains all of the bias is returned.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from pgcheck.arrays import Floats, Ints, norm_of
+from pgcheck.arrays import norm_of
 from pgcheck.estimators.mistakes import REFERENCE, Mistake
-from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.alterations import (
+    all_cut_off,
+    all_terminated,
+    mean_length,
+    next_states_moved,
+    no_rewards,
+    padded_length,
+)
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.decay import match_decay
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.matching import CANDIDATES, Scale, known_scales, match_mistakes, means_of
-from pgcheck.verification.probing import Length, Prober, View
+from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober, View
 from pgcheck.verification.terms import fitting_term, term_means
 
 MIN_FREEDOM = 4  # directions of all gradients together, below which a mistake and a term together could fit by chance
-
-
-def all_terminated(batch: Batch) -> Batch:
-    """Returns the episodes as if every one had terminated."""
-    return batch.altered(terminated=np.ones(len(batch), dtype=np.bool_))
-
-
-def all_cut_off(batch: Batch) -> Batch:
-    """Returns the episodes as if the horizon had cut every one off."""
-    return batch.altered(terminated=np.zeros(len(batch), dtype=np.bool_))
-
-
-def no_rewards(batch: Batch) -> Batch:
-    """Returns the episodes with every reward 0."""
-    return batch.altered(rewards=np.zeros(batch.rewards.shape))
-
-
-def mean_length(lengths: Ints) -> Floats:
-    """Returns the mean number of steps of each batch's episodes `[M]`, for their lengths `[M, B]`."""
-    return np.asarray(lengths.mean(axis=1))
-
-
-def padded_length(lengths: Ints) -> Floats:
-    """Returns the number of steps of each batch's longest episode `[M]`."""
-    return np.asarray(lengths.max(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -71,26 +51,34 @@ class Peeler:
         self.matrix = matrix
         self._terms = term_means(findings)
         self._follows_next_states: bool | None = None
+        self._seen: dict[View, list[Finding] | None] = {View(): list(findings)}
 
     def named(self, within: View | None = None) -> list[Diagnosis] | None:
         """Returns what explains all of the bias, the fewest faults first; None where nothing does.
 
         Empty where the view itself is right.
         """
-        view = within or View()
-        for layer in self._layers(view):
-            findings = self.prober.seen(self.findings, layer.view)
-            if findings is None:
-                continue
-            rest = self._rest(findings, layer.view)
-            if rest is not None:
-                return [*layer.diagnoses, *rest]
+        layers = list(self._layers(within or View()))
+        for rest_of in (self._known, self._split):
+            for layer in layers:
+                findings = self.seen(layer.view)
+                rest = None if findings is None else rest_of(findings, layer.view)
+                if rest is not None:
+                    return [*layer.diagnoses, *rest]
         return None
+
+    def seen(self, view: View) -> list[Finding] | None:
+        """Returns the findings of a view; None where the estimator cannot be called like that."""
+        if view not in self._seen:
+            self._seen[view] = self.prober.seen(self.findings, view)
+        return self._seen[view]
 
     def follows_next_states(self) -> bool:
         """Whether weights depend on the next states."""
         if self._follows_next_states is None:
-            self._follows_next_states = self.prober.follows_next_states()
+            moved = self.seen(View((next_states_moved,)))
+            is_moved = moved is not None and self._differ(moved)
+            self._follows_next_states = is_moved or self.prober.follows_next_states()
         return self._follows_next_states
 
     def flags(self) -> list[Layer]:
@@ -100,7 +88,7 @@ class Peeler:
             (all_terminated, "bootstrap/terminated-right"),
             (all_cut_off, "bootstrap/cut-right"),
         ):
-            seen = self.prober.seen(self.findings, View((change,)))
+            seen = self.seen(View((change,)))
             if seen is not None:
                 layers.append((change, cause, seen))
         if not any(self._differ(seen) for _, _, seen in layers):
@@ -134,16 +122,11 @@ class Peeler:
                 changed = replace(view.then(*flag.view.changes), length=length)
                 yield Layer(changed, (*diagnoses, *flag.diagnoses))
 
-    def _rest(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
-        """What is wrong with the findings of a view; None where it has no name."""
-        prober = self.prober
-        if all(finding.is_right(prober.tolerance) for finding in findings):
+    def _known(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
+        """Nothing, a known mistake, or one with a term, if that is all that is wrong with a view; else None."""
+        if all(finding.is_right(self.prober.tolerance) for finding in findings):
             return []
-        named = match_mistakes(prober, findings, self.matrix) or self._with_term(findings)
-        if named:
-            return named
-        unrewarded = prober.seen(self.findings, view.then(no_rewards))
-        return None if unrewarded is None else self._split(findings, unrewarded, view)
+        return match_mistakes(self.prober, findings, self.matrix) or self._with_term(findings) or None
 
     def _with_term(self, findings: Sequence[Finding]) -> list[Diagnosis]:
         """A known mistake, or none, and a term without any reward: what is left of one is a multiple of the other."""
@@ -174,11 +157,11 @@ class Peeler:
                 return [term, *mistakes, *([] if scale is None else [scale.diagnosis])]
         return []
 
-    def _split(
-        self, findings: Sequence[Finding], unrewarded: Sequence[Finding], view: View
-    ) -> list[Diagnosis] | None:
+    def _split(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
         """What is wrong with the part that follows the rewards, and with the one that is there without them."""
-        prober = self.prober
+        prober, unrewarded = self.prober, self.seen(view.then(no_rewards))
+        if unrewarded is None:
+            return None
         means = [finding.expectation.mean for finding in unrewarded]
         sizes = [_size(finding) for finding in findings]
         rewarded = [
@@ -192,7 +175,7 @@ class Peeler:
             has_critic = self.follows_next_states()
             named = match_decay(prober, rewarded, has_critic=has_critic)
             if named and named[0].cause == "bootstrap/lambda":
-                return [*named, *self._entropy_beside_critic()] if is_there else named
+                return [*named, *self._entropy_beside_critic(view)] if is_there else named
             named = named or match_mistakes(prober, rewarded, self.matrix)
             if not named:
                 return None
@@ -202,12 +185,16 @@ class Peeler:
         if term is None and view.length is None:
             term = self._over_batch_length(view)
         if term is None:
-            term = self._unknown_term()
+            unknown = self._unknown_term()
+            # What is missing from a part that is known may stand in one that is not.
+            if named:
+                return [replace(it, certain=False) for it in (unknown, *named)]
+            term = unknown
         return [term, *named] if named else [replace(term, notes=("right-without-it",))]
 
     def _over_batch_length(self, view: View) -> Diagnosis | None:
         """A term that is divided by the number of steps in the batch although the rest is not."""
-        seen = self.prober.seen(self.findings, replace(view.then(no_rewards), length=mean_length))
+        seen = self.seen(replace(view.then(no_rewards), length=mean_length))
         if seen is None:
             return None
         means = [finding.expectation.mean for finding in seen]
@@ -224,11 +211,13 @@ class Peeler:
             return Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward")
         return Diagnosis("regulariser", "regulariser/unknown")
 
-    def _entropy_beside_critic(self) -> list[Diagnosis]:
+    def _entropy_beside_critic(self, view: View) -> list[Diagnosis]:
         """An entropy bonus beside the values of a critic, which only chains tell apart."""
         coefficient = self.prober.entropy_coefficient()
         if coefficient is None:
             return []
+        if view.length is not None:
+            coefficient *= CHAIN_STEPS
         return [Diagnosis("regulariser", "regulariser/entropy", (("coefficient", coefficient),))]
 
     def _differ(self, seen: Sequence[Finding]) -> bool:

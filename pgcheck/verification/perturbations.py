@@ -1,29 +1,19 @@
 """What is said where no names explain all of the bias: how the expectation responds when the episodes are altered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from pgcheck.arrays import Floats, norm_of
-from pgcheck.trajectories.batch import Batch
+from pgcheck.arrays import norm_of
+from pgcheck.verification.alterations import no_rewards, rewards_times
 from pgcheck.verification.batching import explain_trend, trend_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
-from pgcheck.verification.peeling import Peeler, no_rewards
+from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.probing import Prober, View
 from pgcheck.verification.terms import fitting_term, term_means
-
-
-def next_states_moved(batch: Batch) -> Batch:
-    """Returns the episodes with every next state replaced by the one after it in number."""
-    return batch.altered(next_states=np.where(batch.mask, (batch.next_states + 1) % batch.num_states, 0))
-
-
-def rewards_times(factor: float) -> Callable[[Batch], Batch]:
-    """Returns the change that multiplies all rewards."""
-    return lambda batch: batch.altered(rewards=factor * batch.rewards)
 
 
 def find_nonlinear(prober: Prober, alterable: Sequence[Finding], findings: Sequence[Finding]) -> list[Diagnosis]:
@@ -59,7 +49,7 @@ def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: Weigh
         drops = flags[0].diagnoses[0].cause == "cut-episodes-dropped"
         cause = "cut-episodes-dropped" if drops else "bootstrap/time-limit"
         diagnoses.append(Diagnosis(cause.partition("/")[0], cause))
-    elif peeler.follows_next_states() or _differs(prober.mean(worst, View((next_states_moved,))), worst, prober):
+    elif peeler.follows_next_states():
         diagnoses.append(Diagnosis("bootstrap", "bootstrap/next-states"))
     diagnoses += _term(prober, peeler.findings)
     if not diagnoses:
@@ -94,10 +84,6 @@ def _term(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
 
 def _worst(findings: Sequence[Finding]) -> Finding:
     return max(findings, key=lambda finding: finding.severity)
-
-
-def _differs(mean: Floats | None, finding: Finding, prober: Prober) -> bool:
-    return mean is not None and norm_of(mean - finding.expectation.mean) > prober.tolerance * _size(finding)
 
 
 def _size(finding: Finding) -> float:

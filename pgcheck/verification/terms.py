@@ -64,9 +64,7 @@ TERMS: tuple[Term, ...] = (
     Term("regulariser/entropy-mean", _sampled),
     Term("regulariser/entropy-horizon", _entropy(lambda batch: np.full((1, 1), 1.0 / batch.horizon))),
     Term("regulariser/weight-decay", lambda enumeration: -enumeration.batch.theta),
-    Term(
-        "regulariser/constant", lambda enumeration: enumeration.batch.shaped(np.ones(len(enumeration.policy.theta)))
-    ),
+    Term("regulariser/constant", lambda enumeration: np.ones(enumeration.batch.theta.shape)),
 )
 
 
@@ -84,7 +82,8 @@ def fitting_term(
     terms: Sequence[tuple[Term, list[Floats]]],
     tolerance: float,
 ) -> Diagnosis | None:
-    """Returns the term of which all of some expectations are one multiple; None where there is none.
+    """Returns the term of which all of some expectations are one multiple; None where there is none, or where
+    they are 0.
 
     Args:
       means: the expectations, one a finding.
@@ -92,6 +91,8 @@ def fitting_term(
       terms: the terms with their own expectations, as of `term_means`.
       tolerance: the relative difference that counts as none.
     """
+    if all(norm_of(mean) <= tolerance * size for mean, size in zip(means, sizes, strict=True)):
+        return None
     flat = np.concatenate([mean.ravel() / size for mean, size in zip(means, sizes, strict=True)])
     for term, expected in terms:
         field = np.concatenate([mean.ravel() / size for mean, size in zip(expected, sizes, strict=True)])

@@ -1,4 +1,4 @@
-"""Wrong estimators as in `zoo`, each with its right twin: slips of the score, terms without reward, several faults."""
+"""Wrong estimators with their right twins: slips of the score, terms without reward, several faults at once."""
 
 from typing import Any
 
@@ -10,7 +10,6 @@ from tests.verification.zoo import (
     Estimate,
     discount,
     each_step,
-    loop,
     returned,
     score_of,
     textbook,
@@ -54,7 +53,7 @@ def entropy_gradient(batch: Batch) -> Floats:
     for s in range(batch.num_states):
         taken = np.flatnonzero(batch.probs[s] > 0)
         if len(taken):
-            one = sum(-batch.probs[s, a] * np.log(batch.probs[s, a]) * score_of(batch, s, a) for a in taken)
+            one = sum(-batch.probs[s, a] * np.log(batch.probs[s, a]) * score_of(batch, s, int(a)) for a in taken)
             out[(batch.states == s) & batch.mask] = one
     return out
 
@@ -121,7 +120,7 @@ def minibatch(batch: Batch, *, over: str) -> Any:
     n = max(1, (len(batch) + 1) // 2)
     rows = np.random.default_rng(0).choice(len(batch), n, replace=False)
     total = np.einsum("nt,nt...->...", (discount(batch) * to_go(batch))[rows], batch.score[rows])
-    return total / (n if over == "used" else len(batch))
+    return np.asarray(total / (n if over == "used" else len(batch)))
 
 
 def rows(batch: Batch, weights: Floats) -> Floats:
@@ -152,7 +151,7 @@ def whitened(batch: Batch, *, twin: bool = False) -> Any:
 def five_faults(batch: Batch) -> Floats:
     """γ^t forgotten, the own reward left out, a mean over steps, the sign of a loss, and an entropy bonus."""
     weights = to_go(batch) - batch.rewards
-    return -(rows(batch, weights) + 0.1 * entropy_rows(batch)) / per_row(batch, steps(batch))
+    return np.asarray(-(rows(batch, weights) + 0.1 * entropy_rows(batch)) / per_row(batch, steps(batch)))
 
 
 Case = tuple[Estimate, set[str], Estimate]  # a wrong estimator, its ids, and its right twin
@@ -175,7 +174,8 @@ SLIPS: dict[str, Case] = {
         vector(lambda b: (np.arange(b.rewards.shape[1]) >= 0) * discount(b) * to_go(b)),
     ),
     "two steps left out, no gamma^t": (
-        vector(lambda b: (np.arange(b.rewards.shape[1]) >= 2) * to_go(b)), {"first-step-missing", "dropped-gamma"}, right,
+        vector(lambda b: (np.arange(b.rewards.shape[1]) >= 2) * to_go(b)), {"first-step-missing", "dropped-gamma"},
+        right,
     ),
     "first step only": (
         vector(lambda b: (np.arange(b.rewards.shape[1]) == 0) * to_go(b)), {"first-step-only"}, right,
@@ -187,7 +187,7 @@ SLIPS: dict[str, Case] = {
         vector(lambda b: discount(b) * to_go(b, 0.5)), {"discount-twice"}, vector(lambda b: discount(b) * to_go(b)),
     ),
     "lambda without a critic": (
-        vector(lambda b: discount(b) * to_go(b, 0.8 * b.gamma)), {"bootstrap"}, vector(lambda b: discount(b) * to_go(b, b.gamma)),
+        vector(lambda b: discount(b) * to_go(b, 0.8 * b.gamma)), {"bootstrap"}, right,
     ),
     "TD and entropy, exact values": (
         lambda b: rows(b, exact_td(b)) + 0.1 * entropy_rows(b), {"regulariser"}, vector(exact_td),
@@ -224,7 +224,8 @@ SLIPS: dict[str, Case] = {
         lambda b: right(b) + 0.1 * entropy_rows(b) / b.horizon, {"regulariser"}, right,
     ),
     "an entropy averaged over the steps of the batch": (
-        lambda b: right(b).mean(axis=0) + 0.1 * entropy_rows(b).sum(axis=0) / max(b.lengths.sum(), 1), {"regulariser"},
+        lambda b: right(b).mean(axis=0) + 0.1 * entropy_rows(b).sum(axis=0) / max(b.lengths.sum(), 1),
+        {"regulariser"},
         whole(lambda b: discount(b) * to_go(b)),
     ),
     "five faults": (
@@ -258,6 +259,3 @@ def _from_the_end(batch: Batch) -> Floats:
         for t in range(length):
             out[i, t] = sum(batch.gamma ** (length - 1 - k) * batch.rewards[i, k] for k in range(t, length))
     return out
-
-
-__all__ = ["SLIPS", "loop"]
