@@ -66,10 +66,7 @@ def _record(name: str, verification: Verification) -> Record:
             }
             for finding in verification.findings
         ],
-        "diagnosis": [
-            {"id": diagnosis.id, "text": diagnosis.text, "certain": diagnosis.certain}
-            for diagnosis in verification.diagnosis
-        ],
+        "diagnosis": [{"id": diagnosis.id, "text": diagnosis.text} for diagnosis in verification.diagnosis],
         "matrix": None if verification.matrix is None else verification.matrix.values.tolist(),
         "skipped": [{"model": skipped.model, "why": skipped.why} for skipped in verification.skipped],
     }

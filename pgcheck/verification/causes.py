@@ -53,7 +53,7 @@ CAUSES: dict[str, str] = {
     "last-step-only": "only the last step of each episode has a weight",
     "first-step-only": "only the first step of each episode has a weight",
     "discount-twice": "gamma^t is applied twice",
-    # Mistakes of the score (estimators.misplaced).
+    # Mistakes of the score (misplaced).
     "score-without-pi": (
         "this is the gradient of the logit of the action, not of log pi: pi(a|s_t) is not subtracted"
     ),
@@ -142,7 +142,7 @@ CAUSES: dict[str, str] = {
     "nan/inputs": "the result is not finite for {inputs}",
     # What is left.
     "other": "none of the known mistakes",
-    "other/matrix": "none of the known mistakes; the matrix shows how each step is weighted by each reward",
+    "other/matrix": "none of the known mistakes; the matrix shows how each step is weighed by each reward",
 }
 
 NOTES: dict[str, str] = {

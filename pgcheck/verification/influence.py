@@ -66,7 +66,7 @@ def find_unused(prober: Prober, findings: Sequence[Finding]) -> tuple[Diagnosis,
 
     def over_used(lengths: Ints) -> Floats:
         count, size = lengths.shape
-        return np.full(count, size / max(parts.get(size, size), 1))
+        return np.full(count, size / (parts.get(size) or size))
 
     figures = (("used", parts[partly[0]]), ("few", partly[0]))
     return Diagnosis("batch-coupled", "batch-coupled/subset", figures), over_used

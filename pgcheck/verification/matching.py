@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.misplaced import MISPLACED_SCORES
 from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Candidate, Mistake, public_id
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix, correct_weights, impulses, weights_agree
+from pgcheck.verification.misplaced import MISPLACED_SCORES
 from pgcheck.verification.probing import CHAIN_STEPS, Prober
 
 # An estimator that leaves out the reward of its own step often discounts from the next reward on: no mistake besides.

@@ -136,7 +136,7 @@ def per_row(batch: Batch, x: Any) -> Floats:
 
 
 def entropy_rows(batch: Batch) -> Floats:
-    return entropy_gradient(batch).sum(axis=1)
+    return np.asarray(entropy_gradient(batch).sum(axis=1))
 
 
 def whitened(batch: Batch, *, twin: bool = False) -> Any:
