@@ -150,6 +150,11 @@ def first_step_only(batch: Batch) -> Floats:
     return np.asarray(np.where(np.arange(len(batch.outcomes)) == 0, dropped_gamma(batch), 0.0))
 
 
+def without_first_steps(batch: Batch, steps: int = 1) -> Floats:
+    """w_t = G_t, but 0 at the first steps."""
+    return np.asarray(np.where(np.arange(len(batch.outcomes)) < steps, 0.0, dropped_gamma(batch)))
+
+
 def return_without_last_step(batch: Batch) -> Floats:
     """w_t = R, but 0 at t = L − 1."""
     return np.where(_is_last(batch), 0.0, returns(batch)[:, None])
@@ -194,11 +199,13 @@ _IN_PLACE_OF_G = (
     _InPlaceOfG(over_length, "length-normalised/length", without_discount=True),
     _InPlaceOfG(over_steps_to_go, "length-normalised/steps-to-go"),
     _InPlaceOfG(centred, "action-dependent-baseline/episode-mean"),
-    _InPlaceOfG(discounted_from_the_end, "other/discounted-from-the-end"),
-    _InPlaceOfG(times_pi, "other/gradient-of-pi"),
-    _InPlaceOfG(last_step_only, "other/last-step-only"),
-    _InPlaceOfG(first_step_only, "other/first-step-only", without_gamma_t=False),
-    _InPlaceOfG(reward_to_go, "other/gamma-twice", without_gamma_t=False),
+    _InPlaceOfG(discounted_from_the_end, "discount-from-the-end"),
+    _InPlaceOfG(times_pi, "gradient-of-pi"),
+    _InPlaceOfG(without_first_steps, "first-step-missing"),
+    _InPlaceOfG(partial(without_first_steps, steps=2), "first-step-missing/two"),
+    _InPlaceOfG(last_step_only, "last-step-only"),
+    _InPlaceOfG(first_step_only, "first-step-only", without_gamma_t=False),
+    _InPlaceOfG(reward_to_go, "discount-twice", without_gamma_t=False),
 )
 
 # The first that fits is named.
@@ -222,5 +229,5 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(mean_reward, ("length-normalised", "undiscounted"), "length-normalised/mean-reward"),
     Mistake(return_without_last_step, ("last-step-missing",), "last-step-missing/return"),
-    Mistake(return_times_pi, ("other",), "other/gradient-of-pi-return"),
+    Mistake(return_times_pi, ("gradient-of-pi",), "gradient-of-pi/return"),
 )  # fmt: skip

@@ -179,12 +179,12 @@ def _matrix(matrix: WeightMatrix) -> str:
     right = ", ".join(f"{weight:.4g}" for weight in matrix.right_weights)
     return (
         f"\nHow a unit reward r_k weighs step t (gamma {matrix.gamma:g}); for k >= t right is gamma^k,\n"
-        f"{right}:\n" + "\n".join(_drawn(matrix.values))
+        f"{right}:\n" + "\n".join(_drawn(matrix.without_rounding))
     )
 
 
 def _drawn(values: Floats) -> list[str]:
-    cells = [[f"{x:.4g}" if abs(x) > 1e-12 else "0" for x in row] for row in values]
+    cells = [[f"{x:.4g}" if x else "0" for x in row] for row in values]
     width = max(5, *(len(cell) for row in cells for cell in row))
     head = "  ".join(f"{f'r_{k}':>{width}}" for k in range(len(values)))
     return [f"       {head}"] + [

@@ -1,36 +1,12 @@
-"""Naming a mistake of an estimator of whole batches: by the batch's lengths, and by how the bias goes with B."""
+"""Naming a mistake of an estimator of whole batches by how the bias goes with B."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from pgcheck.arrays import Floats, Ints, norm_of
-from pgcheck.verification.calls import Rescaled
+from pgcheck.arrays import norm_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.probing import Prober
-
-
-def match_once_rescaled(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
-    """Returns what is wrong where a batch's gradient is known once it is multiplied by a length of the batch.
-
-    The length is the mean number of steps of the batch's episodes, or the number of steps of the longest. Empty where
-    the product is neither right nor a known mistake.
-    """
-    for cause, length in (
-        ("length-normalised/batch-steps", _mean_length),
-        ("length-normalised/batch-padding", _padded_length),
-    ):
-        rescaled = _rescaled(prober, findings, length)
-        if not rescaled:
-            continue
-        if all(finding.is_right(prober.tolerance) for finding in rescaled):
-            return [Diagnosis("length-normalised", cause)]
-        if diagnoses := match_mistakes(prober, rescaled, None):
-            return [Diagnosis("length-normalised", cause), *diagnoses]
-    return []
 
 
 def explain_trend(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
@@ -40,7 +16,7 @@ def explain_trend(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis
         return []
     if trend.is_proportional:
         return [trend.noted(Diagnosis("action-dependent-baseline", "action-dependent-baseline/own-return"))]
-    return [trend.noted(Diagnosis("batch-coupled", "batch-coupled/mean"))]
+    return [trend.noted(Diagnosis("batch-coupled", "batch-coupled/mean", certain=False))]
 
 
 @dataclass(frozen=True)
@@ -84,23 +60,3 @@ def trend_of(findings: Sequence[Finding], tolerance: float) -> Trend | None:
         is_proportional = is_proportional and norm_of(b * off_few - c * off_many) <= 10 * tolerance * size
         shrinks = shrinks and many.bias < few.bias * (1 + b / c) / 2
     return Trend(pairs[0][0].batch_size, pairs[0][1].batch_size, is_proportional, shrinks)
-
-
-def _rescaled(prober: Prober, findings: Sequence[Finding], length: Callable[[Ints], Floats]) -> list[Finding]:
-    """The findings of an estimator whose batches are multiplied by a length."""
-    scaled = Prober(Rescaled(prober.estimator, length), prober.contract, prober.gamma, prober.tolerance)
-    rescaled = []
-    for finding in prober.alterable(findings):
-        assert finding.enumeration is not None
-        mean = scaled.mean(finding.enumeration, finding.enumeration.batch, finding.batch_size)
-        if mean is not None:
-            rescaled.append(replace(finding, expectation=replace(finding.expectation, mean=mean)))
-    return rescaled
-
-
-def _mean_length(lengths: Ints) -> Floats:
-    return np.asarray(lengths.mean(axis=1))
-
-
-def _padded_length(lengths: Ints) -> Floats:
-    return np.asarray(lengths.max(axis=1), dtype=np.float64)

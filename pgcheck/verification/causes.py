@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
 
-_GAMMA_T = "gamma^t is left out: the gradient of the discounted return weighs step t by gamma^t"
+_GAMMA_T = "gamma^t is left out: the gradient of the discounted return weights step t by gamma^t"
 _FLAG = "the result depends on the flag `terminated`: "
 _RIGHT_ONCE = _FLAG + "it is right once every episode counts as "
-_NO_REWARD = "a term is there without any reward, as of "
+_NO_REWARD = "a reward-independent term is added"
 _NONLINEAR = "something is standardised, clipped, ranked or made positive"
 
 CAUSES: dict[str, str] = {
@@ -19,13 +19,13 @@ CAUSES: dict[str, str] = {
     "dropped-gamma": _GAMMA_T,
     "undiscounted": "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k",
     "undiscounted/nothing": "neither the rewards nor the steps are discounted",
-    "immediate-reward": "each step is weighed by its own reward alone; what follows it is left out",
+    "immediate-reward": "each step is weighted by its own reward alone; what follows it is left out",
     "immediate-reward/reversed": (
-        "each step is weighed by the rewards up to its own instead of from its own on: is `reversed` or [::-1] "
+        "each step is weighted by the rewards up to its own instead of from its own on: is `reversed` or [::-1] "
         "forgotten? What follows a step is left out"
     ),
     "off-by-one": (
-        "each step is weighed by the rewards after its own: the reward r_t that action a_t earned is left out"
+        "each step is weighted by the rewards after its own: the reward r_t that action a_t earned is left out"
     ),
     "last-step-missing": "the last step of the episode has no weight",
     "last-step-missing/return": "the last step of the episode has no weight; the others have the whole return",
@@ -39,14 +39,34 @@ CAUSES: dict[str, str] = {
     "action-dependent-baseline/episode-mean": (
         "the mean of the episode's own returns to go is subtracted: that baseline depends on the action it judges"
     ),
-    "other/discounted-from-the-end": "the discount counts from the end of the episode: r_k has gamma^(L-1-k)",
-    "other/gradient-of-pi": "this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)",
-    "other/gradient-of-pi-return": (
+    "first-step-missing": "the first step of the episode has no weight",
+    "first-step-missing/two": "the first two steps of the episode have no weight",
+    "score-of-next-step": (
+        "the return from step t on weights the score of step t + 1: the actions are shifted by one, and the first "
+        "step has no weight"
+    ),
+    "discount-from-the-end": "the discount counts from the end of the episode: r_k has gamma^(L-1-k)",
+    "gradient-of-pi": "this is the gradient of pi instead of log pi: each step is multiplied by pi(a_t|s_t)",
+    "gradient-of-pi/return": (
         "this is the gradient of pi instead of log pi: each step has the whole return times pi(a_t|s_t)"
     ),
-    "other/last-step-only": "only the last step of each episode has a weight",
-    "other/first-step-only": "only the first step of each episode has a weight",
-    "other/gamma-twice": "gamma^t stands there twice",
+    "last-step-only": "only the last step of each episode has a weight",
+    "first-step-only": "only the first step of each episode has a weight",
+    "discount-twice": "gamma^t is applied twice",
+    # Mistakes of the score (misplaced).
+    "score-without-pi": (
+        "this is the gradient of the logit of the action, not of log pi: pi(a|s_t) is not subtracted"
+    ),
+    "score-of-next-step/action": "each step has the score of the next step's action: log pi(a_{{t+1}}|s_t)",
+    "score-of-next-step/state": "each step has its action's score in the next state: log pi(a_t|s_{{t+1}})",
+    # Discounts read off the impulses (decay).
+    "discount-twice/constant": (
+        "the weights do not follow batch.gamma; a discount of about {discount:.6g} is written in the code"
+    ),
+    "bootstrap/lambda": (
+        "the reward k steps later is weighted by (gamma lambda)^k, lambda = {lam:.4g}; unless lambda is 1, that is "
+        "right only with the exact values of the next states"
+    ),
     # Multiples of the gradient, or of a known mistake (matching).
     "sign": "the sign is wrong: this is minus the gradient, as of a loss",
     "scale/gamma": "gamma times {quantity}: the discount counts from t = 1",
@@ -66,7 +86,7 @@ CAUSES: dict[str, str] = {
     "scale/impulses": "its impulses are {factor:.6g} times what is right",
     "length-normalised/horizon": "{quantity} divided by the horizon T",
     "length-normalised/mean-length": "{quantity} divided by the mean length E[L]",
-    "zero-mean": "the expectation is 0: what is weighed with does not depend on the action",
+    "zero-mean": "the expectation is 0: the weights do not depend on the action",
     # What batches show (batching).
     "length-normalised/batch-steps": (
         "the sum is divided by the number of steps in the batch: divide by the number of episodes"
@@ -79,6 +99,18 @@ CAUSES: dict[str, str] = {
         "the gradient of a batch is not the mean of its episodes'; is an episode's own return in its baseline, or "
         "the batch's own size in what is divided by?"
     ),
+    "batch-coupled/subset": (
+        "only {used} of the {few} episodes of a batch affect the result, as of a minibatch drawn inside the "
+        "function: divide by the number of episodes that are used"
+    ),
+    "leaks-between-episodes": (
+        "the rewards of one episode are added to the returns of the episode before it in the batch: start the sum "
+        "anew at each episode"
+    ),
+    "leaks-between-episodes/cut": (
+        "where the time limit cuts an episode off, the rewards of the next episode in the batch are added to its "
+        "returns: start the sum anew at each episode"
+    ),
     "batch-coupled/rows": "rows of the result change with the other episodes of the batch",
     # What altered episodes show (perturbations, probing).
     "bootstrap/terminated-right": _RIGHT_ONCE + "terminated; after the horizon no value is left",
@@ -87,10 +119,19 @@ CAUSES: dict[str, str] = {
     "bootstrap/next-states": (
         "the result depends on the next states, as of values of them that are not those of the steps left"
     ),
+    "cut-episodes-dropped": "episodes that the time limit cuts off are left out: they are part of the expectation",
     "nonlinear/doubled": f"twice the rewards do not give twice the gradient: {_NONLINEAR}",
     "nonlinear/negated": f"minus the rewards do not give minus the gradient: {_NONLINEAR}",
-    "regulariser/entropy": _NO_REWARD + "an entropy bonus of {coefficient:.4g}",
-    "regulariser/weight-decay": _NO_REWARD + "weight decay",
+    "regulariser/entropy": _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}",
+    "regulariser/entropy-discounted": _NO_REWARD
+    + ", as of an entropy bonus of {coefficient:.4g}, discounted by gamma^t",
+    "regulariser/entropy-mean": _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}, averaged over the steps",
+    "regulariser/entropy-horizon": (
+        _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}, divided by the horizon T"
+    ),
+    "regulariser/weight-decay": _NO_REWARD + ", as of weight decay of {coefficient:.4g}",
+    "regulariser/constant": _NO_REWARD + ": {coefficient:.4g} in every component",
+    "regulariser/unknown": _NO_REWARD + ", neither entropy nor weight decay",
     "action-dependent-baseline/action": (
         "the weight of a step changes with its action although the rewards are the same"
     ),
@@ -102,9 +143,6 @@ CAUSES: dict[str, str] = {
     # What is left.
     "other": "none of the known mistakes",
     "other/matrix": "none of the known mistakes; the matrix shows how each step is weighed by each reward",
-    "other/constant-discount": (
-        "the weights do not follow batch.gamma; a discount of about {discount:.6g} is written in the code"
-    ),
 }
 
 NOTES: dict[str, str] = {
@@ -112,6 +150,7 @@ NOTES: dict[str, str] = {
     "without-discount": "; besides, nothing is discounted",
     "right-at-gamma-1": " (it is right for gamma = 1)",
     "right-without-it": "; without it the estimator is right",
+    "more-may-hide": "; other mistakes may hide behind this one",
     "bias-proportional-to-1/B": "; the bias is exactly proportional to 1/B",
     "bias-shrinks": "; from B = {few} to {many} the bias shrinks",
     "bias-stays": "; from B = {few} to {many} the bias does not shrink as 1/B",
@@ -123,6 +162,7 @@ INPUTS: dict[str, str] = {
     "equal-rewards": "episodes in which all rewards are alike",
 }
 
+_CANDIDATE = "possibly: "
 _NEGATIVE = "the sign is wrong; besides, "
 
 
@@ -136,6 +176,7 @@ class Diagnosis:
       figures: the numbers and inputs in the text, by name.
       notes: what else holds, keys of `NOTES`.
       negative: whether the sign is wrong besides.
+      certain: whether it was shown to be there; if not, it is only a candidate.
     """
 
     id: str
@@ -143,14 +184,16 @@ class Diagnosis:
     figures: tuple[tuple[str, Figure], ...] = ()
     notes: tuple[str, ...] = ()
     negative: bool = False
+    certain: bool = True
 
     @property
     def text(self) -> str:
-        """What is wrong, and where it is known, how to mend it."""
+        """What is wrong, and where it is known, how to fix it."""
         figures = {
             name: ", ".join(INPUTS[key] for key in figure) if isinstance(figure, tuple) else figure
             for name, figure in self.figures
         }
         template = CAUSES[self.cause] + "".join(NOTES[note] for note in self.notes)
         text = template.format(quantity="it" if self.negative else "the gradient", **figures)
-        return _NEGATIVE + text if self.negative else text
+        text = _NEGATIVE + text if self.negative else text
+        return text if self.certain else _CANDIDATE + text

@@ -4,16 +4,19 @@ Only what was tested is named; the rest is `other`, with the matrix of impulses.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.verification.batching import match_once_rescaled
+from pgcheck.verification.batching import explain_trend
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.impulses import WeightMatrix, weights_agree
+from pgcheck.verification.impulses import WeightMatrix
+from pgcheck.verification.influence import find_leak, find_unused
 from pgcheck.verification.matching import match_mistakes
-from pgcheck.verification.perturbations import explain_responses
-from pgcheck.verification.probing import CHAIN_GAMMA, Prober
+from pgcheck.verification.peeling import Peeler
+from pgcheck.verification.perturbations import explain_responses, find_nonlinear
+from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
 
 
 def diagnose(
@@ -41,30 +44,53 @@ def diagnose(
     if not failed:
         return warnings, None
     matrix = prober.matrix(gamma)
-    return (_named(prober, enumerated, matrix) or [_unknown(prober, matrix)]) + warnings, matrix
+    return (_named(prober, enumerated, matrix) or [_unknown(matrix)]) + warnings, matrix
 
 
 def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
     """What is wrong, by name; empty where no name fits."""
-    if not findings:
-        return []
-    named = match_mistakes(prober, findings, matrix)
-    if not named and not prober.contract.by_episode:
-        named = match_once_rescaled(prober, findings)
-    if named:
+    alterable = prober.alterable(findings)
+    peeler = Peeler(prober, alterable, matrix)
+    if named := _unused(peeler):
         return named
-    named = explain_responses(prober, findings, matrix)
+    if named := match_mistakes(prober, findings, matrix) if findings else []:
+        return named
+    if not alterable:
+        named = explain_trend(prober, findings)
+    else:
+        named = (
+            _leaking(peeler)
+            or find_nonlinear(prober, alterable, findings)
+            or peeler.named()
+            or explain_responses(peeler, findings, matrix)
+        )
     if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named):
         named.append(Diagnosis("batch-coupled", "batch-coupled/rows"))
     return named
 
 
-def _unknown(prober: Prober, matrix: WeightMatrix | None) -> Diagnosis:
+def _unused(peeler: Peeler) -> list[Diagnosis]:
+    """Episodes that have no part in the result, and what is wrong besides; empty where all have."""
+    unused = None if peeler.prober.contract.by_episode else find_unused(peeler.prober, peeler.findings)
+    if unused is None:
+        return []
+    diagnosis, length = unused
+    return _with_rest(diagnosis, peeler.named(View(length=length)))
+
+
+def _leaking(peeler: Peeler) -> list[Diagnosis]:
+    """Returns that go on into the next episode, and what is wrong besides; empty where they do not."""
+    leak = None if peeler.prober.contract.by_episode else find_leak(peeler.prober)
+    return [] if leak is None else _with_rest(leak, peeler.named(View(alone=True)))
+
+
+def _with_rest(diagnosis: Diagnosis, rest: list[Diagnosis] | None) -> list[Diagnosis]:
+    """A diagnosis, and what is wrong once it is taken away; None where that has no name."""
+    if rest is None:
+        return [replace(diagnosis, notes=(*diagnosis.notes, "more-may-hide"))]
+    return [diagnosis, *rest]
+
+
+def _unknown(matrix: WeightMatrix | None) -> Diagnosis:
     """What the impulses show where no name fits."""
-    if matrix is None:
-        return Diagnosis("other", "other")
-    elsewhere = prober.matrix(0.5 * matrix.gamma)
-    if elsewhere is not None and weights_agree(elsewhere.values, matrix.values) and matrix.values[0, 0] != 0:
-        discount = float(matrix.values[0, 1] / matrix.values[0, 0])
-        return Diagnosis("other", "other/constant-discount", (("discount", discount),))
-    return Diagnosis("other", "other/matrix")
+    return Diagnosis("other", "other" if matrix is None else "other/matrix")

@@ -1,4 +1,4 @@
-"""Impulses: episodes of distinct states with one reward, which show how an estimator weighs each step.
+"""Impulses: episodes of distinct states with one reward, which show how an estimator weights each step.
 
 W[t, k] is the coefficient of ∇log π(a_t|s_t) after a unit reward at step k. For k ≥ t it has to be γ^k. For k < t the
 reward cannot depend on the action, so that any weight that does not depend on the action is right, such as 0 or γ^k.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, Ints
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -21,50 +21,78 @@ EachEpisode = Callable[[Batch], Floats]  # gradients of single episodes [N, *the
 
 @dataclass(frozen=True, eq=False)
 class WeightMatrix:
-    """How an estimator weighs steps by rewards.
+    """How an estimator weights steps by rewards.
 
     Attributes:
       values: W[t, k] `[T, T]`.
       gamma: γ of the episodes.
       is_right: whether W[t, k] is γ^k for k ≥ t.
+      rounding: what is smaller than this, relative to the greatest weight, is rounding.
     """
 
     values: Floats
     gamma: float
     is_right: bool
+    rounding: float
 
     @property
     def right_weights(self) -> Floats:
         """γ^k `[T]`: what W[t, k] has to be for k ≥ t."""
         return np.asarray(correct_weights(len(self.values), self.gamma)[0])
 
+    @property
+    def without_rounding(self) -> Floats:
+        """W with 0 in place of what is rounding alone `[T, T]`."""
+        size = np.abs(self.values)
+        return np.where(size > self.rounding * size.max(initial=0.0), self.values, 0.0)
 
-def chain(steps: int, gamma: float, *, terminated: bool = True) -> tuple[MDP, Policy]:
+
+def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1) -> tuple[MDP, Policy]:
     """Returns a model of states in a row, with two actions that both lead to the next state, and no reward.
 
-    After `steps` steps the episode terminates, or the horizon cuts it off.
+    After `steps` steps the episode terminates, or the horizon cuts it off. Where there are several copies, they have
+    no state in common; that of number c begins in state c · (steps + 1).
     """
-    state = np.repeat(np.arange(steps + 1 - terminated), 2)
-    names = tuple(f"s{i}" for i in range(steps + 1))
+    row = steps + 1
+    number = np.arange(copies * row)
+    terminal = np.zeros(len(number), dtype=np.bool_)
+    terminal[steps::row] = terminated
+    state = np.repeat(number[~terminal], 2)
+    next_state = np.where(state % row == steps, state, state + 1)
+    names = tuple(f"s{i}" for i in number)
+    start = np.zeros(len(number))
+    start[::row] = 1.0 / copies
     size = len(state)
-    terminal = np.zeros(steps + 1, dtype=np.bool_)
-    terminal[steps] = terminated
-    start = np.zeros(steps + 1)
-    start[0] = 1.0
     mdp = MDP(
-        "a chain", names, ("one", "other"), steps, gamma, start, terminal, names, np.arange(steps + 1), state,
-        np.tile([0, 1], size // 2), np.minimum(state + 1, steps), np.ones(size), np.zeros(size),
-        np.zeros(size, dtype=np.bool_),
+        "a chain", names, ("one", "other"), steps, gamma, start, terminal, names, number, state,
+        np.tile([0, 1], size // 2), next_state, np.ones(size), np.zeros(size), np.zeros(size, dtype=np.bool_),
     )  # fmt: skip
     return mdp, Policy.softmax(mdp, {(name, "one"): PREFERENCE for name in names})
 
 
-def chain_episodes(mdp: MDP, policy: Policy, actions: list[list[int]]) -> Batch:
-    """Returns the episodes of a chain in which these actions are taken, one list an episode."""
+def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
+    """Returns a model in which the first step leads to either of two states, and an episode through each of them.
+
+    The two episodes have the same actions, lengths and rewards, which are 0; they terminate in different states.
+    """
+    names = tuple(f"s{i}" for i in range(5))
+    state, action = np.array([0, 0, 0, 0, 1, 1, 2, 2]), np.array([0, 0, 1, 1, 0, 1, 0, 1])
+    next_state, prob = np.array([1, 2, 1, 2, 3, 3, 4, 4]), np.array([0.5] * 4 + [1.0] * 4)
+    mdp = MDP(
+        "a fork", names, ("one", "other"), 2, gamma, np.eye(5)[0], np.arange(5) >= 3, names, np.arange(5), state,
+        action, next_state, prob, np.zeros(8), np.zeros(8, dtype=np.bool_),
+    )  # fmt: skip
+    policy = Policy.softmax(mdp, {(name, "one"): PREFERENCE for name in names})
+    return mdp, policy, Batch.from_paths(mdp, policy, np.array([[0, 0], [0, 1], [4, 6]]))
+
+
+def chain_episodes(mdp: MDP, policy: Policy, actions: list[list[int]], starts: Ints | None = None) -> Batch:
+    """Returns the episodes of a chain in which these actions are taken, one list an episode, from s_0 = `starts`."""
     steps = len(actions[0])
     outcome = {(int(s), int(a)): k for k, (s, a) in enumerate(zip(mdp.state, mdp.action, strict=True))}
-    outcomes = np.array([[outcome[t, row[t]] for row in actions] for t in range(steps)])
-    return Batch.from_paths(mdp, policy, np.vstack([np.zeros((1, len(actions)), dtype=np.int64), outcomes]))
+    first = np.zeros(len(actions), dtype=np.int64) if starts is None else starts
+    outcomes = [[outcome[int(s) + t, row[t]] for s, row in zip(first, actions, strict=True)] for t in range(steps)]
+    return Batch.from_paths(mdp, policy, np.vstack([first[None], np.array(outcomes)]))
 
 
 def coefficients(batch: Batch, gradients: Floats) -> Floats:

@@ -10,10 +10,13 @@ from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Candidate, Mistake,
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix, correct_weights, impulses, weights_agree
+from pgcheck.verification.misplaced import MISPLACED_SCORES
 from pgcheck.verification.probing import CHAIN_STEPS, Prober
 
 # An estimator that leaves out the reward of its own step often discounts from the next reward on: no mistake besides.
 _SCALES_OF_OFF_BY_ONE = ("scale/gamma", "scale/over-gamma")
+
+CANDIDATES: tuple[Mistake, ...] = (*MISTAKES, *MISPLACED_SCORES)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,12 @@ class Match:
         return any(weights_agree(matrix.values, factor * weights) for factor in factors)
 
 
-def match_mistakes(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
+def match_mistakes(
+    prober: Prober,
+    findings: Sequence[Finding],
+    matrix: WeightMatrix | None,
+    mistakes: Sequence[Mistake] = CANDIDATES,
+) -> list[Diagnosis]:
     """Returns the known mistake, or the multiple of one or of the gradient, that fits on every model.
 
     Empty where none fits. All findings have an enumeration.
@@ -55,7 +63,7 @@ def match_mistakes(prober: Prober, findings: Sequence[Finding], matrix: WeightMa
     # Where one model with one direction is all there is, any candidate is a multiple of any other, and only impulses
     # tell them apart.
     one_direction = sum(finding.freedom for finding in findings) < 2
-    matches = _matches(findings, prober.tolerance, any_factor=not one_direction)
+    matches = _matches(findings, mistakes, prober.tolerance, any_factor=not one_direction)
     agreeing = [match for match in matches if matrix is not None and match.weighs_alike(matrix, prober.gamma)]
     if one_direction and not agreeing:
         return _match_impulses(prober, matrix)
@@ -76,11 +84,13 @@ def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float 
     return sum(float(np.sum(mean * field)) for mean, field in zip(means, candidates, strict=True)) / below
 
 
-def _matches(findings: Sequence[Finding], tolerance: float, *, any_factor: bool) -> list[Match]:
+def _matches(
+    findings: Sequence[Finding], mistakes: Sequence[Mistake], tolerance: float, *, any_factor: bool
+) -> list[Match]:
     """What fits best: mistakes as they are; else times a factor with a meaning; else times any one factor."""
     means = [finding.expectation.mean for finding in findings]
     sizes = [_size(finding) for finding in findings]
-    candidates = [(candidate, _means(candidate, findings)) for candidate in (REFERENCE, *MISTAKES)]
+    candidates = [(candidate, means_of(candidate, findings)) for candidate in (REFERENCE, *mistakes)]
 
     def fits(expected: Sequence[Floats], factors: Sequence[float]) -> bool:
         return all(
@@ -92,7 +102,7 @@ def _matches(findings: Sequence[Finding], tolerance: float, *, any_factor: bool)
     matches = [Match(candidate, None) for candidate, expected in candidates[1:] if fits(expected, ones)]
     if matches:
         return matches
-    scales = _known_scales(findings)
+    scales = known_scales(findings)
     matches = [
         Match(candidate, scale)
         for candidate, expected in candidates
@@ -113,8 +123,8 @@ def _size(finding: Finding) -> float:
     return max(norm_of(finding.expectation.mean), 1e-300)
 
 
-def _means(candidate: Candidate, findings: Sequence[Finding]) -> list[Floats]:
-    """The expectation of a candidate on each finding's model."""
+def means_of(candidate: Candidate, findings: Sequence[Finding]) -> list[Floats]:
+    """Returns the expectation of a candidate on each finding's model."""
     return [
         candidate.mean(finding.enumeration.batch, finding.enumeration.prob)
         for finding in findings
@@ -122,8 +132,8 @@ def _means(candidate: Candidate, findings: Sequence[Finding]) -> list[Floats]:
     ]
 
 
-def _known_scales(findings: Sequence[Finding]) -> list[Scale]:
-    """Factors that have a meaning, where they differ from 1; then the same with the sign wrong besides."""
+def known_scales(findings: Sequence[Finding]) -> list[Scale]:
+    """Returns factors that have a meaning, where they differ from 1; then the same with the sign wrong besides."""
     gamma = [finding.mdp.gamma for finding in findings]
     horizon = [float(finding.mdp.horizon) for finding in findings]
     length = [1.0 if finding.enumeration is None else finding.enumeration.mean_length for finding in findings]
@@ -175,9 +185,18 @@ def _diagnoses(match: Match, matrix: WeightMatrix | None, tolerance: float) -> l
         past_counts = matrix is not None and bool(np.any(np.abs(np.tril(matrix.values, -1)) > tolerance))
         if "immediate-reward" in mistake.ids and past_counts:
             cause, notes = "immediate-reward/reversed", ()
-        diagnoses = [Diagnosis(name, cause, notes=notes) for name in mistake.ids]
+        ids = mistake.ids
+        if cause == "first-step-missing" and matrix is not None and _is_one_step_late(matrix.values, tolerance):
+            cause, ids = "score-of-next-step", ("score-of-next-step", *ids[1:])
+        diagnoses = [Diagnosis(name, cause, notes=notes) for name in ids]
     if match.scale is not None:
         shifts_discount = match.scale.diagnosis.cause in _SCALES_OF_OFF_BY_ONE
         if not (shifts_discount and any(diagnosis.id == "off-by-one" for diagnosis in diagnoses)):
             diagnoses.append(match.scale.diagnosis)
     return diagnoses
+
+
+def _is_one_step_late(values: Floats, tolerance: float) -> bool:
+    """Whether the weight of step t + 1 starts with the reward of step t."""
+    below = np.abs(np.tril(values, -1)) > tolerance
+    return bool(np.all(np.diagonal(below, -1))) and int(below.sum()) == len(values) - 1

@@ -1,6 +1,7 @@
 """The catalogue of texts, and the figures that diagnoses and verifications hold."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pgcheck
 from pgcheck import Diagnosis, verify
 from pgcheck.estimators import mistakes
 from pgcheck.estimators.mistakes import MISTAKES, Mistake, public_id
+from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
-from tests.verification import zoo
+from pgcheck.verification.matching import CANDIDATES
+from tests.verification import libraries, slips, zoo
 
 PACKAGE = Path(pgcheck.__file__).parent
 
@@ -107,3 +110,46 @@ def test_the_battery_takes_another_horizon_and_discount() -> None:
     for mdp, _ in battery(horizon=2, gamma=0.5):
         assert (mdp.horizon, mdp.gamma) == (2, 0.5)
     assert [mdp.horizon for mdp, _ in battery()] == [horizon for _, horizon in BATTERY]
+
+
+CASES = {**slips.SLIPS, **libraries.LIBRARIES}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_fault_gets_its_name_and_no_other(name: str) -> None:
+    wrong, ids, right = CASES[name]
+    verification = verify(wrong)
+    assert verification.verdict == "fail"
+    assert {diagnosis.id for diagnosis in verification.diagnosis} == ids
+    assert all(diagnosis.certain for diagnosis in verification.diagnosis)
+    twin = verify(right)
+    assert (twin.verdict, twin.diagnosis) == ("pass", ())
+
+
+def test_every_id_stands_in_the_readme() -> None:
+    table = (PACKAGE.parent / "README.md").read_text().partition("| it says | when |")[2].partition("\n\n")[0]
+    assert {f"`{public_id(cause)}`" for cause in CAUSES} <= set(re.findall("`[a-z-]+`", table))
+
+
+def test_no_mistake_of_the_score_is_parallel_to_another_mistake() -> None:
+    models = [(model, *listed(*model)) for model in battery()]
+    vectors = [
+        np.concatenate([mistake.mean(batch, prob).ravel() for _, batch, prob in models]) for mistake in CANDIDATES
+    ]
+    units = np.array([vector / np.linalg.norm(vector) for vector in vectors])
+    cosines = np.abs(units @ units.T) - np.eye(len(units))
+    assert cosines.max() < 1 - 1e-6
+
+
+def test_weights_that_are_rounding_alone_are_zero() -> None:
+    single = verify(lambda batch: zoo.WRONG["gamma^t forgotten, vectorised"][0](batch).astype(np.float32) + 0)
+    assert single.matrix is not None
+    shown = single.matrix.without_rounding
+    assert not np.tril(shown, -1).any()
+    assert np.triu(shown) == pytest.approx(np.triu(single.matrix.values), rel=1e-6)
+    assert [diagnosis.id for diagnosis in single.diagnosis] == ["dropped-gamma"]
+
+
+def test_a_leak_is_found_although_batches_of_one_have_none() -> None:
+    wrong, ids, _ = slips.SLIPS["a sum over the border of episodes"]
+    assert {diagnosis.id for diagnosis in verify(wrong, batch_sizes=[1, 2]).diagnosis} == ids

@@ -235,7 +235,7 @@ WRONG: dict[str, tuple[Estimate, set[str], str]] = {
     ),
     "a critic that is not exact": (vector(wrong_critic), {"bootstrap"}, "vectorised"),
     "a discount written in the code": (
-        vector(lambda b: 0.99 ** np.arange(b.rewards.shape[1]) * to_go(b, 0.99)), {"other"}, "vectorised",
+        vector(lambda b: 0.99 ** np.arange(b.rewards.shape[1]) * to_go(b, 0.99)), {"discount-twice"}, "vectorised",
     ),
     "the absolute return": (vector(lambda b: each_step(b, np.abs(returned(b)))), {"nonlinear"}, "vectorised total"),
     "loss.mean() of a tutorial": (
@@ -245,11 +245,11 @@ WRONG: dict[str, tuple[Estimate, set[str], str]] = {
         vector(lambda b: np.cumsum(discount(b) * b.rewards, axis=1)), {"immediate-reward"}, "vectorised",
     ),
     "pi instead of log pi": (
-        vector(lambda b: discount(b) * to_go(b) * b.probs[b.states, b.actions]), {"other"}, "vectorised",
+        vector(lambda b: discount(b) * to_go(b) * b.probs[b.states, b.actions]), {"gradient-of-pi"}, "vectorised",
     ),
     "in the wrong order": (loop(appends_instead_of_inserting), {"other"}, "backwards"),
-    "last step only": (vector(lambda b: (np.arange(b.rewards.shape[1]) == b.lengths[:, None] - 1) * discount(b) * to_go(b)), {"other"}, "vectorised"),
-    "gamma^t twice": (vector(lambda b: discount(b) ** 2 * to_go(b)), {"other"}, "vectorised"),
+    "last step only": (vector(lambda b: (np.arange(b.rewards.shape[1]) == b.lengths[:, None] - 1) * discount(b) * to_go(b)), {"last-step-only"}, "vectorised"),
+    "gamma^t twice": (vector(lambda b: discount(b) ** 2 * to_go(b)), {"discount-twice"}, "vectorised"),
     "the square of the return": (vector(lambda b: each_step(b, returned(b) ** 2)), {"nonlinear"}, "vectorised total"),
 }  # fmt: skip
 
