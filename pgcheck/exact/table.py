@@ -6,7 +6,6 @@ from typing import Literal
 from pgcheck.arrays import Floats
 from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
-from pgcheck.exact.shares import greatest_shares
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -49,6 +48,11 @@ def gradient_table(
       order: whether these are the most likely ones, or those with the largest |share| of ∇J.
     """
     exact = exact_gradient(mdp, policy, method=method, max_trajectories=max_trajectories, progress=progress)
-    chosen = greatest_shares if order == "share" else contributions
-    shown = () if top is None else chosen(mdp, policy, exact, top)
+    shown: tuple[Contribution, ...] = ()
+    if top is not None and order == "share":
+        from pgcheck.exact.shares import greatest_shares  # lists trajectories, which nothing else here needs
+
+        shown = greatest_shares(mdp, policy, exact, top)
+    elif top is not None:
+        shown = contributions(mdp, policy, exact, top)
     return GradientTable(mdp, exact, policy.prob_of_parameters(), shown, order)
