@@ -59,7 +59,14 @@ def verify(
             opened(estimator, timeout=seconds) as function,
             progress_bar("calling the estimator", quiet=quiet) as bar,
         ):
-            result = judge(function, problems, up_to_scale=up_to_scale, progress=bar.named, **settings)
+            result = judge(
+                function,
+                problems,
+                up_to_scale=up_to_scale,
+                skip_unsuitable=not models,
+                progress=bar.named,
+                **settings,
+            )
         printer.view(verification_view(estimator, result))
     raise typer.Exit(result.exit_status)
 
