@@ -43,12 +43,11 @@ def _batches(verification: Verification) -> str:
 
 def _stretch(verification: Verification) -> str:
     """The larger batches of drawn episodes, where they told something."""
-    sizes = sorted({result.batch_size for result in verification.stretched if result.outcome == "right"})
-    if not sizes:
+    right = [result for result in verification.stretched if result.outcome == "right"]
+    if not right:
         return "; larger batches not checked"
-    return (
-        f"; drawn batches of {sizes[0]:,} to {sizes[-1]:,}" if len(sizes) > 1 else f"; drawn batches of {sizes[0]:,}"
-    )
+    least, most = right[0].batch_size, right[-1].batch_size
+    return f"; drawn batches of {f'{least} to ' if least < most else ''}{most:,} of {right[0].model}"
 
 
 def _enumerated(words: list[str]) -> str:

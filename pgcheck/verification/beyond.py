@@ -14,31 +14,21 @@ from pgcheck.verification.stretch import Stretched, stretched
 SEED = 0  # of the drawn episodes: the same verdict every time
 
 
-def stretch_all(
+def stretch(
     estimator: Estimator, contract: Contract, findings: Sequence[Finding], scale: float = 1.0
 ) -> tuple[Stretched, ...]:
-    """Returns what larger batches show on each model.
-
-    Repeated draws, where no gradient of a batch is known exactly, are made on the first model with a gradient alone.
+    """Returns what larger batches show, on the first model with a gradient: their size matters, not the model.
 
     Args:
       estimator, contract: the estimator.
       findings: its expectations, all of them right.
       scale: the factor by which they are multiples of the gradient.
     """
-    rng = np.random.default_rng(SEED)
-    by_model = {finding.mdp.name: finding for finding in reversed(findings)}
-    by_draws = next((finding.mdp.name for finding in findings if finding.norm > 0), None)
-    results: list[Stretched] = []
-    for name in dict.fromkeys(finding.mdp.name for finding in findings):
-        finding = by_model[name]
-        results += stretched(
-            estimator, contract, finding.mdp, finding.policy, scale * finding.gradient, rng, scale=scale,
-            by_draws=name == by_draws,
-        )  # fmt: skip
-        if any(result.outcome in ("wrong", "raised") for result in results):
-            break
-    return tuple(results)
+    finding = next((finding for finding in findings if finding.norm > 0), None)
+    if finding is None:
+        return ()
+    rng, gradient = np.random.default_rng(SEED), scale * finding.gradient
+    return tuple(stretched(estimator, contract, finding.mdp, finding.policy, gradient, rng, scale=scale))
 
 
 def explain_stretch(results: Sequence[Stretched]) -> list[Diagnosis]:

@@ -28,7 +28,7 @@ BATCHES = 4  # of each size that are compared, as far as there are episodes
 POOL = 40  # distinct episodes from which large batches are made, where all pairs of them are called for
 GROUPS = 32  # of repeated draws, whose means are compared
 EPISODES = 16_000  # of the repeated draws of one batch size, or a batch in each group
-# Student's t with 31 degrees of freedom exceeds 8 with probability 5e-9: at 4 sizes of 50 models, 1e-6 in all.
+# Student's t with 31 degrees of freedom exceeds 8 with probability 5e-9: 2e-8 at 4 sizes.
 CRITICAL = 8.0
 MAX_CONTROL = 4.0  # beyond which a right estimator is too far off in the same draws for these to tell anything
 
@@ -65,7 +65,6 @@ def stretched(
     gradient: Floats,
     rng: np.random.Generator,
     *,
-    by_draws: bool,
     scale: float = 1.0,
 ) -> list[Stretched]:
     """Returns what larger batches of a model's episodes show of an estimator that is right for small ones.
@@ -75,7 +74,6 @@ def stretched(
       mdp, policy: the model.
       gradient: ∇J `[*theta.shape]`, times `scale`.
       rng: draws the episodes.
-      by_draws: whether to draw repeatedly where no gradient of a batch is known exactly.
       scale: the factor that the expectation may have.
     """
     results: list[Stretched] = []
@@ -83,10 +81,9 @@ def stretched(
     for size in SIZES:
         try:
             stretch = stretch or _Stretch(estimator, contract, mdp, policy, gradient, rng, scale)
-            result = stretch.at(size, by_draws=by_draws)
+            results.append(stretch.at(size))
         except _CallError:  # memory, or a limit of the estimator's own: such batches cannot be judged
             return [*results, Stretched(mdp.name, size, "raised", False)]
-        results += [] if result is None else [result]
     return results
 
 
@@ -127,13 +124,13 @@ class _Stretch:
         known = self.alone if self.pairs is None else self.pairs
         self.size = 0.0 if known is None else float(np.abs(known).max(initial=0))
 
-    def at(self, size: int, *, by_draws: bool) -> Stretched | None:
-        """Returns what batches of B = `size` show; None where that takes repeated draws that were not asked for."""
+    def at(self, size: int) -> Stretched:
+        """Returns what batches of B = `size` show."""
         batches = self.drawn[: min(BATCHES, len(self.drawn) // size) * size].reshape(-1, size)
         for index in batches:
             expected = self._expected(index)
             if expected is None:
-                return self._by_draws(size, None) if by_draws else None
+                return self._by_draws(size, None)
             if float(np.max(np.abs(self._value(index) - expected))) > self.rounding * self.size:
                 return self._by_draws(size, self._counted(index))
         return Stretched(self.mdp.name, size, "right", True)

@@ -16,7 +16,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
-from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, stretch_all
+from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, stretch
 from pgcheck.verification.diagnosis import diagnose
 from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, finding_of, gather
 from pgcheck.verification.exhaustive import number_of_batches, over_batches
@@ -149,7 +149,7 @@ def _judged(
 
 def _stretched(estimator: Estimator, verification: Verification) -> Verification:
     """A verdict on small batches, with what larger ones show."""
-    results = stretch_all(estimator, verification.contract, verification.findings, verification.scale or 1.0)
+    results = stretch(estimator, verification.contract, verification.findings, verification.scale or 1.0)
     is_wrong = any(result.outcome == "wrong" for result in results)
     return replace(
         verification,

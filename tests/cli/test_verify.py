@@ -81,7 +81,7 @@ def test_what_people_read(run: Run) -> None:
     assert good.stdout.splitlines()[1].startswith(
         "exact over all trajectories of 6 models (at most 24 steps, 41 states"
     )
-    assert "rewards\nfrom -1,000 to 1,000), batches of 1; drawn batches of 5 to 1,000\n" in good.stdout
+    assert "rewards\nfrom -1,000 to 1,000), batches of 1; drawn batches of 5 to 1,000 of two-state\n" in good.stdout
     assert (
         "Unbiased, but high variance: up to 1.74 times the variance of reward-to-go,\nwhich leaves out" in good.stdout
     )
