@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from pgcheck.trajectories.paths import sample_trajectories as sample_trajectories
     from pgcheck.verification.causes import Diagnosis as Diagnosis
     from pgcheck.verification.findings import Finding as Finding
-    from pgcheck.verification.verdict import Verification as Verification
     from pgcheck.verification.verdict import verify as verify
+    from pgcheck.verification.verification import Verification as Verification
 
 __version__ = "0.1.0"
 
@@ -68,7 +68,8 @@ _HOME = {
     "formats.modelfile": ("Model", "load", "load_model", "loads"),
     "model.policy": ("Policy",),
     "estimators.moments": ("Moments", "predict"),
-    "verification.verdict": ("Verification", "verify"),
+    "verification.verdict": ("verify",),
+    "verification.verification": ("Verification",),
     "trajectories.likely": ("Trajectory", "most_likely"),
     "trajectories.paths": ("enumerate_trajectories", "sample_trajectories"),
 }

@@ -7,7 +7,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pgcheck.verification.verdict import Verification
+    from pgcheck.verification.verification import Verification
 
 
 @pytest.fixture

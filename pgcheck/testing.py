@@ -13,7 +13,8 @@ from pgcheck.estimators.base import Estimate
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.report.verification import explanation, first_line
-from pgcheck.verification.verdict import Verification, verify
+from pgcheck.verification.verdict import verify
+from pgcheck.verification.verification import Verification
 
 
 class GradientMismatch(AssertionError):  # noqa: N818
@@ -48,7 +49,7 @@ def assert_policy_gradient(
 
     Raises:
       GradientMismatch: the verdict is not `pass`; also where a model was too large to tell.
-      EstimatorError: the estimator returned no gradient, or other numbers when it was called again.
+      EstimatorError: the estimator returned no gradient, or different values for the same batch.
     """
     __tracebackhide__ = True
     verification = verify(estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes)

@@ -20,7 +20,7 @@ from pgcheck.cli.options import (
 from pgcheck.errors import PgcheckError
 
 if TYPE_CHECKING:
-    from pgcheck.verification.verdict import Verification
+    from pgcheck.verification.verification import Verification
 
 
 def verify(
@@ -75,7 +75,14 @@ def verify(
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
-                return judge(function, problems, up_to_scale=up_to_scale, progress=bar.named, **settings)
+                return judge(
+                    function,
+                    problems,
+                    up_to_scale=up_to_scale,
+                    skip_unsuitable=not models,
+                    progress=bar.named,
+                    **settings,
+                )
 
         if more:
             results = [(name, _or_error(judged, name)) for name in dict.fromkeys([estimator, *more])]

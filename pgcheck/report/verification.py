@@ -1,14 +1,17 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
+import dataclasses
 import textwrap
 from collections.abc import Iterator
 
 from pgcheck.arrays import Floats
+from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Tone, View
-from pgcheck.report.words import many, percent
+from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
-from pgcheck.verification.verdict import Verification
+from pgcheck.verification.limits import Skipped
+from pgcheck.verification.verification import Verification
 
 LINE_WIDTH = 79
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
@@ -31,6 +34,8 @@ def verification_view(name: str, verification: Verification) -> View:
 def first_line(verification: Verification) -> str:
     """The verdict in one line: which model, by how much, and why."""
     worst = verification.worst
+    if verification.beyond:
+        return "; ".join(_explained(verification))
     if worst is None or verification.verdict == "inconclusive":
         return "inconclusive: " + "; ".join(f"{skipped.model}: {skipped.why}" for skipped in verification.skipped)
     why = "; ".join(_explained(verification))
@@ -46,7 +51,8 @@ def first_line(verification: Verification) -> str:
 
 def explanation(verification: Verification) -> list[str]:
     """What a failure looks like, in lines."""
-    return [line for line in "\n".join(_failure(verification)).splitlines() if line]
+    lines = _undecided(verification) if verification.verdict == "inconclusive" else _reasons(verification)
+    return [line for line in "\n".join([*_details(verification), *lines]).splitlines() if line]
 
 
 def _record(name: str, verification: Verification) -> Record:
@@ -69,7 +75,21 @@ def _record(name: str, verification: Verification) -> Record:
         ],
         "diagnosis": [{"id": diagnosis.id, "text": diagnosis.text} for diagnosis in verification.diagnosis],
         "matrix": None if verification.matrix is None else verification.matrix.values.tolist(),
-        "skipped": [{"model": skipped.model, "why": skipped.why} for skipped in verification.skipped],
+        "skipped": [_left_out(skipped) for skipped in verification.skipped],
+        "stretched": [dataclasses.asdict(result) for result in verification.stretched],
+    }
+
+
+def _left_out(skipped: Skipped) -> Record:
+    """A model, or batch sizes of it, that were left out, and what would allow them."""
+    limit = skipped.limit
+    return {
+        "model": skipped.model,
+        "why": skipped.why,
+        "unsuitable": skipped.unsuitable,
+        "option": limit and limit.option,
+        "needed": limit and limit.needed,
+        "horizon": limit and limit.horizon,
     }
 
 
@@ -77,6 +97,7 @@ def _row(finding: Finding | None) -> Record:
     """The figures of a finding; all None without one."""
     return {
         "model": finding and finding.mdp.name,
+        "horizon": finding and finding.mdp.horizon,
         "batch_size": finding and finding.batch_size,
         "bias": finding and finding.bias,
         "relative_bias": finding and finding.relative_bias,
@@ -89,10 +110,15 @@ def _row(finding: Finding | None) -> Record:
 
 
 def _blocks(name: str, verification: Verification) -> list[Block]:
-    """The paragraphs and the table for people."""
-    blocks: list[Block] = [
-        Styled((Span(f"{name}: "), Span(verification.verdict.upper(), TONE[verification.verdict])))
-    ]
+    """The verdict, its reason or scope, then the table and what else is to be said, for people."""
+    verdict = Span(verification.verdict.upper(), TONE[verification.verdict])
+    blocks: list[Block] = [Styled((Span(f"{name}: "), verdict))]
+    if verification.verdict == "fail":
+        blocks += list(_reasons(verification))
+    elif verification.verdict == "pass":
+        blocks.append(scope_text(verification))
+    else:
+        blocks += list(_undecided(verification))
     if verification.findings:
         blocks += [
             "",
@@ -103,16 +129,15 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
         if any(finding.freedom < 2 for finding in verification.findings):
             blocks.append("no cosine where a gradient has but one direction: it would say nothing")
         blocks.append("")
-    for skipped in verification.skipped:
-        part = "not checked" if skipped.model in verification.unchecked else "left out"
-        blocks.append(textwrap.fill(f"{skipped.model}: {part}: {skipped.why}", LINE_WIDTH))
-    return [*blocks, *(_success(verification) if verification.verdict == "pass" else _failure(verification))]
+    if verification.verdict != "inconclusive":
+        blocks += list(_omissions(verification))
+    return [*blocks, *(_success(verification) if verification.verdict == "pass" else _details(verification))]
 
 
 def _table(verification: Verification) -> Grid:
     columns = (
-        Column("model", right=False), Column("B"), Column("relative bias"), Column("scale"), Column("cosine"),
-        Column("variance"),
+        Column("model", right=False), Column("horizon"), Column("B"), Column("rel. bias"), Column("scale"),
+        Column("cosine"), Column("variance"),
     )  # fmt: skip
     return Grid(columns, [_cells(finding) for finding in verification.findings])
 
@@ -123,7 +148,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
     ratio = finding.variance_over_reinforce
     variance = "" if ratio is None else f"{ratio:.3g} x"
-    return finding.mdp.name, str(finding.batch_size), bias, scale, cosine, variance
+    return finding.mdp.name, f"{finding.mdp.horizon:,}", str(finding.batch_size), bias, scale, cosine, variance
 
 
 def _explained(verification: Verification) -> Iterator[str]:
@@ -134,12 +159,8 @@ def _explained(verification: Verification) -> Iterator[str]:
 
 def _success(verification: Verification) -> Iterator[str]:
     """What a pass claims, and what it says nothing of."""
-    listed = "all trajectories" if verification.contract.by_episode else "all batches"
     times = "" if verification.scale is None else f"{verification.scale:.6g} times "
-    yield (
-        f"Over {listed} of {many(len(verification.checked), 'model')} the exact expectation is {times}the gradient,\n"
-        f"within {verification.tolerance:g} of its size."
-    )
+    yield f"The exact expectation is {times}the gradient, within {verification.tolerance:g} of its size."
     if verification.is_undiscounted:
         yield "All of these have gamma = 1: nothing is said of discounting; try --gamma 0.9."
     if verification.flat:
@@ -149,17 +170,49 @@ def _success(verification: Verification) -> Iterator[str]:
     for diagnosis in verification.diagnosis:
         yield textwrap.fill(f"Be warned: {diagnosis.id}: {diagnosis.text}", LINE_WIDTH)
     if verification.is_noisy:
-        yield (
-            f"Right, but noisy: up to {verification.variance_over_reward_to_go:.2f} times the variance of "
-            "reward-to-go, which leaves\nout the rewards before each step; they have no part in the gradient."
-        )
+        yield _noise(verification)
 
 
-def _failure(verification: Verification) -> Iterator[str]:
-    """Where the expectation is off most, what is wrong, and how steps are weighed."""
+def _noise(verification: Verification) -> str:
+    """How much greater the variance is than it needs to be, and why, if that is known."""
+    why = {
+        True: ", which leaves out the rewards before each step; they have no part in the gradient",
+        False: "; the baseline raises the variance",
+        None: "",
+    }[verification.counts_past_rewards]
+    ratio = verification.variance_over_reward_to_go
+    text = f"Unbiased, but high variance: up to {ratio:.2f} times the variance of reward-to-go{why}."
+    return textwrap.fill(text, LINE_WIDTH)
+
+
+def _undecided(verification: Verification) -> Iterator[str]:
+    """Which models were too large, and what would do."""
+    for skipped in verification.skipped:
+        text = f"{skipped.model}: not checked: {skipped.why}"
+        yield textwrap.fill(text, LINE_WIDTH, subsequent_indent="  ")
+        if (remedy := advice(skipped)) and not skipped.unsuitable:
+            yield f"  {remedy}"
+
+
+def _omissions(verification: Verification) -> Iterator[str]:
+    """What was left out of a verdict that stands all the same."""
+    for skipped in verification.skipped:
+        part = "not checked" if skipped.model in verification.unchecked else "left out"
+        yield textwrap.fill(f"{skipped.model}: {part}: {skipped.why}", LINE_WIDTH)
+
+
+def _reasons(verification: Verification) -> Iterator[str]:
+    """What is wrong, and how to accept it where it may be meant."""
+    for line in _explained(verification):
+        yield textwrap.fill(line, LINE_WIDTH, subsequent_indent="  ")
+    if {diagnosis.id for diagnosis in verification.diagnosis} == {"dropped-gamma"}:
+        yield "  If the discount is left out on purpose, check with --gamma 1."
+
+
+def _details(verification: Verification) -> Iterator[str]:
+    """Where the expectation is off most, and how steps are weighed."""
     finding = verification.worst
-    if finding is None or verification.verdict == "inconclusive":
-        yield "No verdict: what could not be listed could not be checked."
+    if finding is None or verification.verdict == "inconclusive" or verification.beyond:
         return
     components = [
         f"  {' '.join(worst.parameter)}: {worst.expectation:.6g} where the gradient is {worst.gradient:.6g}"
@@ -167,9 +220,6 @@ def _failure(verification: Verification) -> Iterator[str]:
     ]
     if components:
         yield f"Worst components, on {finding.mdp.name}:\n" + "\n".join(components)
-    yield ""
-    for line in _explained(verification):
-        yield textwrap.fill(line, LINE_WIDTH, subsequent_indent="  ")
     if verification.matrix is not None:
         yield _matrix(verification.matrix)
 

@@ -6,7 +6,7 @@ from pgcheck.errors import ExitStatus, PgcheckError
 from pgcheck.report.verification import verification_view
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
 from pgcheck.report.words import percent
-from pgcheck.verification.verdict import Verification
+from pgcheck.verification.verification import Verification
 
 Judged = tuple[str, Verification | PgcheckError]  # an estimator's name, and the verdict or why there is none
 ERROR = "error"  # stands for the verdict on what could not be checked

@@ -5,9 +5,14 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 # Names and horizons. Two discounted models with episodes of one step up to the horizon, terminated and cut off; one
-# with states that look alike; one without discount, on which a dropped γ^t does no harm. All are small, because
-# batches of two and three are made too.
-BATTERY = (("two_state", 3), ("early_exit", 3), ("aliased_gridworld", 4), ("random_walk", 5))
+# with states that look alike; one without discount, on which a dropped γ^t does no harm; one with long episodes and
+# rewards of a thousandth; one with many states and rewards up to 1,000. All have few trajectories, because batches of
+# two and three are made too. In three of them every state offers every action and none look alike: there theta is a
+# table `[S, A]`.
+BATTERY = (
+    ("two_state", 3), ("early_exit", 3), ("aliased_gridworld", 4), ("random_walk", 5), ("long_chain", 24),
+    ("forty_rooms", 10),
+)  # fmt: skip
 
 
 def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:

@@ -112,6 +112,23 @@ CAUSES: dict[str, str] = {
         "returns: start the sum anew at each episode"
     ),
     "batch-coupled/rows": "rows of the result change with the other episodes of the batch",
+    # What larger batches and longer episodes show (stretch, reach).
+    "batch-size/first-episodes": (
+        "right for small batches, wrong from B = {size:,} on: only the first {counted} episodes of a batch count, "
+        "but the sum is divided by B"
+    ),
+    "batch-size/factor": (
+        "right for small batches, wrong from B = {size:,} on: there it is about {factor:.3g} times the gradient; is "
+        "a limit on the number of episodes written in the code?"
+    ),
+    "batch-size/raised": "it raised an error for a batch of {size:,} episodes; larger batches could not be checked",
+    "reach/steps": (
+        "right on all models, but not in an episode of {steps} steps: the weight of reward r_{step} is wrong; is a "
+        "limit on the number of steps or states written in the code?"
+    ),
+    "reach/rewards": (
+        "right on all models, but not for a single reward of {reward:,g}: are rewards clipped or rounded?"
+    ),
     # What altered episodes show (perturbations, probing).
     "bootstrap/terminated-right": _RIGHT_ONCE + "terminated; after the horizon no value is left",
     "bootstrap/cut-right": _RIGHT_ONCE + "cut off; a last reward counts too",

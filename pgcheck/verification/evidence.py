@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.errors import TooLargeError
+from pgcheck.errors import EstimatorError, TooLargeError
 from pgcheck.estimators.base import Estimator, Gradients, gradients
-from pgcheck.estimators.contract import EXAMPLES, Contract, check_again, contract_of, representative
+from pgcheck.estimators.contract import (
+    EXAMPLES,
+    Contract,
+    UnrepeatableError,
+    check_again,
+    contract_of,
+    representative,
+)
 from pgcheck.estimators.moments import predict
 from pgcheck.estimators.on_policy import REINFORCE, REWARD_TO_GO
 from pgcheck.exact.gradient import exact_gradient
@@ -19,36 +26,12 @@ from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.exhaustive import Expectation, Fraction, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.limits import Limits, Skipped, batch_limit, trajectory_limit
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
 BATCH_SIZES = (2, 3)
 
 ModelProgress = Callable[[str, float], None]  # is called with a model's name and the fraction done
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A model, or some batch sizes of it, on which an estimator could not be checked exactly, and why."""
-
-    model: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much work is allowed on one model.
-
-    Attributes:
-      batch_sizes: B for estimators of whole batches; None is 2 and 3, and 1 for estimators of single episodes.
-      max_trajectories: the most trajectories.
-      max_calls: the most batches of one size.
-      max_rounding: the part of ∇J that may be lost to rounding: a tenth of the bias that passes.
-    """
-
-    batch_sizes: tuple[int, ...] | None
-    max_trajectories: int
-    max_calls: int
-    max_rounding: float = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +66,16 @@ class _Model:
 
 
 def gather(
-    estimator: Estimator, models: Sequence[tuple[MDP, Policy]], limits: Limits, progress: ModelProgress | None = None
+    estimator: Estimator,
+    models: Sequence[tuple[MDP, Policy]],
+    limits: Limits,
+    progress: ModelProgress | None = None,
+    *,
+    skip_unsuitable: bool = False,
 ) -> Evidence:
     """Returns the expectations of an estimator on each model that is small enough.
+
+    With `skip_unsuitable`, models whose theta is no table are left out where the estimator cannot be called on them.
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns no gradient.
@@ -101,21 +91,39 @@ def gather(
         except TooLargeError as error:
             skipped.append(Skipped(mdp.name, str(error).partition("\n")[0]))
             continue
-        examined.append(_Model(mdp, policy, examples))
-        contract = _combined(contract, contract_of(estimator, examples))
         batch = representative(examples)
-        answers.append((batch, gradients(estimator, batch)))
+        try:
+            following = contract_of(estimator, examples)
+            answer = gradients(estimator, batch)
+        except Exception as error:  # whatever a user's function raises
+            is_serious = isinstance(error, UnrepeatableError) or (
+                isinstance(error, EstimatorError) and error.not_finite
+            )
+            if is_serious or not skip_unsuitable or examples.theta.ndim > 1:
+                raise
+            skipped.append(Skipped(mdp.name, _unsuitable(error), unsuitable=True))
+            continue
+        examined.append(_Model(mdp, policy, examples))
+        contract = _combined(contract, following)
+        answers.append((batch, answer))
     for model in examined:
         assert contract is not None
-        of_model, why, contract = _findings(estimator, model, contract, limits, progress)
+        of_model, left_out, contract = _findings(estimator, model, contract, limits, progress)
         findings += of_model
-        skipped += [Skipped(model.mdp.name, why)] if why else []
+        skipped += [left_out] if left_out is not None else []
     return Evidence(contract, tuple(findings), tuple(skipped), tuple(answers))
 
 
 def finding_of(enumeration: Enumeration, expectation: Expectation) -> Finding:
     """Returns an expectation beside the gradient, on a model whose episodes are known."""
     return _finding(enumeration.mdp, enumeration.policy, enumeration.batch, expectation, enumeration, math.inf)
+
+
+def _unsuitable(error: Exception) -> str:
+    """Why a model whose theta is flat was left out, in a line."""
+    line = str(error).partition("\n")[0]
+    kind = "" if isinstance(error, EstimatorError) else f"{type(error).__name__}: "
+    return f"states look alike or lack actions, so that theta is no table; {kind}{line}"
 
 
 def _combined(contract: Contract | None, following: Contract) -> Contract:
@@ -133,13 +141,15 @@ def _combined(contract: Contract | None, following: Contract) -> Contract:
 
 def _findings(
     estimator: Estimator, model: _Model, contract: Contract, limits: Limits, progress: ModelProgress | None
-) -> tuple[list[Finding], str, Contract]:
-    """The findings on one model, why others are missing, and the contract as it turned out to be."""
+) -> tuple[list[Finding], Skipped | None, Contract]:
+    """The findings on one model, what is missing, and the contract as it turned out to be."""
     mdp, policy = model.mdp, model.policy
     count = _count(mdp)
     if count is None or count > limits.max_trajectories:
         trajectories = "more than can be counted" if count is None else f"{count_text(count)} trajectories"
-        return [], f"{trajectories}; the limit is {limits.max_trajectories:,}", contract
+        why = f"{trajectories}; the limit is {limits.max_trajectories:,}"
+        limit = trajectory_limit(mdp, count, limits.max_trajectories, "--max-trajectories")
+        return [], Skipped(mdp.name, why, limit=limit), contract
     enumeration = Enumeration(mdp, policy, *listed(mdp, policy)) if count <= MAX_ENUMERATED else None
 
     def report(fraction: float) -> None:
@@ -149,13 +159,18 @@ def _findings(
     if contract.by_episode and limits.batch_sizes is None:
         if not contract.rows and count > limits.max_calls:
             why = f"{count:,} trajectories, one call each; the limit is {limits.max_calls:,} (--max-calls)"
-            return [], why, contract
+            limit = trajectory_limit(mdp, count, limits.max_calls, "--max-calls")
+            return [], Skipped(mdp.name, why, limit=limit), contract
         by_episode = over_episodes(estimator, mdp, policy, contract, progress=report)
         if by_episode is not None:
-            return [_finding(mdp, policy, model.examples, by_episode, enumeration, limits.max_rounding)], "", contract
+            return (
+                [_finding(mdp, policy, model.examples, by_episode, enumeration, limits.max_rounding)],
+                None,
+                contract,
+            )
         contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
-    findings, why = _batch_findings(estimator, model, enumeration, count, contract, limits, report)
-    return findings, why, contract
+    findings, left_out = _batch_findings(estimator, model, enumeration, count, contract, limits, report)
+    return findings, left_out, contract
 
 
 def _batch_findings(
@@ -166,16 +181,19 @@ def _batch_findings(
     contract: Contract,
     limits: Limits,
     report: Fraction,
-) -> tuple[list[Finding], str]:
+) -> tuple[list[Finding], Skipped | None]:
     """The findings for each batch size that is not too large, and why others are missing."""
     sizes = limits.batch_sizes or BATCH_SIZES
     numbers = {size: number_of_batches(count, size, contract) for size in sizes}
     fitting = [size for size in sizes if enumeration is not None and numbers[size] <= limits.max_calls]
-    why = ""
+    left_out = None
     if len(fitting) < len(sizes):
         size = next(size for size in sizes if size not in fitting)
         why = f"{count_text(numbers[size])} batches of {size} among {count_text(count)} trajectories; the limit is "
         why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
+        most = MAX_ENUMERATED if enumeration is None else None
+        limit = batch_limit(model.mdp, numbers[size], size, contract, limits.max_calls, most)
+        left_out = Skipped(model.mdp.name, why, limit=limit)
     findings = []
     for size in fitting:
         assert enumeration is not None
@@ -183,7 +201,7 @@ def _batch_findings(
         findings.append(
             _finding(model.mdp, model.policy, model.examples, expectation, enumeration, limits.max_rounding)
         )
-    return findings, why
+    return findings, left_out
 
 
 def _finding(

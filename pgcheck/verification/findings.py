@@ -73,6 +73,12 @@ class Finding:
         return self.expectation.batch_size
 
     @property
+    def longest(self) -> int:
+        """The steps of the longest episode; the horizon where the episodes are too many to be kept."""
+        lengths = None if self.enumeration is None else self.enumeration.batch.lengths
+        return self.mdp.horizon if lengths is None else int(lengths.max(initial=0))
+
+    @property
     def norm(self) -> float:
         """‖∇J‖."""
         return norm_of(self.gradient)

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from pgcheck.errors import VERDICT_STATUS, UsageError
+from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.opening import estimator_of
@@ -17,101 +16,23 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
-from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, stretch
 from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.evidence import BATCH_SIZES, Evidence, Limits, ModelProgress, Skipped, finding_of, gather
+from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, finding_of, gather
 from pgcheck.verification.exhaustive import number_of_batches, over_batches
 from pgcheck.verification.findings import Enumeration, Finding
-from pgcheck.verification.impulses import WeightMatrix
-from pgcheck.verification.probing import MAX_ALTERED
+from pgcheck.verification.limits import Limits
+from pgcheck.verification.probing import MAX_ALTERED, Prober
+from pgcheck.verification.reach import beyond_models
+from pgcheck.verification.verification import Verdict, Verification
 
-Verdict = Literal["pass", "fail", "inconclusive"]
 Models = Sequence[str | Path | tuple[MDP, Policy]] | str | Path
 
 TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
 MAX_CALLS = 300_000  # batches of one size on one model
 MAX_CALLS_ON_BATTERY = 30_000  # the same, where neither models nor batch sizes were given
-NOISY = 1.2  # times the variance of reward-to-go is worth a word
 MAX_BATCH_SIZE = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Verification:
-    """The verdict on an estimator, with what it rests on.
-
-    Attributes:
-      verdict: `pass`; `fail`; or `inconclusive`, where a model was too large to be checked.
-      findings: one for each model and batch size.
-      contract: what kind of function the estimator is.
-      tolerance: the relative bias that passes.
-      scale: the one factor that was accepted with `up_to_scale`.
-      diagnosis: what is wrong, by name; of an estimator that passes, warnings.
-      matrix: how the estimator weighs steps by rewards, where it could be found out.
-      skipped: what was too large.
-      off_policy: whether the estimator is built in and made for episodes that another policy drew.
-    """
-
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    contract: Contract
-    tolerance: float
-    scale: float | None
-    diagnosis: tuple[Diagnosis, ...]
-    matrix: WeightMatrix | None
-    skipped: tuple[Skipped, ...]
-    off_policy: bool = False
-
-    @property
-    def exit_status(self) -> int:
-        """The exit status of the command line."""
-        return VERDICT_STATUS[self.verdict]
-
-    @property
-    def worst(self) -> Finding | None:
-        """The finding with the greatest relative bias; None without findings."""
-        return max(self.findings, key=lambda finding: finding.severity, default=None)
-
-    @property
-    def checked(self) -> tuple[str, ...]:
-        """The names of the models with a finding, in order."""
-        return tuple(dict.fromkeys(finding.mdp.name for finding in self.findings))
-
-    @property
-    def unchecked(self) -> tuple[str, ...]:
-        """The names of the models without any finding, in order."""
-        return tuple(dict.fromkeys(skipped.model for skipped in self.skipped if skipped.model not in self.checked))
-
-    @property
-    def flat(self) -> tuple[str, ...]:
-        """The names of the models on which ∇J is 0, sorted: sign, scale and discount do not show there."""
-        return tuple(sorted({finding.mdp.name for finding in self.findings if finding.norm == 0}))
-
-    @property
-    def is_undiscounted(self) -> bool:
-        """Whether γ = 1 on every model: mistakes in discounting do not show."""
-        return all(finding.mdp.gamma == 1 for finding in self.findings)
-
-    @property
-    def variance_over_reward_to_go(self) -> float | None:
-        """The greatest variance relative to `reward-to-go`; None where it is not known."""
-        ratios = [finding.variance_over_reward_to_go for finding in self.findings]
-        return max((ratio for ratio in ratios if ratio is not None), default=None)
-
-    @property
-    def is_noisy(self) -> bool:
-        """Whether the estimator is right, but with a needlessly large variance."""
-        ratio = self.variance_over_reward_to_go
-        return self.verdict == "pass" and ratio is not None and ratio > NOISY
-
-    @property
-    def explanations(self) -> tuple[tuple[tuple[str, ...], str], ...]:
-        """Each text of the diagnosis once, after the ids that it explains."""
-        ids: dict[Diagnosis, tuple[str, ...]] = {}
-        for diagnosis in self.diagnosis:
-            without_id = replace(diagnosis, id="")
-            ids[without_id] = (*ids.get(without_id, ()), diagnosis.id)
-        return tuple((names, diagnosis.text) for diagnosis, names in ids.items())
 
 
 def verify(
@@ -125,6 +46,7 @@ def verify(
     batch_sizes: Sequence[int] | None = None,
     max_trajectories: int = MAX_LISTED_TRAJECTORIES,
     max_calls: int | None = None,
+    skip_unsuitable: bool | None = None,
     progress: ModelProgress | None = None,
 ) -> Verification:
     """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
@@ -143,11 +65,13 @@ def verify(
       max_trajectories: a model with more is left out.
       max_calls: the most batches of one size on one model; None is 30,000 on the battery without
         `batch_sizes`, else 300,000.
+      skip_unsuitable: leave out models whose theta is no table (states look alike, or lack actions) where the
+        estimator cannot be called on them; None is on the battery alone.
       progress: is called with a model's name and the fraction done.
 
     Raises:
-      EstimatorError: the estimator cannot be called, returns no gradient, or returns other numbers when it is called
-        again.
+      EstimatorError: the estimator cannot be called, returns no gradient, or returns different values for the same
+        batch.
       ModelError: a model cannot be read.
       UsageError: a batch size or the tolerance is out of range, or there are no models.
     """
@@ -163,10 +87,11 @@ def verify(
         max_calls = usual_max_calls(models, batch_sizes)
     sizes = None if batch_sizes is None else tuple(batch_sizes)
     limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
-    evidence = gather(estimator, loaded, limits, progress)
+    unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
+    evidence = gather(estimator, loaded, limits, progress, skip_unsuitable=unsuitable)
     verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
     evidence.check_again(estimator)  # after all these calls it is still the same function
-    return verification
+    return verification if verification.verdict == "fail" else _stretched(estimator, verification)
 
 
 def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) -> int:
@@ -209,17 +134,40 @@ def _judged(
     shown = findings if is_right else (*findings, *_on_small_model(estimator, contract, findings))
     diagnosis, matrix = diagnose(estimator, contract, shown, failed=not is_right, tolerance=tolerance)
     verdict: Verdict = "fail" if not is_right else "pass" if _is_complete(evidence, limits) else "inconclusive"
-    return Verification(
+    verification = Verification(
         verdict, findings, contract, tolerance, scale, tuple(diagnosis), matrix, evidence.skipped, off_policy
     )  # fmt: skip
+    if not is_right or not findings:
+        return verification
+    gamma = gamma_of_chains(findings)
+    prober = Prober(estimator, contract, gamma, tolerance)
+    if beyond := beyond_models(prober, gamma):
+        return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
+    if verification.is_noisy:
+        return replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
+    return verification
+
+
+def _stretched(estimator: Estimator, verification: Verification) -> Verification:
+    """A verdict on small batches, with what larger ones show."""
+    results = stretch(estimator, verification.contract, verification.findings, verification.scale or 1.0)
+    is_wrong = any(result.outcome == "wrong" for result in results)
+    return replace(
+        verification,
+        verdict="fail" if is_wrong else verification.verdict,
+        beyond=is_wrong,
+        stretched=results,
+        diagnosis=(*explain_stretch(results), *verification.diagnosis),
+    )
 
 
 def _is_complete(evidence: Evidence, limits: Limits) -> bool:
     """Whether every model was checked; where batch sizes were asked for, with each of them."""
     checked = {finding.mdp.name for finding in evidence.findings}
-    if any(skipped.model not in checked for skipped in evidence.skipped):
+    too_large = [skipped for skipped in evidence.skipped if not skipped.unsuitable]
+    if any(skipped.model not in checked for skipped in too_large):
         return False
-    return bool(checked) and not (evidence.skipped and limits.batch_sizes is not None)
+    return bool(checked) and not (too_large and limits.batch_sizes is not None)
 
 
 def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence[Finding]) -> list[Finding]:

@@ -11,7 +11,7 @@ import pgcheck
 from pgcheck import exact_gradient
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.verification.battery import BATTERY
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.verification import zoo
 
 
@@ -37,6 +37,9 @@ def test_what_cannot_be_listed_is_inconclusive(run: Run, monkeypatch: pytest.Mon
     done = run("verify", "reinforce", "two_state", "frozen_lake")
     assert done.returncode == 3
     assert "frozen-lake: not checked" in done.stdout
+    assert "Try --horizon 6." in done.stdout
+    assert run("verify", "reinforce", "frozen_lake", "--horizon", "6").returncode == 0
+    assert run("verify", "reinforce", "frozen_lake", "--horizon", "7").returncode == 3
     assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
     monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
     done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
@@ -52,7 +55,7 @@ def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
     told = json.loads(done.stdout)
     assert (told["schema"], told["verdict"], told["evidence"]) == ("pgcheck/1", "fail", "exact")
     (row,) = told["models"]
-    assert (row["model"], row["batch_size"]) == ("two-state", 1)
+    assert (row["model"], row["horizon"], row["batch_size"]) == ("two-state", 3, 1)
     exact = exact_gradient(*pgcheck.load("two_state"))
     assert row["gradient"] == pytest.approx(exact.gradient.tolist())
     assert len(row["expectation"]) == len(row["gradient"]) == len(row["parameters"]) == 4
@@ -66,6 +69,7 @@ def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:
     sizes = json.loads(run("verify", "weighted-importance-sampling", "bandit", "--format", "json").stdout)["models"]
     assert [row["batch_size"] for row in sizes] == [1]  # with ratios of 1 it is a plain mean
     lines = run("verify", "gae", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["horizon"] for line in lines] == [steps for _, steps in BATTERY]
     assert [json.loads(line)["model"] for line in lines] == [pgcheck.load(name)[0].name for name, _ in BATTERY]
 
 
@@ -74,10 +78,18 @@ def test_what_people_read(run: Run) -> None:
     assert (good.returncode, bad.returncode) == (0, 1)
     assert good.stdout.startswith("reinforce: PASS\n")
     assert "exact expectation is the gradient" in good.stdout
-    assert "Right, but noisy: up to 1.39 times the variance of reward-to-go" in good.stdout
+    assert good.stdout.splitlines()[1].startswith(
+        "exact over all trajectories of 6 models (at most 24 steps, 41 states"
+    )
+    assert "rewards\nfrom -1,000 to 1,000), batches of 1; drawn batches of 5 to 1,000 of two-state\n" in good.stdout
+    assert (
+        "Unbiased, but high variance: up to 1.74 times the variance of reward-to-go,\nwhich leaves out" in good.stdout
+    )
     assert "no cosine where a gradient has but one direction" in good.stdout
-    assert max(map(len, (good.stdout + bad.stdout.split("dropped-gamma: gamma")[0]).splitlines())) <= 80
-    assert bad.stdout.startswith("dropped-gamma: FAIL\n")
+    assert max(map(len, (good.stdout + bad.stdout).splitlines())) <= 80
+    assert bad.stdout.startswith("dropped-gamma: FAIL\ndropped-gamma: gamma^t is left out")
+    assert "If the discount is left out on purpose, check with --gamma 1." in bad.stdout
+    assert run("verify", "dropped-gamma", "--gamma", "1").returncode == 0
     assert "Worst components, on " in bad.stdout
     assert "dropped-gamma: gamma^t is left out" in bad.stdout
     assert "t=3      0      0      0      1" in bad.stdout
@@ -140,3 +152,50 @@ def test_batch_sizes_may_be_chosen(run: Run, tmp_path: Path) -> None:
     assert [row["scale"] for row in told["models"]] == pytest.approx([0, 0.5, 0.75], abs=1e-12)
     text = "exactly (1 - 1/B) times the gradient"
     assert text in told["diagnosis"][0]["text"]
+
+
+def test_a_model_that_the_estimator_is_not_made_for_is_left_out_of_the_battery(run: Run, tmp_path: Path) -> None:
+    """A table of preferences is all that many people have; three models have none."""
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n\n"
+        "def table(batch, power=1):\n"
+        "    g = np.zeros((len(batch), batch.num_states, batch.num_actions))\n"
+        "    for i, e in enumerate(batch):\n"
+        "        for t, (s, a) in enumerate(zip(e.states, e.actions)):\n"
+        "            w = sum(batch.gamma ** k * r for k, r in enumerate(e.rewards))\n"
+        "            g[i, s] -= w * batch.probs[s]\n"
+        "            g[i, s, a] += w\n"
+        "    return g\n\n"
+        "def half(batch):\n"
+        "    return table(batch) / 2\n\n"
+        "def raises(batch):\n"
+        "    states, actions = batch.theta.shape\n"
+        "    return table(batch)\n\n"
+        "def always(batch):\n"
+        "    raise RuntimeError('no')\n"
+    )
+    for name in ("table", "raises"):
+        done = run("verify", f"mine.py:{name}", "--format", "json")
+        told = json.loads(done.stdout)
+        assert (told["verdict"], done.returncode) == ("pass", 0)
+        assert [row["model"] for row in told["models"]] == ["two-state", "long-chain", "forty-rooms"]
+        assert [row["model"] for row in told["skipped"]] == ["early-exit", "aliased-gridworld", "random-walk"]
+        assert all(row["unsuitable"] for row in told["skipped"])
+    assert "aliased-gridworld: not checked: " in run("verify", "mine.py:table").stdout
+    assert run("verify", "mine.py:half").returncode == 1
+    assert run("verify", "mine.py:table", "early_exit").returncode == 2
+    assert run("verify", "mine.py:table", "two_state", "early_exit").returncode == 2
+    done = run("verify", "mine.py:always")
+    assert done.returncode == 2
+    assert "RuntimeError" in done.stderr
+
+
+def test_what_would_allow_a_model_is_said_and_true(run: Run) -> None:
+    example = str(ROOT / "examples" / "reinforce.py")
+    words = ("verify", f"{example}:leaves_one_out", "two_state", "--batch-sizes", "2,3", "--max-calls")
+    done = run(*words, "300")
+    assert done.returncode == 3
+    assert "Try --max-calls 3000, or --horizon 2." in done.stdout
+    for more in (("3000",), ("300", "--horizon", "2")):
+        assert run(*words, *more).returncode == 0
+    assert run(*words, "2000").returncode == 3

@@ -42,7 +42,7 @@ ENDS = {
     "another model": ("object.__setattr__(batch.mdp, 'gamma', 1.0)", "changed batch.mdp"),
     "noise after a while": (
         "global n; n = globals().get('n', 0) + 1\n    if n > 9: return right(batch) + np.random.rand()",
-        "other numbers when it was called again",
+        "returned different values for the same batch",
     ),
     "an error without words": (
         "class E(Exception):\n        def __str__(self): raise SystemExit(0)\n    raise E",

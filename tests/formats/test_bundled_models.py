@@ -140,3 +140,29 @@ def test_editors_find_the_schema_beside_the_models() -> None:
     for name in sources.bundled_names():
         text = (folder / f"{name}.yaml").read_text()
         assert "\n# yaml-language-server: $schema=model.schema.json\n" in text
+
+
+def stop_or_go(name: str, go: str, rows: int, length: int) -> float:
+    """J of rows of states in which one goes on, or stops and so ends the episode, from the outcomes alone."""
+    mdp, policy = pgcheck.load(name)
+    p = 1 / (1 + math.exp(-policy.theta[0]))
+    mean = np.zeros((mdp.num_states, 2))
+    np.add.at(mean, (mdp.state, mdp.action), mdp.prob * mdp.reward)
+    by_action = mean[:, mdp.actions.index(go)], mean[:, 1 - mdp.actions.index(go)]
+    total = 0.0
+    for row in range(rows):
+        value = 0.0
+        for i in reversed(range(row * length, (row + 1) * length)):
+            value = p * (by_action[0][i] + mdp.gamma * value) + (1 - p) * by_action[1][i]
+        total += value / rows
+    return total
+
+
+@pytest.mark.parametrize(("name", "rows", "length"), [("long_chain", 1, 24), ("forty_rooms", 4, 10)])
+def test_the_models_that_reach_far_have_their_recursion(name: str, rows: int, length: int) -> None:
+    exact = exact_of(name)
+    assert exact.value == pytest.approx(stop_or_go(name, "go", rows, length), rel=1e-12)
+    header = (sources.bundled_directory() / f"{name}.yaml").read_text()
+    written = re.search(r"J = (?:V_0 = )?(-?[0-9.]+\d)", header)
+    assert written is not None
+    assert exact.value == pytest.approx(float(written[1]), rel=1e-11)

@@ -39,6 +39,18 @@ def test_the_battery_has_what_mistakes_need_to_show() -> None:
     assert any(again.any() for again in visits)
 
 
+def test_the_battery_reaches_far() -> None:
+    models = [mdp for mdp, _ in battery()]
+    batches = [listed(mdp, policy)[0] for mdp, policy in battery()]
+    assert max(int(batch.lengths.max()) for batch in batches) >= 24
+    visited = [len(np.unique(batch.states[batch.mask])) for batch in batches]
+    assert max(visited) >= 40
+    rewards = [np.abs(mdp.reward[mdp.reward != 0]) for mdp in models]
+    assert max(float(r.max()) for r in rewards) >= 1000
+    assert min(float(r.max()) for r in rewards) < 0.1  # a model of small rewards only: beside large ones none show
+    assert sum(batch.theta.ndim == 2 for batch in batches) >= 3
+
+
 def test_impulses_show_how_steps_are_weighed() -> None:
     for gamma in (0.5, 1.0):
         np.testing.assert_allclose(impulses(REFERENCE.each, 4, gamma), np.triu(correct_weights(4, gamma)), atol=1e-12)

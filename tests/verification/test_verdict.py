@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import pgcheck
 from pgcheck import Batch, EstimatorError, verify
 from pgcheck.external.calling import LocalFunction
+from pgcheck.report.verification import verification_view
 from tests.verification import zoo
 
 
@@ -131,7 +133,7 @@ def test_memory_and_randomness_are_refused() -> None:
         return zoo.RIGHT["vectorised"](batch) * (1 + 1e-3 * next(count))
 
     for estimate in (noisy, counting):
-        with pytest.raises(EstimatorError, match="other numbers when it was called again"):
+        with pytest.raises(EstimatorError, match="returned different values for the same batch"):
             verify(estimate)
 
 
@@ -152,3 +154,36 @@ def test_a_second_path_to_the_same_verdict() -> None:
     again = verify(LocalFunction(pgcheck.estimator("immediate-reward"), "x"), [pgcheck.load("two_state")])
     assert found.findings[0].expectation.mean.tobytes() == again.findings[0].expectation.mean.tobytes()
     assert [one.id for one in found.diagnosis] == [one.id for one in again.diagnosis] == ["immediate-reward"]
+
+
+def test_rounding_of_single_precision_is_no_randomness() -> None:
+    """Sums in another order differ in the last digits from call to call."""
+
+    def noisy(size: float, kind: type) -> Callable[[Batch], object]:
+        generator = np.random.default_rng(0)
+        return lambda batch: (
+            zoo.RIGHT["vectorised"](batch) * (1 + size * generator.uniform(-1, 1, (len(batch), *batch.theta.shape)))
+        ).astype(kind)
+
+    assert verify(noisy(1e-6, np.float32), ["two_state"]).verdict == "pass"
+    for size, kind in ((1e-6, np.float64), (1e-2, np.float32)):
+        with pytest.raises(EstimatorError, match="returned different values for the same batch"):
+            verify(noisy(size, kind), ["two_state"])
+
+
+def test_a_needless_variance_is_told_for_what_it_is() -> None:
+    def scaled(batch: Batch) -> object:
+        return 2 * zoo.RIGHT["vectorised"](batch)
+
+    def with_poor_baseline(batch: Batch) -> object:
+        weights = zoo.discount(batch) * (zoo.to_go(batch) - 50.0)
+        return np.einsum("nt,nt...->n...", weights, batch.score)
+
+    assert not verify(scaled, ["two_state"], up_to_scale=True).is_noisy
+    assert verify(scaled, ["two_state"], up_to_scale=True).variance_over_reward_to_go == pytest.approx(1)
+    poor, past = verify(with_poor_baseline, ["two_state"]), verify("reinforce", ["two_state"])
+    assert (poor.is_noisy, poor.counts_past_rewards) == (True, False)
+    assert (past.is_noisy, past.counts_past_rewards) == (True, True)
+    shown = [str(block) for block in verification_view("mine", poor).blocks]
+    assert any("the baseline raises the variance" in " ".join(block.split()) for block in shown)
+    assert not any("rewards before each step" in block for block in shown)

@@ -1,0 +1,60 @@
+"""What a verdict covers, in two lines, and what would let it cover more."""
+
+import textwrap
+
+from pgcheck.report.words import many
+from pgcheck.verification.limits import Skipped
+from pgcheck.verification.verification import Verification
+
+LINE_WIDTH = 79
+
+
+def scope_text(verification: Verification) -> str:
+    """Returns what a pass covers: models, lengths, states, rewards and batch sizes."""
+    scope = verification.scope
+    listed = "trajectories" if verification.contract.by_episode else "batches"
+    rewards = f"rewards from {scope.least:,g} to {scope.greatest:,g}"
+    if scope.least == scope.greatest:
+        rewards = f"rewards of {scope.least:,g}"
+    text = (
+        f"exact over all {listed} of {many(scope.models, 'model')} (at most {many(scope.steps, 'step')}, "
+        f"{many(scope.states, 'state')}, {rewards}), {_batches(verification)}{_stretch(verification)}"
+    )
+    return textwrap.fill(text, LINE_WIDTH)
+
+
+def advice(skipped: Skipped) -> str:
+    """Returns which option would do for a model that was too large; nothing where none would."""
+    limit = skipped.limit
+    if limit is None:
+        return ""
+    options = [] if limit.needed is None else [f"{limit.option} {_rounded(limit.needed)}"]
+    options += [] if limit.horizon is None else [f"--horizon {limit.horizon}"]
+    return f"Try {', or '.join(options)}." if options else ""
+
+
+def _batches(verification: Verification) -> str:
+    """The batch sizes; where some models had fewer, on how many each was used."""
+    scope = verification.scope
+    differ = any(number != scope.models for _, number in scope.batch_sizes)
+    sizes = [f"{size} ({many(number, 'model')})" if differ else f"{size}" for size, number in scope.batch_sizes]
+    return f"batches of {_enumerated(sizes)}"
+
+
+def _stretch(verification: Verification) -> str:
+    """The larger batches of drawn episodes, where they told something."""
+    right = [result for result in verification.stretched if result.outcome == "right"]
+    if not right:
+        return "; larger batches not checked"
+    least, most = right[0].batch_size, right[-1].batch_size
+    return f"; drawn batches of {f'{least} to ' if least < most else ''}{most:,} of {right[0].model}"
+
+
+def _enumerated(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _rounded(number: int) -> str:
+    """A number of one digit and zeros, as an option takes it."""
+    text = str(number)
+    return f"{text[0]}e{len(text) - 1}" if number >= 10_000 else text

@@ -1,0 +1,225 @@
+"""Larger batches than can be enumerated: drawn episodes, against what batches of one, two and three imply.
+
+Where the gradient of a batch is the mean of its episodes' gradients, or of its pairs' (leave-one-out baselines), the
+gradient of a large batch is known exactly. Where it is not what is known, its expectation decides, by repeated draws.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pgcheck.arrays import Floats, Ints
+from pgcheck.estimators.base import Estimator, gradients
+from pgcheck.estimators.contract import Contract, differ
+from pgcheck.estimators.on_policy import REWARD_TO_GO
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.paths import padded, sampled_paths
+from pgcheck.trajectories.sampling import Sampler
+from pgcheck.verification.calls import each_episode
+
+SIZES = (5, 8, 64, 1000)
+BATCHES = 4  # of each size that are compared, as far as there are episodes
+POOL = 40  # distinct episodes from which large batches are made, where all pairs of them are called for
+GROUPS = 32  # of repeated draws, whose means are compared
+EPISODES = 16_000  # of the repeated draws of one batch size, or a batch in each group
+# Student's t with 31 degrees of freedom exceeds 8 with probability 5e-9: 2e-8 at 4 sizes.
+CRITICAL = 8.0
+MAX_CONTROL = 4.0  # beyond which a right estimator is too far off in the same draws for these to tell anything
+
+Outcome = Literal["right", "wrong", "unknown", "raised"]
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """What batches of one size of drawn episodes show.
+
+    Attributes:
+      model: the model's name.
+      batch_size: B.
+      outcome: `right`: equal to what small batches imply, or no bias in repeated draws; `wrong`: biased; `unknown`:
+        the draws do not tell; `raised`: the estimator raised an error.
+      exact: whether it was compared with a gradient that is known exactly.
+      factor: the estimate over the gradient, where it is wrong.
+      counted: how many of the batch's episodes count, where only the first ones do.
+    """
+
+    model: str
+    batch_size: int
+    outcome: Outcome
+    exact: bool
+    factor: float | None = None
+    counted: int | None = None
+
+
+def stretched(
+    estimator: Estimator,
+    contract: Contract,
+    mdp: MDP,
+    policy: Policy,
+    gradient: Floats,
+    rng: np.random.Generator,
+    *,
+    scale: float = 1.0,
+) -> list[Stretched]:
+    """Returns what larger batches of a model's episodes show of an estimator that is right for small ones.
+
+    Args:
+      estimator, contract: the estimator.
+      mdp, policy: the model.
+      gradient: ∇J `[*theta.shape]`, times `scale`.
+      rng: draws the episodes.
+      scale: the factor that the expectation may have.
+    """
+    results: list[Stretched] = []
+    stretch: _Stretch | None = None
+    for size in SIZES:
+        try:
+            stretch = stretch or _Stretch(estimator, contract, mdp, policy, gradient, rng, scale)
+            results.append(stretch.at(size))
+        except _CallError:  # memory, or a limit of the estimator's own: such batches cannot be judged
+            return [*results, Stretched(mdp.name, size, "raised", False)]
+    return results
+
+
+class _CallError(Exception):
+    """The estimator raised an error."""
+
+
+@contextlib.contextmanager
+def _calling() -> Iterator[None]:
+    """Raises _CallError where an estimator raises whatever it may."""
+    try:
+        yield
+    except Exception as error:
+        raise _CallError from error
+
+
+class _Stretch:
+    """Episodes of a model, and what an estimator makes of small batches of them."""
+
+    def __init__(
+        self, estimator: Estimator, contract: Contract, mdp: MDP, policy: Policy, gradient: Floats,
+        rng: np.random.Generator, scale: float,
+    ) -> None:  # fmt: skip
+        self.estimator, self.contract = estimator, contract
+        self.mdp, self.policy, self.gradient, self.rng, self.scale = mdp, policy, gradient, rng, scale
+        self.batch, self.drawn = _drawn(mdp, policy, SIZES[-1], rng)
+        self.rounding = 1e-4 if contract.single else 1e-9
+        self.pool = np.unique(self.drawn)[:POOL]
+        self.alone: Floats | None = None
+        self.pairs: Floats | None = None
+        if contract.by_episode:
+            with _calling():
+                self.alone = each_episode(estimator, self.batch, contract).values
+        elif not contract.ordered:
+            self.drawn = rng.choice(self.pool, SIZES[-1])
+            self.pairs = self._of_pairs()
+        # The greatest gradient of small batches: that of a large one is right up to its rounding.
+        known = self.alone if self.pairs is None else self.pairs
+        self.size = 0.0 if known is None else float(np.abs(known).max(initial=0))
+
+    def at(self, size: int) -> Stretched:
+        """Returns what batches of B = `size` show."""
+        batches = self.drawn[: min(BATCHES, len(self.drawn) // size) * size].reshape(-1, size)
+        for index in batches:
+            expected = self._expected(index)
+            if expected is None:
+                return self._by_draws(size, None)
+            if float(np.max(np.abs(self._value(index) - expected))) > self.rounding * self.size:
+                return self._by_draws(size, self._counted(index))
+        return Stretched(self.mdp.name, size, "right", True)
+
+    def _value(self, index: Ints) -> Floats:
+        """The gradient of a batch, or its rows."""
+        if self.contract.rows and self.contract.by_episode:
+            with _calling():
+                return gradients(self.estimator, self.batch.part(index)).values
+        return self._gradients(self.batch, index[None])
+
+    def _gradients(self, batch: Batch, index: Ints) -> Floats:
+        """The gradients of batches."""
+        with _calling():
+            return self.estimator.of_batches(batch, index)
+
+    def _expected(self, index: Ints) -> Floats | None:
+        """What small batches imply for `_value`; None where they imply nothing."""
+        if self.alone is not None:
+            return self.alone[index] if self.contract.rows else self.alone[index].mean(axis=0)[None]
+        if self.pairs is None:
+            return None
+        members, number = np.unique(index, return_counts=True)
+        column = np.searchsorted(self.pool, members)
+        weight = np.triu(number[:, None] * number, 1) + np.diag(number * (number - 1) / 2)
+        pairs = self.pairs[column[:, None], column]
+        return np.asarray(np.tensordot(weight / math.comb(len(index), 2), pairs, axes=2))[None]
+
+    def _of_pairs(self) -> Floats | None:
+        """The gradients of all pairs of the pool `[P, P, *theta.shape]`; None where triples are not their mean."""
+        pool = self.pool
+        first, second = np.triu_indices(len(pool))
+        values = self._gradients(self.batch, np.stack([pool[first], pool[second]], axis=1))
+        pairs = np.empty((len(pool), len(pool), *values.shape[1:]))
+        pairs[first, second] = pairs[second, first] = values
+        triples = self.rng.integers(0, len(pool), (POOL, 3))
+        means = (pairs[triples[:, 0], triples[:, 1]] + pairs[triples[:, 1], triples[:, 2]]
+                 + pairs[triples[:, 0], triples[:, 2]]) / 3  # fmt: skip
+        of_triples = self._gradients(self.batch, pool[triples])
+        return None if differ(of_triples, means, self.contract.single) else pairs
+
+    def _counted(self, index: Ints) -> int | None:
+        """How many episodes count, where the gradient is the sum of the first ones' over B."""
+        if self.alone is None or self.contract.rows:
+            return None
+        value = self._value(index)[0]
+        sums = np.cumsum(self.alone[index], axis=0) / len(index)
+        off = np.abs(sums - value).reshape(len(index), -1).max(axis=1)
+        near = np.flatnonzero(off <= self.rounding * self.size)
+        return int(near[0]) + 1 if len(near) else None
+
+    def _by_draws(self, size: int, counted: int | None) -> Stretched:
+        """Whether the mean of repeated batches is off along ∇J by more than chance explains.
+
+        Subtracted from each batch's gradient is one whose expectation is ∇J, of the same episodes, so that less is
+        left to chance.
+        """
+        square = float(np.sum(self.gradient**2))
+        if square == 0:
+            return Stretched(self.mdp.name, size, "unknown", False)
+        repeats = GROUPS * max(1, EPISODES // (GROUPS * size))
+        batch, drawn = _drawn(self.mdp, self.policy, repeats * size, self.rng)
+        index = drawn.reshape(repeats, size)
+        values = self._gradients(batch, index)
+        reference = self.scale * batch.shaped(REWARD_TO_GO.each(batch))[index].mean(axis=1)
+        excess, control = (
+            (off.reshape(repeats, -1) @ self.gradient.ravel() / square).reshape(GROUPS, -1).mean(axis=1)
+            for off in (values - reference, reference - self.gradient)
+        )
+        if abs(_t(control)) > MAX_CONTROL:
+            return Stretched(self.mdp.name, size, "unknown", False)
+        # A part of ∇J too small to matter is rounding, whatever its t.
+        off = float(excess.mean())
+        if abs(_t(excess)) <= CRITICAL or abs(off) <= (1e-4 if self.contract.single else 1e-6):
+            return Stretched(self.mdp.name, size, "right", False)
+        return Stretched(self.mdp.name, size, "wrong", False, 1 + off, counted)
+
+
+def _t(values: Floats) -> float:
+    """Student's t of a sample; 0 where all of it is 0."""
+    mean, deviation = float(values.mean()), float(values.std(ddof=1))
+    if mean == 0:
+        return 0.0
+    return mean / deviation * math.sqrt(len(values)) if deviation > 0 else math.copysign(math.inf, mean)
+
+
+def _drawn(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> tuple[Batch, Ints]:
+    """n rollouts in random order: the distinct episodes as a batch, and their numbers `[n]`."""
+    lots = list(sampled_paths(Sampler(mdp, policy, n, rng, paths=True)))
+    count = np.concatenate([lot.measure for lot in lots]).astype(np.int64)
+    batch = Batch.from_paths(mdp, policy, padded(mdp, [lot.steps for lot in lots]))
+    return batch, rng.permutation(np.repeat(np.arange(len(count)), count))

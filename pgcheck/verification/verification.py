@@ -1,0 +1,136 @@
+"""The verdict on an estimator with what it rests on: every figure that is shown of it."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pgcheck.errors import VERDICT_STATUS
+from pgcheck.estimators.contract import Contract
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import WeightMatrix
+from pgcheck.verification.limits import Skipped
+from pgcheck.verification.stretch import Stretched
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+
+NOISY = 1.2  # times the variance of reward-to-go is worth a word
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a verdict covers.
+
+    Attributes:
+      models: how many models.
+      steps: of the longest episode.
+      states: the most states of a model.
+      least, greatest: the least and the greatest reward.
+      batch_sizes: pairs of a batch size and the number of models on which it was used.
+    """
+
+    models: int
+    steps: int
+    states: int
+    least: float
+    greatest: float
+    batch_sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """The verdict on an estimator, with what it rests on.
+
+    Attributes:
+      verdict: `pass`; `fail`; or `inconclusive`, where a model was too large to be checked.
+      findings: one for each model and batch size.
+      contract: what kind of function the estimator is.
+      tolerance: the relative bias that passes.
+      scale: the one factor that was accepted with `up_to_scale`.
+      diagnosis: what is wrong, by name; of an estimator that passes, warnings.
+      matrix: how the estimator weighs steps by rewards, where it could be found out.
+      skipped: what was left out: too large, or not what the estimator is made for.
+      off_policy: whether the estimator is built in and made for episodes that another policy drew.
+      beyond: whether it is right on every finding, and fails by longer episodes, other rewards or larger batches.
+      stretched: what larger batches of drawn episodes show.
+      counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    contract: Contract
+    tolerance: float
+    scale: float | None
+    diagnosis: tuple[Diagnosis, ...]
+    matrix: WeightMatrix | None
+    skipped: tuple[Skipped, ...]
+    off_policy: bool = False
+    beyond: bool = False
+    stretched: tuple[Stretched, ...] = ()
+    counts_past_rewards: bool | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command line."""
+        return VERDICT_STATUS[self.verdict]
+
+    @property
+    def worst(self) -> Finding | None:
+        """The finding with the greatest relative bias; None without findings."""
+        return max(self.findings, key=lambda finding: finding.severity, default=None)
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """The names of the models with a finding, in order."""
+        return tuple(dict.fromkeys(finding.mdp.name for finding in self.findings))
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """The names of the models without any finding, in order."""
+        return tuple(dict.fromkeys(skipped.model for skipped in self.skipped if skipped.model not in self.checked))
+
+    @property
+    def flat(self) -> tuple[str, ...]:
+        """The names of the models on which ∇J is 0, sorted: sign, scale and discount do not show there."""
+        return tuple(sorted({finding.mdp.name for finding in self.findings if finding.norm == 0}))
+
+    @property
+    def is_undiscounted(self) -> bool:
+        """Whether γ = 1 on every model: mistakes in discounting do not show."""
+        return all(finding.mdp.gamma == 1 for finding in self.findings)
+
+    @property
+    def variance_over_reward_to_go(self) -> float | None:
+        """The greatest variance relative to `reward-to-go`, once divided by `scale`; None where it is not known."""
+        ratios = [finding.variance_over_reward_to_go for finding in self.findings]
+        greatest = max((ratio for ratio in ratios if ratio is not None), default=None)
+        return None if greatest is None else greatest / (self.scale or 1.0) ** 2
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the estimator is right, but with a needlessly large variance."""
+        ratio = self.variance_over_reward_to_go
+        return self.verdict == "pass" and ratio is not None and ratio > NOISY
+
+    @property
+    def scope(self) -> Scope:
+        """What the findings cover, without larger batches."""
+        mdps = [finding.mdp for finding in self.findings]
+        rewards = [finding.mdp.reward for finding in self.findings if len(finding.mdp.reward)]
+        return Scope(
+            len(self.checked),
+            max((finding.longest for finding in self.findings), default=0),
+            max((mdp.num_states for mdp in mdps), default=0),
+            min((float(reward.min()) for reward in rewards), default=0.0),
+            max((float(reward.max()) for reward in rewards), default=0.0),
+            tuple(sorted(Counter(finding.batch_size for finding in self.findings).items())),
+        )
+
+    @property
+    def explanations(self) -> tuple[tuple[tuple[str, ...], str], ...]:
+        """Each text of the diagnosis once, after the ids that it explains."""
+        ids: dict[Diagnosis, tuple[str, ...]] = {}
+        for diagnosis in self.diagnosis:
+            without_id = replace(diagnosis, id="")
+            ids[without_id] = (*ids.get(without_id, ()), diagnosis.id)
+        return tuple((names, diagnosis.text) for diagnosis, names in ids.items())
