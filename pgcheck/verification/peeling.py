@@ -23,7 +23,7 @@ from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.matching import CANDIDATES, Scale, known_scales, match_mistakes, means_of
 from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober, View
-from pgcheck.verification.terms import fitting_term, term_means
+from pgcheck.verification.terms import NOTHING, fitting_term, term_means
 
 MIN_FREEDOM = 4  # directions of all gradients together, below which a mistake and a term together could fit by chance
 
@@ -233,4 +233,4 @@ class Peeler:
 
 def _size(finding: Finding) -> float:
     """‖E[ĝ]‖ or ‖∇J‖, the greater, above 0."""
-    return max(norm_of(finding.expectation.mean), finding.norm, 1e-300)
+    return max(norm_of(finding.expectation.mean), finding.norm, NOTHING)

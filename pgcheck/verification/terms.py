@@ -12,6 +12,8 @@ from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Enumeration, Finding
 
+NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
+
 
 @dataclass(frozen=True)
 class Term:
@@ -95,6 +97,8 @@ def fitting_term(
         return None
     flat = np.concatenate([mean.ravel() / size for mean, size in zip(means, sizes, strict=True)])
     for term, expected in terms:
+        if any(size <= NOTHING < norm_of(own) for own, size in zip(expected, sizes, strict=True)):
+            continue  # the expectation and the gradient are 0 there, and the term is not
         field = np.concatenate([mean.ravel() / size for mean, size in zip(expected, sizes, strict=True)])
         below = float(field @ field)
         coefficient = float(flat @ field) / below if below > 0 else 0.0

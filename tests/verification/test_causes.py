@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import Diagnosis, verify
+from pgcheck import Diagnosis, exact_gradient, verify
+from pgcheck.arrays import Floats
 from pgcheck.estimators import mistakes
-from pgcheck.estimators.mistakes import MISTAKES, Mistake, public_id
+from pgcheck.estimators.mistakes import MISTAKES, Candidate, Mistake, public_id
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
@@ -133,9 +134,13 @@ def test_every_id_stands_in_the_readme() -> None:
 
 def test_no_mistake_of_the_score_is_parallel_to_another_mistake() -> None:
     models = [(model, *listed(*model)) for model in battery()]
-    vectors = [
-        np.concatenate([mistake.mean(batch, prob).ravel() for _, batch, prob in models]) for mistake in CANDIDATES
-    ]
+    norms = [exact_gradient(*model).norm for model, _, _ in models]  # each model counts relative to its own gradient
+
+    def vector_of(mistake: Candidate) -> Floats:
+        means = [mistake.mean(batch, prob).ravel() for _, batch, prob in models]
+        return np.concatenate([mean / norm for mean, norm in zip(means, norms, strict=True)])
+
+    vectors = [vector_of(mistake) for mistake in CANDIDATES]
     units = np.array([vector / np.linalg.norm(vector) for vector in vectors])
     cosines = np.abs(units @ units.T) - np.eye(len(units))
     assert cosines.max() < 1 - 1e-6
