@@ -82,6 +82,9 @@ def sample(
     seed: Seed = "0",
     top: Top = None,
     trajectories: OldTop = None,
+    chi2: Annotated[
+        bool, typer.Option("--chi2", help="Compute chi2 (JSON) for more than 200 parameters too.")
+    ] = False,
     horizon: Horizon = None,
     gamma: Gamma = None,
     form: Form = Format.table,
@@ -98,7 +101,7 @@ def sample(
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
-                estimator=chosen, behavior=problem.behavior, top=k, progress=bar,
+                estimator=chosen, behavior=problem.behavior, top=k, chi2=True if chi2 else None, progress=bar,
             )  # fmt: skip
         printer.view(sample_view(result, number))
 
