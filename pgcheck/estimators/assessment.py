@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.errors import UsageError
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.moments import Moments, predict
+from pgcheck.estimators.moments import MAX_MATRIX, Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient, sample_gradients
 from pgcheck.estimators.wrong import UNIFORM_TRAJECTORIES
@@ -137,6 +137,8 @@ def assess(
     stream = streams(rng)
     exact = exact_gradient(mdp, policy, method="backward-induction")
     full = len(policy.theta) <= FEW_PARAMETERS if chi2 is None else chi2
+    if chi2 and len(policy.theta) > MAX_MATRIX:
+        raise TooLargeError(f"{len(policy.theta):,} parameters; chi2 takes at most {MAX_MATRIX:,}. Leave out --chi2.")
     moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=full, progress=progress)(n)
     if top is None:
         sampled = sample_gradient(

@@ -198,7 +198,9 @@ def return_moments(
         v = [term.by_state for term in onward]
         for weight, vectors in zip(weights, v, strict=False):
             sums.add_scores(weight, vectors)
-        is_steady = ending(hi) == ending(lo) and np.array_equal(m, before[0]) and all(map(np.array_equal, v, before[1]))
+        is_steady = (
+            ending(hi) == ending(lo) and np.array_equal(m, before[0]) and all(map(np.array_equal, v, before[1]))
+        )
     mass = float(mdp.start @ np.where(mdp.terminal, ending(0), m[0]))
     first = np.stack([mdp.start @ vectors for vectors in v[:2]])
     first[1] -= baseline * first[0]
