@@ -90,6 +90,9 @@ def sample(
     seed: Seed = "0",
     top: Top = None,
     trajectories: OldTop = None,
+    chi2: Annotated[
+        bool, typer.Option("--chi2", help="Compute chi2 (JSON) for more than 200 parameters too.")
+    ] = False,
     horizon: Horizon = None,
     gamma: Gamma = None,
     form: Form = None,
@@ -106,7 +109,7 @@ def sample(
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
-                estimator=chosen, behavior=problem.behavior, top=k, progress=bar,
+                estimator=chosen, behavior=problem.behavior, top=k, chi2=True if chi2 else None, progress=bar,
             )  # fmt: skip
         printer.view(sample_view(result, number))
 
@@ -114,9 +117,15 @@ def sample(
 def converge(
     model: ModelName = "two_state",
     n: Annotated[
-        str, typer.Option("--n", "-n", metavar="LIST", help="Rollouts: 10,100,1e4 or the decades of 10..1e9.")
-    ] = "10..1e6",
-    replicates: Annotated[str, typer.Option(metavar="R", help="Independent estimates for each N.")] = "1",
+        str | None,
+        typer.Option(
+            "--n", "-n", metavar="LIST", show_default="10..1e6, where cheap", help="Rollouts: 10,100,1e4 or 10..1e9."
+        ),
+    ] = None,
+    replicates: Annotated[
+        str | None,
+        typer.Option(metavar="R", show_default="16, where cheap", help="Independent estimates for each N."),
+    ] = None,
     estimator: EstimatorName = "reinforce",
     lam: Lambda = None,
     timeout: Timeout = "60",
@@ -129,17 +138,36 @@ def converge(
 ) -> None:
     """The error of the estimate against the number of rollouts N."""
     from pgcheck.estimators import convergence
+    from pgcheck.estimators.effort import usual_effort
     from pgcheck.report.convergence import ConvergencePrinter
     from pgcheck.trajectories.sampling import MAX_N
 
-    numbers = arguments.counts(n, "--n", MAX_N)
-    repeats, (number, rng) = arguments.count(replicates, "--replicates", 10**6), seed_of(seed)
+    numbers = None if n is None else arguments.counts(n, "--n", MAX_N)
+    repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
+    number, rng = seed_of(seed)
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
-        with running([estimator], problem, lam, timeout, f"N = {numbers[0]:,}", quiet) as ((chosen,), bar):
-            table = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number)
+        with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
+            usual = usual_effort(problem.mdp, problem.policy, chosen)
+            if numbers is None:
+                numbers = list(usual.n)
+                if not usual.complete and not quiet:
+                    _note_effort(numbers[-1], together=chosen.aggregation == "batch")
+                repeats = repeats or usual.replicates
+            repeats = repeats or 1
+            table = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number, repeats)
             result = convergence.converge(
                 problem.mdp, problem.policy, n=numbers, replicates=repeats, rng=rng,
                 estimator=chosen, behavior=problem.behavior, watch=table,
             )  # fmt: skip
         table.end(result)
+
+
+def _note_effort(last: int, *, together: bool) -> None:
+    """Says where the default numbers of rollouts stop, and why."""
+    from pgcheck.report.output import note
+
+    if together:
+        note(f"note: stops at N = {last:,}: an estimator of whole batches gets all rollouts at once")
+    else:
+        note(f"note: stops at N = {last:,}, as larger N take long on this model; --n 10..1e6 for more")

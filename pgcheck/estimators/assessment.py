@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.errors import UsageError
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.moments import Moments, predict
+from pgcheck.estimators.moments import MAX_MATRIX, Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient, sample_gradients
 from pgcheck.estimators.wrong import UNIFORM_TRAJECTORIES
@@ -24,6 +24,8 @@ from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.likely import Trajectory, most_likely
 from pgcheck.trajectories.sampling import streams
+
+FEW_PARAMETERS = 200  # of which a whole covariance matrix costs little
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Assessment:
       z: the error of each component in standard errors; 0 where there is neither, None where only the latter is 0.
       bias: ‖bias‖, without its part that falls as 1/N; 0 where it is rounding or noise.
       relative_bias: the same over ‖∇J‖; None also where ∇J = 0.
-      chi2, degrees_of_freedom: N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J), and rank Σ.
+      chi2, degrees_of_freedom: N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J), and rank Σ; None where all of Σ was not made.
       likely: the most likely trajectories, where they were asked for.
       distinct: how many distinct trajectories were drawn, in the same case.
       unweighted: the mean over these, each alike `[d]`, in the same case.
@@ -108,6 +110,7 @@ def assess(
     estimator: Estimator = REINFORCE,
     behavior: Policy | None = None,
     top: int | None = None,
+    chi2: bool | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
     """Returns an estimate from n rollouts, the exact gradient, and what theory says of the distance.
@@ -122,17 +125,21 @@ def assess(
       behavior: draws the rollouts of off-policy estimators.
       top: how many of the most likely trajectories are wanted, with how often each was drawn, and both readings of
         the mean; `reinforce` only. None for neither.
+      chi2: whether χ² is wanted, which takes the whole covariance; None: where there are at most 200 parameters.
       progress: called with the fraction done, 0 to 1, from time to time.
 
     Raises:
       UsageError: n is out of range, an off-policy estimator lacks a behavior, or `top` is asked of another estimator.
-      TooLargeError: the horizon is too long.
+      TooLargeError: the horizon is too long, or χ² is asked for and there are more than 2,000 parameters.
     """
     if top is not None and estimator.needs_paths:
         raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator.name}")
     stream = streams(rng)
     exact = gradient_beside_rollouts(mdp, policy)
-    moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=True)(n)
+    full = len(policy.theta) <= FEW_PARAMETERS if chi2 is None else chi2
+    if chi2 and len(policy.theta) > MAX_MATRIX:
+        raise TooLargeError(f"{len(policy.theta):,} parameters; chi2 takes at most {MAX_MATRIX:,}. Leave out --chi2.")
+    moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=full, progress=progress)(n)
     if top is None:
         sampled = sample_gradient(
             mdp, policy, n, stream(n, 0), estimator=estimator, behavior=behavior, progress=progress

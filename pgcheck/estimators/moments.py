@@ -15,7 +15,7 @@ from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.expectation import over_episodes
 from pgcheck.estimators.problem import Problem, RawMoments
-from pgcheck.estimators.sampled import drawn_by, tally
+from pgcheck.estimators.sampled import Progress, drawn_by, tally
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -25,7 +25,7 @@ from pgcheck.trajectories.sampling import Sampler
 
 Origin = Literal["recursion", "enumeration", "sample"]
 
-MAX_SUMMED = 50_000_000  # numbers in the gradients of all trajectories, where they are summed: some seconds
+MAX_SUMMED = 10_000_000  # numbers in the gradients of all trajectories, where they are summed: half a second
 MAX_KEPT = 10_000_000  # the same, where they are kept
 PILOT = 10_000  # rollouts in a sample that stands in for exact moments
 MIN_PILOT = 100
@@ -33,7 +33,7 @@ PILOT_NUMBERS = 20_000_000  # numbers in the gradients of such a sample
 RESIDUE = 1e-13  # of the second moment: what rounding leaves of a variance that is 0
 ROUNDED = 1e-9  # of the gradient: a bias below it is rounding
 SIGNIFICANT = 4.0  # standard errors of a bias that is seen in a sample
-MAX_MATRIX = 300  # parameters of which a whole covariance matrix is made
+MAX_MATRIX = 2_000  # parameters of which a whole covariance matrix is made
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +119,7 @@ def predict(
     *,
     behavior: Policy | None = None,
     full: bool = False,
+    progress: Progress | None = None,
 ) -> Prediction:
     """Returns a function from N (None: without end) to the moments of an estimator.
 
@@ -132,14 +133,15 @@ def predict(
       estimator: a built-in estimator, or a user's.
       rng: for the sample, if it comes to that; else it is left alone.
       behavior: draws the rollouts of off-policy estimators.
-      full: whether the whole matrix Σ is wanted; it is made for up to 300 parameters.
+      full: whether the whole matrix Σ is wanted; it is made for up to 2,000 parameters.
+      progress: called with the fraction of a recursion that is done, 0 to 1, from time to time.
 
     Raises:
       UsageError: an off-policy estimator lacks a behavior.
       TooLargeError: an estimator's critic takes too much memory.
     """
     actor = drawn_by(mdp, policy, behavior, [estimator])
-    problem = Problem(mdp, policy, actor, full and len(policy.theta) <= MAX_MATRIX)
+    problem = Problem(mdp, policy, actor, full and len(policy.theta) <= MAX_MATRIX, progress)
     if estimator.aggregation == "batch":
         return lambda n: None
     if not len(mdp.prob):  # no action anywhere

@@ -37,17 +37,19 @@ class Problem:
     Attributes:
       mdp, policy, actor: the three; the actor is the policy itself unless an estimator is off-policy.
       full: whether whole covariance matrices are wanted, or their diagonals.
+      progress: called with the fraction of a recursion that is done, 0 to 1, from time to time.
     """
 
     mdp: MDP
     policy: Policy
     actor: Policy
     full: bool = False
+    progress: Callable[[float], None] | None = None
 
     @cached_property
     def sums(self) -> PairSums:
         """Sums over (state, action) pairs, on which the recursions work."""
-        return PairSums(self.mdp, self.policy, full=self.full)
+        return PairSums(self.mdp, self.policy, full=self.full, progress=self.progress)
 
     @property
     def critic(self) -> Critic:

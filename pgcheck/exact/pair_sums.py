@@ -5,23 +5,39 @@ parameter (s, b) the preference of action b in state s,
 
     component (s, b) of ψ(s, a) = 1{a = b} − π(b|s),   all other components are 0
 
-so that no product needs a matrix of scores `[P, d]`, unless whole covariance matrices are wanted. States that share
-an observation share parameters; their components add up.
+so that no product needs a matrix of scores `[P, d]`. States that share an observation share parameters; their
+components add up.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.exact.bellman import first_outcomes
+from pgcheck.exact.sparse import SparseProduct, Terms
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
 MAX_VECTOR_NUMBERS = 20_000_000  # in a vector for each (state, action): 160 MB, and some are needed at once
 MAX_NANOSECONDS = 20e9  # of a recursion, about
-COLUMNS_TOGETHER = 64  # components that are summed together where outcomes are few; they fit in a processor's cache
+PRODUCTS = 6  # in a step, at most
+ROUNDED = 2.0**-52  # relative error of one addition, and of the product before it
 
-Terms = list[tuple[Floats, Floats]]  # weights of the outcomes [K], vectors of the states [S, d]
+
+@dataclass(frozen=True, eq=False)
+class Onward:
+    """v(s, a) = Σ_k weight[k] vectors[s′(k)] of each pair.
+
+    Attributes:
+      by_state: Σ_a v(s, a) `[S, d]`.
+      by_pair: v(s, a) `[P, d]`, or of it only the component of the pair's own parameter `[P]`.
+    """
+
+    by_state: Floats
+    by_pair: Floats
 
 
 class PairSums:
@@ -35,57 +51,68 @@ class PairSums:
       size: the number of parameters d.
       state, action, param: of each pair, and the number of its parameter `[P]`.
       pi: π(a|s) of each pair `[P]`.
+      first_pair: the first pair of each state that acts.
+      progress: called with the fraction of a recursion that is done, 0 to 1, from time to time.
 
     Raises:
       TooLargeError: vectors for all pairs take too much memory.
     """
 
-    def __init__(self, mdp: MDP, policy: Policy, *, full: bool = False) -> None:
+    def __init__(
+        self, mdp: MDP, policy: Policy, *, full: bool = False, progress: Callable[[float], None] | None = None
+    ) -> None:
         self.mdp = mdp
         self.full = full
+        self.progress = progress
         self.size = len(policy.theta)
         self._first = first_outcomes(mdp)
         self.state = mdp.state[self._first]
         self.action = mdp.action[self._first]
         self.param = policy.index[self.state, self.action]
         self.pi = policy.probs()[self.state, self.action]
-        self._first_pair = np.flatnonzero(np.r_[True, self.state[1:] != self.state[:-1]][: len(self.state)])
-        self._acting = self.state[self._first_pair]
+        self.first_pair = np.flatnonzero(np.r_[True, self.state[1:] != self.state[:-1]][: len(self.state)])
+        self._acting = self.state[self.first_pair]
         pairs, outcomes = len(self.state), len(mdp.prob)
-        self._first_outcome = self._first[self._first_pair]
-        self._pair = np.repeat(np.arange(pairs), np.diff(np.r_[self._first, outcomes]))
-        # A matrix product spends a tenth of the time on a number: it pays even where most cells of [S, S] are 0.
-        self._dense = mdp.num_states**2 <= 20 * outcomes
-        # Nanoseconds of one step, about.
-        work = 6.0 * self.size * (mdp.num_states**2 / 5 if self._dense else 2.0 * outcomes)
-        self._max_steps = min(int(MAX_NANOSECONDS / (2e5 + work)), MAX_VECTOR_NUMBERS // mdp.num_states)
         if pairs * self.size > MAX_VECTOR_NUMBERS:
             raise self._too_large()
-        self._score = np.zeros((pairs, self.size))[: pairs if full else 0]
-        if full:
-            self._score[np.arange(pairs), self.param] = 1.0
-            for lo, hi in zip(self._first_pair, [*self._first_pair[1:], pairs], strict=True):
-                self._score[lo:hi, self.param[lo:hi]] -= self.pi[lo:hi]
+        self._tolerance = ROUNDED * (4 + np.bincount(mdp.state, minlength=mdp.num_states))[self.state]
+        pair = np.repeat(np.arange(pairs), np.diff(np.r_[self._first, outcomes]))
+        self._going = np.flatnonzero(~mdp.ends)
+        self._target = mdp.next_state[self._going]
+        self._pair = pair[self._going]
+        self._own = self.param[self._pair]
+        row, rows = (self._pair, pairs) if full else (mdp.state[self._going], mdp.num_states)
+        self._product = SparseProduct(row, self._target, (rows, mdp.num_states), self.size)
+        work = 2e5 + PRODUCTS * self._product.nanoseconds
+        self._max_steps = min(int(MAX_NANOSECONDS / work), MAX_VECTOR_NUMBERS // mdp.num_states)
 
     def check_steps(self, steps: int) -> None:
         """Raises TooLargeError where a recursion over so many steps takes too long or too much memory."""
         if steps > self._max_steps:
             raise self._too_large()
 
-    def onward(self, terms: Terms) -> Floats:
-        """Returns Σ weight[k] vectors[s′(k)] over each state's outcomes k `[S, d]`, summed over the terms."""
-        sums = np.zeros((self.mdp.num_states, self.size))
-        for weight, vectors in terms:
-            if self._dense:
-                sums += self._matrix(weight, self.mdp.state, self.mdp.num_states) @ vectors
-                continue
-            for lo in range(0, self.size, COLUMNS_TOGETHER):
-                columns = slice(lo, lo + COLUMNS_TOGETHER)
-                part = np.ascontiguousarray(vectors[:, columns])
-                by_outcome = np.take(part, self.mdp.next_state, axis=0, mode="clip")
-                by_outcome *= weight[:, None]
-                sums[self._acting, columns] += np.add.reduceat(by_outcome, self._first_outcome, axis=0)
-        return sums
+    def onward(self, terms: Terms) -> Onward:
+        """Returns Σ weight[k] vectors[s′(k)] over the outcomes k that do not end the episode, summed over terms.
+
+        Args:
+          terms: weights of the outcomes `[K]`, vectors of the states `[S, d]`.
+        """
+        going = [(weight[self._going], vectors) for weight, vectors in terms]
+        sums = self._product.of(going)
+        if self.full:
+            return Onward(self.state_sum(sums), sums)
+        own = np.zeros(len(self.state))
+        for weight, vectors in going:
+            own += np.bincount(self._pair, weight * vectors[self._target, self._own], len(own))
+        return Onward(sums, own)
+
+    def difference(self, onward: Onward, factor: Floats, other: Onward) -> Onward:
+        """Returns `onward` less `factor` times `other`, for a factor of each state `[S]`."""
+        by_pair = factor[self.state]
+        return Onward(
+            onward.by_state - factor[:, None] * other.by_state,
+            onward.by_pair - (by_pair[:, None] if self.full else by_pair) * other.by_pair,
+        )
 
     def pair_sum(self, values: Floats) -> Floats:
         """Returns the sums over each pair's outcomes `[P]`, of values `[K]`."""
@@ -94,71 +121,33 @@ class PairSums:
     def state_sum(self, values: Floats) -> Floats:
         """Returns the sums over each state's pairs `[S, …]`, of values `[P, …]`."""
         sums = np.zeros((self.mdp.num_states, *values.shape[1:]))
-        sums[self._acting] = np.add.reduceat(values, self._first_pair, axis=0)
+        sums[self._acting] = np.add.reduceat(values, self.first_pair, axis=0)
         return sums
+
+    def scores(self, weight: Floats) -> Floats:
+        """Returns component (s, b) of Σ_a weight[s, a] ψ(s, a) for each pair `[P]`: w_b − π_b Σ_a w_a.
+
+        What rounding alone can have left is 0: weights that are π itself leave exactly nothing.
+        """
+        components = weight - self.pi * self.state_sum(weight)[self.state]
+        components[np.abs(components) <= self._tolerance * np.abs(weight)] = 0.0
+        return components
 
     def add_scores(self, weight: Floats, vectors: Floats) -> None:
         """Adds Σ_a weight[s, a] ψ(s, a) to each state's vector `[S, d]`, for weights `[P]`."""
-        vectors[self.state, self.param] += self._own_components(weight)
+        vectors[self.state, self.param] += self.scores(weight)
 
-    def squares(self, reach: Floats, weight: Floats) -> Floats:
-        """Returns Σ reach[s] weight[s, a] ψψᵀ, for `[S]` and `[P]`: the diagonal `[d]`, or all `[d, d]`."""
-        weight = reach[self.state] * weight
-        if self.full:
-            return self._score.T @ (weight[:, None] * self._score)
-        # Component (s, b) of ψ is 1 − π(b) for action b itself, −π(b) for the others.
-        others = self.state_sum(weight)[self.state] - weight
-        return self._by_param((1 - self.pi) ** 2 * weight + self.pi**2 * others)
+    def by_param(self, values: Floats) -> Floats:
+        """Returns the sums over the pairs of each parameter `[d]`, of values `[P]`."""
+        return np.bincount(self.param, weights=values, minlength=self.size).astype(np.float64)
 
-    def crosses(self, reach: Floats, terms: Terms, whole: Floats) -> Floats:
-        """Returns Σ reach[s] (ψ vᵀ + v ψᵀ) over pairs, in the form of `squares`; v = Σ weight[k] vectors[s′(k)].
-
-        Args:
-          reach: `[S]`.
-          terms: the weights and vectors of which v, a vector for each pair, is the sum.
-          whole: Σ v over each state's pairs `[S, d]`: `onward(terms)`, which the caller has.
-        """
-        if self.full:
-            half = np.zeros((self.size, self.size))
-            for weight, vectors in terms:
-                by_pair = self._matrix(weight * reach[self.mdp.state], self._pair, len(self.state)) @ vectors
-                half += self._score.T @ by_pair
-            return half + half.T
-        # Component (s, b) of Σ_a ψ(s, a) v(s, a) is v_b of action b itself, less π(b) times v_b of all actions.
-        own = np.zeros(len(self.state))
-        for weight, vectors in terms:
-            own += self.pair_sum(weight * vectors[self.mdp.next_state, self.param[self._pair]])
-        return self._by_param(2 * reach[self.state] * (own - self.pi * whole[self.state, self.param]))
-
-    def state_squares(self, reach: Floats, weight: Floats, vectors: Floats) -> Floats:
-        """Returns Σ_s reach[s] (u uᵀ + u vᵀ + v uᵀ), u = Σ_a weight ψ, v the state's vector; as `squares` does."""
-        if self.full:
-            u = self.state_sum(weight[:, None] * self._score)
-            half = u.T @ (reach[:, None] * (0.5 * u + vectors))
-            return half + half.T
-        own = self._own_components(weight)
-        return self._by_param(reach[self.state] * own * (own + 2 * vectors[self.state, self.param]))
-
-    def zeros(self) -> Floats:
-        """Returns a second moment of 0."""
-        return np.zeros((self.size, self.size) if self.full else self.size)
+    def report(self, left: int, steps: int) -> None:
+        """Reports how far a recursion has come that has so many of its steps left."""
+        if self.progress is not None:
+            self.progress(1 - left / steps)
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(
             f"{self.mdp.name}: horizon {self.mdp.horizon:,} with {self.size:,} parameters is too large for the "
             f"exact covariance.\n  Lower the horizon."
         )
-
-    def _matrix(self, weight: Floats, row: Ints, rows: int) -> Floats:
-        """The weights of outcomes `[K]` as a matrix `[rows, S]` from the outcome's row to its next state."""
-        shape = rows, self.mdp.num_states
-        cell = row * shape[1] + self.mdp.next_state
-        return np.bincount(cell, weights=weight, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-
-    def _own_components(self, weight: Floats) -> Floats:
-        """Component (s, b) of Σ_a weight[s, a] ψ(s, a) for each pair: w_b − π_b Σ_a w_a `[P]`."""
-        return weight - self.pi * self.state_sum(weight)[self.state]
-
-    def _by_param(self, values: Floats) -> Floats:
-        """The sums over the pairs of each parameter `[d]`, of values `[P]`."""
-        return np.bincount(self.param, weights=values, minlength=self.size).astype(np.float64)

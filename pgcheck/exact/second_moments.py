@@ -24,7 +24,9 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.exact.bellman import NEGLIGIBLE
-from pgcheck.exact.pair_sums import PairSums, Terms
+from pgcheck.exact.outer_sums import OuterSums
+from pgcheck.exact.pair_sums import PairSums
+from pgcheck.exact.sparse import Terms
 
 
 class TwoMoments(NamedTuple):
@@ -93,28 +95,27 @@ def trace_moments(
     target = mdp.next_state
     trace, carry = (np.where(mdp.ends, 0.0, factor) for factor in (trace, carry))
     reach = _occupancies(sums, joint * carry**2)
-    second = sums.zeros()
+    second = OuterSums(sums)
     h, ch = np.zeros((2, mdp.num_states, sums.size))
     c1, c2 = np.zeros((2, mdp.num_states))
     on = joint * carry
     for t in range(len(reach) - 1, -1, -1):
+        sums.report(t, len(reach))
         credit = step(t)
         x, b = credit.x, credit.baseline[mdp.state]
         q1 = x + trace * c1[target]
         q2 = x**2 + 2 * x * trace * c1[target] + trace**2 * c2[target]
         onward_h = sums.onward([(on, h)])
-        traces = [(on * trace, ch)] if trace.any() else []
-        onward_ch = sums.onward([(on * x, h), *traces])
+        onward_ch = sums.onward([(on * x, h), *([(on * trace, ch)] if trace.any() else [])])
         # E[(C − b)²] as a variance and a square: with a good baseline the terms of q2 − 2 b q1 + b² would cancel.
         spread = np.maximum(q2 - q1**2, 0.0) + (q1 - b) ** 2
-        second += sums.squares(reach[t], sums.pair_sum(joint * spread))
-        terms = [(on * (x - b), h), *traces]
-        second += sums.crosses(reach[t], terms, onward_ch - credit.baseline[:, None] * onward_h)
-        h, ch = onward_h, onward_ch
+        second.add_squares(reach[t], sums.pair_sum(joint * spread))
+        second.add_crosses(reach[t], sums.difference(onward_ch, credit.baseline, onward_h))
+        h, ch = onward_h.by_state, onward_ch.by_state
         sums.add_scores(sums.pair_sum(joint * (q1 - b)), h)
         sums.add_scores(sums.pair_sum(joint * (q2 - b * q1)), ch)
         c1, c2 = (sums.state_sum(sums.pair_sum(joint * q)) for q in (q1, q2))
-    return TwoMoments(mdp.start @ h, second)
+    return TwoMoments(mdp.start @ h, second.total())
 
 
 def state_moments(sums: PairSums, joint: Floats, weight: Callable[[int], Floats]) -> TwoMoments:
@@ -132,13 +133,14 @@ def state_moments(sums: PairSums, joint: Floats, weight: Callable[[int], Floats]
     mdp = sums.mdp
     carry = np.where(mdp.ends, 0.0, mdp.gamma)
     reach = _occupancies(sums, joint * carry**2)
-    second = sums.zeros()
+    second = OuterSums(sums)
     h = np.zeros((mdp.num_states, sums.size))
     for t in range(len(reach) - 1, -1, -1):
-        h = sums.onward([(joint * carry, h)])
-        second += sums.state_squares(reach[t], weight(t), h)
+        sums.report(t, len(reach))
+        h = sums.onward([(joint * carry, h)]).by_state
+        second.add_state_squares(reach[t], weight(t), h)
         sums.add_scores(weight(t), h)
-    return TwoMoments(mdp.start @ h, second)
+    return TwoMoments(mdp.start @ h, second.total())
 
 
 def return_moments(
@@ -170,31 +172,47 @@ def return_moments(
     gamma, reward, target = mdp.gamma, mdp.reward, mdp.next_state
     on = np.where(mdp.ends, 0.0, joint)
     past = _past_returns(sums, on, baseline)
-    second = {power: sums.zeros() for power in powers}
+    second = {power: OuterSums(sums) for power in powers}
     m = np.zeros((3, mdp.num_states))
     m[0] = ending(mdp.horizon)
-    v = np.zeros((3, mdp.num_states, sums.size))
-    for t in range(len(past) - 1, -1, -1):
-        ended = ending(t + 1)
+    v = [np.zeros((mdp.num_states, sums.size)) for _ in range(3 if 2 in powers else 2)]
+    discount = gamma ** np.arange(len(past), dtype=np.float64)
+    lo = hi = len(past)
+    is_steady = False
+    while lo > 0:
+        sums.report(lo, len(past))
+        # Values that no longer change with the steps to go are those of all earlier steps, which then come at once.
+        lo, hi = (0 if is_steady else lo - 1), lo
+        ended = ending(hi)
         m0, m1, m2 = (np.where(mdp.ends, end, row[target]) for end, row in zip((ended, 0.0, 0.0), m, strict=True))
         g = (m0, reward * m0 + gamma * m1, reward**2 * m0 + 2 * gamma * reward * m1 + gamma**2 * m2)
         weights = [sums.pair_sum(joint * powers_of_g) for powers_of_g in g]
-        terms: list[Terms] = [[(on, v[0])], [(on * reward, v[0]), (gamma * on, v[1])]]
-        if 2 in powers:
-            terms.append([(on * reward**2, v[0]), (2 * gamma * on * reward, v[1]), (gamma**2 * on, v[2])])
-        onward = [sums.onward(terms_of_power) for terms_of_power in terms]
-        scale = gamma**t
+        onward = [sums.onward(terms) for terms in _binomial_terms(on, reward, gamma, v)]
         for power in powers:
             for j, binomial in enumerate(((1,), (1, 1), (1, 2, 1))[power]):
-                reach = binomial * scale**j * past[t][power - j]
-                second[power] += sums.squares(reach, weights[j]) + sums.crosses(reach, terms[j], onward[j])
-        for j, vectors in enumerate(onward):
-            m[j] = sums.state_sum(weights[j])
-            sums.add_scores(weights[j], vectors)
-        v = np.stack([*onward, v[2]][:3])
+                reach = binomial * discount[lo:hi] ** j @ past[lo:hi, power - j]
+                second[power].add_squares(reach, weights[j])
+                second[power].add_crosses(reach, onward[j])
+        before = m, v
+        m = np.stack([sums.state_sum(weight) for weight in weights])
+        v = [term.by_state for term in onward]
+        for weight, vectors in zip(weights, v, strict=False):
+            sums.add_scores(weight, vectors)
+        is_steady = (
+            ending(hi) == ending(lo) and np.array_equal(m, before[0]) and all(map(np.array_equal, v, before[1]))
+        )
     mass = float(mdp.start @ np.where(mdp.terminal, ending(0), m[0]))
-    v[1] -= baseline * v[0]
-    return ReturnMoments(mass, mdp.start @ v[:2], second)
+    first = np.stack([mdp.start @ vectors for vectors in v[:2]])
+    first[1] -= baseline * first[0]
+    return ReturnMoments(mass, first, {power: outer.total() for power, outer in second.items()})
+
+
+def _binomial_terms(on: Floats, reward: Floats, gamma: float, v: list[Floats]) -> list[Terms]:
+    """What Σ W Ψ′ (r + γ G′)^j is summed from, for each power j; vectors that are all 0 are left out."""
+    some = [bool(vectors.any()) for vectors in v]
+    factors = [[(0, on)], [(0, on * reward), (1, gamma * on)]]
+    factors.append([(0, on * reward**2), (1, 2 * gamma * on * reward), (2, gamma**2 * on)])
+    return [[(factor, v[i]) for i, factor in row if some[i]] for row in factors[: len(v)]]
 
 
 def _occupancies(sums: PairSums, step: Floats) -> Floats:

@@ -3,7 +3,7 @@
 import math
 
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.convergence import Convergence, Row
+from pgcheck.estimators.convergence import MONTE_CARLO, Convergence, Row
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.printer import Printer
@@ -18,14 +18,17 @@ class ConvergencePrinter:
     """Prints the rows of `converge` as they are done (`Watch`)."""
 
     def __init__(
-        self, printer: Printer, bar: ProgressBar, mdp: MDP, estimator: Estimator, numbers: list[int], seed: int
-    ) -> None:
+        self, printer: Printer, bar: ProgressBar, mdp: MDP, estimator: Estimator, numbers: list[int], seed: int,
+        replicates: int = 1,
+    ) -> None:  # fmt: skip
         self._printer = printer
         self._bar = bar
         self._mdp = mdp
         self._estimator = estimator
         self._numbers = numbers
         self._seed = seed
+        self._replicates = replicates
+        bar.label = f"N = {numbers[0]:,}"
         self._columns = _columns(numbers[-1])
         self._first: Row | None = None
         self._done = 0
@@ -34,7 +37,8 @@ class ConvergencePrinter:
         """Prints what stands above the rows."""
         if self._printer.form == "table":
             model = headline(self._mdp, exact.trajectories)
-            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}\n")
+            repeats = f"; each row is {self._replicates:,} estimates" if self._replicates > 1 else ""
+            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}{repeats}\n")
             self._printer.grid(Grid(self._columns, []))
 
     def row(self, row: Row) -> None:
@@ -78,9 +82,12 @@ def sentence(result: Convergence) -> str:
     falls += f" (+- {result.std_err:.2f})"
     if result.rate == "monte-carlo":
         return f"{falls}: the Monte Carlo rate"
+    if result.std_err > 0:
+        away = abs(slope - MONTE_CARLO) / result.std_err
+        falls += f", {away:.1f} standard errors from the Monte Carlo rate N^-0.50"
     if result.rate == "within-scatter":
-        return f"{falls}: the Monte Carlo rate N^-0.50 is within the scatter"
-    return f"{falls}, away from the Monte Carlo rate N^-0.50; --replicates 16 is steadier"
+        return f"{falls}: too few N to tell"
+    return f"{falls}; --replicates 16 is steadier" if result.replicates < 16 else falls
 
 
 def _columns(largest: int) -> tuple[Column, ...]:

@@ -44,12 +44,13 @@ def comparison_view(comparison: Comparison, seed: int) -> View:
         return {**head, "estimators": [_row(standing, is_plan) for standing in standings]}
 
     columns = [Column("estimator", right=False), Column("bias"), Column("tr cov")]
-    columns += map(Column, ("less variance", "N") if is_plan else ("expected", "measured"))
+    columns += map(Column, ("variance", "N") if is_plan else ("expected", "measured"))
     cells = [_cells(standing, is_plan) for standing in standings]
     if is_plan:
         first = headline(mdp, exact.trajectories)
         accuracy = percent(comparison.accuracy)
         last = f"N rollouts have an expected error of at most {accuracy} of ||gradient|| = {exact.norm:.4g}"
+        last += "\nvariance: tr cov in units of that of reinforce"
     else:
         first = f"{headline(mdp, exact.trajectories)}; N = {n or 0:,}; seed {seed}"
         last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
@@ -78,4 +79,5 @@ def _cells(standing: Standing, is_plan: bool) -> tuple[str, ...]:
     if not is_plan:
         return name, bias, trace, expected, if_known(standing.error, ".2e")
     n = f"{about}{standing.n:,}" if standing.n is not None else "unknown" if standing.bias is None else "never"
-    return name, bias, trace, percent(standing.reduction), n
+    variance = "" if standing.reduction is None else f"{about}{1 - standing.reduction:.4g} x"
+    return name, bias, trace, variance, n
