@@ -30,6 +30,7 @@ from pgcheck.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pgcheck.estimators.base import Estimator
     from pgcheck.exact.table import GradientTable
 
 
@@ -101,6 +102,7 @@ def sample(
 ) -> None:
     """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
     from pgcheck.estimators.assessment import assess
+    from pgcheck.estimators.excess import ALARM
     from pgcheck.report.gradients import sample_view
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
@@ -111,6 +113,9 @@ def sample(
                 problem.mdp, problem.policy, count, rng,
                 estimator=chosen, behavior=problem.behavior, top=k, chi2=True if chi2 else None, progress=bar,
             )  # fmt: skip
+        tail = result.tail_probability
+        if tail is not None and tail < ALARM and not quiet:
+            _warn_unlikely(chosen, count, tail)
         printer.view(sample_view(result, number))
 
 
@@ -160,7 +165,19 @@ def converge(
                 problem.mdp, problem.policy, n=numbers, replicates=repeats, rng=rng,
                 estimator=chosen, behavior=problem.behavior, watch=table,
             )  # fmt: skip
+        if result.unlikely is not None and not quiet:
+            _warn_unlikely(chosen, *result.unlikely)
         table.end(result)
+
+
+def _warn_unlikely(estimator: "Estimator", n: int, tail: float) -> None:
+    """Says that a user's function does something else with N rollouts than with a few."""
+    from pgcheck.report.output import note
+
+    note(
+        f"warning: with N = {n:,} the estimate is further from its expectation than chance allows "
+        f"(probability at most {tail:.0e});\n  {estimator.name} averages over a few episodes: does it use all episodes of a large batch?"
+    )
 
 
 def _note_effort(last: int, *, together: bool) -> None:

@@ -7,13 +7,14 @@ weighted alike, the same words give (1/D) Σ_τ R(τ) Ψ(τ), which does not con
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.excess import law_of
 from pgcheck.estimators.moments import MAX_MATRIX, Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient, sample_gradients
@@ -70,6 +71,7 @@ class Assessment:
       z: the error of each component in standard errors; 0 where there is neither, None where only the latter is 0.
       bias: ‖bias‖, without its part that falls as 1/N; 0 where it is rounding or noise.
       relative_bias: the same over ‖∇J‖; None also where ∇J = 0.
+      tail_probability: a bound on the probability that a user's estimate is this far from its expectation.
       chi2, degrees_of_freedom: N (ĝ − ∇J)ᵀ Σ⁺ (ĝ − ∇J), and rank Σ; None where all of Σ was not made.
       likely: the most likely trajectories, where they were asked for.
       distinct: how many distinct trajectories were drawn, in the same case.
@@ -90,6 +92,7 @@ class Assessment:
     relative_bias: float | None
     chi2: float | None
     degrees_of_freedom: int | None
+    tail_probability: float | None = None
     likely: tuple[DrawnTrajectory, ...] = ()
     distinct: int | None = None
     unweighted: Floats | None = None
@@ -144,7 +147,9 @@ def assess(
         sampled = sample_gradient(
             mdp, policy, n, stream(n, 0), estimator=estimator, behavior=behavior, progress=progress
         )
-        return _assessment(mdp, estimator, exact, sampled, moments)
+        law = law_of(mdp, policy, estimator)
+        tail = None if law is None else law.tail(sampled.estimate, n)
+        return replace(_assessment(mdp, estimator, exact, sampled, moments), tail_probability=tail)
     trajectories = most_likely(mdp, policy, top)
     readings = two_readings(mdp, policy, n, stream(n, 0), trajectories, progress=progress)
     return _assessment(mdp, estimator, exact, readings.sampled, moments, trajectories, readings)

@@ -37,6 +37,7 @@ class Estimator(Protocol):
         the weights of `shares`; `distinct`: the mean over the distinct trajectories; `batch`: the estimator makes
         one gradient of all rollouts together.
       off_policy: whether the rollouts are drawn by the model's `behavior`.
+      mean_of_few: whether it makes of a batch of a few episodes the mean of what it makes of each alone.
       needs_paths: whether it looks at trajectories; if not, it is the mean of R Σ_t ∇log π(a_t|s_t).
       lam: λ, of an estimator that has it.
     """
@@ -53,6 +54,8 @@ class Estimator(Protocol):
     def source(self) -> str: ...
     @property
     def aggregation(self) -> Aggregation: ...
+    @property
+    def mean_of_few(self) -> bool: ...
     @property
     def off_policy(self) -> bool: ...
     @property
@@ -118,7 +121,7 @@ class WeightedScores:
     """An estimator Σ_t w_t ∇log π(a_t|s_t), or Σ_t Σ_a w_t(s_t, a) ∇log π(a|s_t), as a function that gives w.
 
     Attributes:
-      name, formula, bias, about, source, aggregation, off_policy, needs_paths, lam: as in `Estimator`.
+      name, formula, bias, about, source, aggregation, mean_of_few, off_policy, needs_paths, lam: as in `Estimator`.
       weights: from a batch to w_t `[N, T]`, or to a table w_t(s, a) `[T, S, A]` where only t and s_t matter. What
         stands beyond a trajectory's end is ignored.
       recursion: its first two moments at any horizon, if a recursion is known.
@@ -134,6 +137,7 @@ class WeightedScores:
     recursion: Callable[[Problem], RawMoments] | None = None
     aggregation: Aggregation = "mean"
     share: Weights | None = None
+    mean_of_few: bool = False  # pgcheck's own are known by their formulas
     off_policy: bool = False
     needs_paths: bool = True
     lam: float | None = None

@@ -27,6 +27,7 @@ class Contract:
       ordered: the gradient of a batch depends on the order of its episodes.
       plain_mean: the gradient of a batch is the mean of those of its episodes alone.
       single: its numbers come in single precision.
+      mean_of_few: the gradient of a batch of three is that mean, whatever larger batches give.
     """
 
     rows: bool
@@ -34,6 +35,7 @@ class Contract:
     ordered: bool
     plain_mean: bool
     single: bool
+    mean_of_few: bool = False
 
     @property
     def by_episode(self) -> bool:
@@ -77,7 +79,7 @@ def contract_of(estimator: Estimator, batch: Batch) -> Contract:
         coupled = differ(first.values, backwards.values[::-1], first.single)
         if not coupled:
             coupled = rows_change(estimator, episodes, first)
-        return Contract(True, coupled, coupled, not coupled, first.single)
+        return Contract(True, coupled, coupled, not coupled, first.single, not coupled)
     n = len(episodes)
     rng = np.random.default_rng(0)  # of no consequence but for which batches are looked at
     triples = np.array([rng.permutation(np.arange(max(n, 3)) % n)[:3] for _ in range(EPISODES)])
@@ -91,11 +93,11 @@ def contract_of(estimator: Estimator, batch: Batch) -> Contract:
     try:
         alone = estimator.of_batches(episodes, np.arange(n)[:, None])
     except Exception:  # not finite, or refused: it is not made for batches of one
-        plain_mean = False
+        mean_of_few = plain_mean = False
     else:
-        plain_mean = not differ(means, alone[triples].mean(axis=1), first.single)
-        plain_mean = plain_mean and not differ(first.values[0], alone.mean(axis=0), first.single)
-    return Contract(False, False, ordered, plain_mean, first.single)
+        mean_of_few = not differ(means, alone[triples].mean(axis=1), first.single)
+        plain_mean = mean_of_few and not differ(first.values[0], alone.mean(axis=0), first.single)
+    return Contract(False, False, ordered, plain_mean, first.single, mean_of_few)
 
 
 def rows_change(estimator: Estimator, batch: Batch, answer: Gradients, rows: Ints | None = None) -> bool:

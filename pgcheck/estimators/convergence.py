@@ -11,6 +11,7 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
+from pgcheck.estimators.excess import ALARM, law_of
 from pgcheck.estimators.moments import Moments, Prediction, predict
 from pgcheck.estimators.sampled import Progress, sample_gradient
 from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
@@ -74,6 +75,8 @@ class Convergence:
       replicates: how many independent estimates each row is made of.
       limit: what the estimator's moments become as N grows; None where they are not known.
       bias: ‖bias‖ as N grows; None where it is not known.
+      unlikely: the first N with an estimate that is further from its expectation than chance allows, and the bound
+        on the probability of that; None where there is none.
     """
 
     mdp: MDP
@@ -85,6 +88,7 @@ class Convergence:
     replicates: int
     limit: Moments | None
     bias: float | None
+    unlikely: tuple[int, float] | None = None
 
     @property
     def relative_bias(self) -> float | None:
@@ -163,15 +167,19 @@ def converge(
     prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior)
     if watch is not None:
         watch.begin(exact)
-    rows = []
+    law = law_of(mdp, policy, estimator)
+    rows, unlikely = [], None
     for count in n:
-        estimates = _estimates(mdp, policy, count, replicates, stream, estimator, behavior, watch)
+        estimates = list(_estimates(mdp, policy, count, replicates, stream, estimator, behavior, watch))
         rows.append(_row(exact, count, estimates, prediction))
+        tail = 1.0 if law is None else min(law.tail(estimate, count) for estimate in estimates)
+        if unlikely is None and tail * replicates < ALARM:
+            unlikely = count, tail * replicates
         if watch is not None:
             watch.row(rows[-1])
     fit, limit = fit_slope(rows), prediction(None)
     bias = None if limit is None else limit.bias_norm(exact.gradient, rounding=exact.rounding)
-    return Convergence(mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias)
+    return Convergence(mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias, unlikely)
 
 
 def _estimates(
@@ -192,7 +200,7 @@ def _estimates(
         ).estimate
 
 
-def _row(exact: ExactGradient, n: int, estimates: Iterator[Floats], prediction: Prediction) -> Row:
+def _row(exact: ExactGradient, n: int, estimates: Sequence[Floats], prediction: Prediction) -> Row:
     """The row of independent estimates from n rollouts."""
     discrepancies = [exact.discrepancy(estimate) for estimate in estimates]
     error = math.hypot(*(discrepancy.error for discrepancy in discrepancies)) / math.sqrt(len(discrepancies))

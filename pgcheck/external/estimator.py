@@ -68,6 +68,11 @@ class External(ABC):
         """`mean` where batches of one episode tell everything, else `batch`."""
         return "mean" if self.contract.by_episode else "batch"
 
+    @property
+    def mean_of_few(self) -> bool:
+        """Whether it makes of a batch of a few episodes the mean of what it makes of each alone."""
+        return self.contract.mean_of_few
+
     def each(self, batch: Batch) -> Floats:
         """Returns ĝ of each episode by itself `[N, d]`."""
         if self.contract.rows:

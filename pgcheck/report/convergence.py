@@ -136,4 +136,5 @@ def _record(result: Convergence, seed: int) -> Record:
         "rows": [_row_record(row) for row in result.rows],
         "slope": result.slope,
         "slope_std_err": result.std_err,
+        "unlikely": result.unlikely and dict(zip(("n", "tail_probability"), result.unlikely, strict=True)),
     }

@@ -118,6 +118,7 @@ def sample_view(result: "Assessment", seed: int) -> View:
             "bias": result.bias,
             "trace": None if result.moments is None else result.moments.trace,
             "covariance": None if result.moments is None else result.moments.evidence,
+            "tail_probability": result.tail_probability,
             "chi2": result.chi2,
             "degrees_of_freedom": result.degrees_of_freedom,
         }

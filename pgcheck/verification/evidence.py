@@ -136,6 +136,7 @@ def _combined(contract: Contract | None, following: Contract) -> Contract:
         ordered=contract.ordered or following.ordered,
         plain_mean=contract.plain_mean and following.plain_mean,
         single=contract.single or following.single,
+        mean_of_few=contract.mean_of_few and following.mean_of_few,
     )
 
 
