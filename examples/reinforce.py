@@ -8,7 +8,7 @@ import numpy as np
 
 
 def reinforce(batch):
-    """Right: each step is weighed by γ^t G_t, the discounted rewards from there on."""
+    """Right: each step is weighted by γ^t G_t, the discounted rewards from there on."""
     gradients = []
     for episode in batch:
         gradient = np.zeros(batch.theta.shape)

@@ -121,7 +121,7 @@ class Problem:
                 return sum(gamma**k * self.rho(e, k) * e.rewards[k] for k in range(t, steps))
             case "dropped-gamma":
                 return self.to_go(e, t)
-            case "normalized-returns":
+            case "normalised-returns":
                 return gamma**t * (returns[t] - mean) / (deviation + 1e-8)
             case "mean-over-steps":
                 return self.returned(e) / steps

@@ -176,7 +176,8 @@ def _warn_unlikely(estimator: "Estimator", n: int, tail: float) -> None:
 
     note(
         f"warning: with N = {n:,} the estimate is further from its expectation than chance allows "
-        f"(probability at most {tail:.0e});\n  {estimator.name} averages over a few episodes: does it use all episodes of a large batch?"
+        f"(probability at most {tail:.0e});\n  {estimator.name} averages over a few episodes: does it use all "
+        "episodes of a large batch?"
     )
 
 
@@ -185,6 +186,6 @@ def _note_effort(last: int, *, together: bool) -> None:
     from pgcheck.report.output import note
 
     if together:
-        note(f"note: stops at N = {last:,}: an estimator of whole batches gets all rollouts at once")
+        note(f"note: stops at N = {last:,}: an estimator of whole batches gets all rollouts in one batch")
     else:
         note(f"note: stops at N = {last:,}, as larger N take long on this model; --n 10..1e6 for more")

@@ -32,8 +32,8 @@ FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "
 ModelName = Annotated[
     str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")
 ]
-Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps, in place of the file's.")]
-Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount 0..1, in place of the file's.")]
+Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps; overrides the file's horizon.")]
+Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount, 0 to 1; overrides the file's.")]
 Form = Annotated[
     str | None,
     typer.Option("--format", metavar="F", help="Output format: table, json, jsonl or csv; default: that of FILE."),
@@ -42,7 +42,7 @@ Into = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json, .jsonl and .csv in that format."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and progress on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No notes or progress on standard error.")]
 Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
 Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K most likely trajectories.")]
 OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
@@ -51,7 +51,7 @@ EstimatorName = Annotated[
     str, typer.Option("--estimator", metavar="NAME", help="A built-in name, or file.py:function.")
 ]
 EstimatorNames = Annotated[
-    str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, like reinforce,gae; default all.")
+    str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, such as reinforce,gae; default: all.")
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
 Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]

@@ -25,7 +25,7 @@ from pgcheck.estimators.wrong import (
     DROPPED_GAMMA,
     IMMEDIATE_REWARD,
     MEAN_OVER_STEPS,
-    NORMALIZED_RETURNS,
+    NORMALISED_RETURNS,
     UNIFORM_TRAJECTORIES,
 )
 
@@ -43,12 +43,13 @@ ESTIMATORS = (
     PER_DECISION,
     WEIGHTED_IMPORTANCE_SAMPLING,
     DROPPED_GAMMA,
-    NORMALIZED_RETURNS,
+    NORMALISED_RETURNS,
     MEAN_OVER_STEPS,
     IMMEDIATE_REWARD,
     UNIFORM_TRAJECTORIES,
 )
 NAMES = tuple(estimator.name for estimator in ESTIMATORS)
+FORMER_NAMES = {"normalized-returns": "normalised-returns"}  # still understood
 
 
 def chosen(estimate: Estimator | str) -> Estimator:
@@ -71,6 +72,7 @@ def estimator(name: str, lam: float | None = None) -> WeightedScores:
       UsageError: there is none, or λ is given for another or out of range.
     """
     known = {estimator.name: estimator for estimator in ESTIMATORS}
+    name = FORMER_NAMES.get(name, name)
     if name not in known:
         near = difflib.get_close_matches(name[:100], NAMES, 1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(NAMES)}"

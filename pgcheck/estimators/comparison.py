@@ -94,7 +94,7 @@ def plan(
     exact = gradient_beside_rollouts(mdp, policy)
     usable, left_out = _usable(estimators, behavior, leave_out)
     if exact.is_zero:
-        raise UsageError(f"{mdp.name}: the gradient is 0; no accuracy is relative to it")
+        raise UsageError(f"{mdp.name}: the gradient is 0, so a relative accuracy is undefined")
     target = accuracy * exact.norm
     standings = []
     for standing, prediction in _predicted(mdp, policy, exact, usable, streams(rng), behavior, None, progress):

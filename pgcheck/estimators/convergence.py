@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, brief_fields
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
@@ -89,6 +89,8 @@ class Convergence:
     limit: Moments | None
     bias: float | None
     unlikely: tuple[int, float] | None = None
+
+    __repr__ = brief_fields
 
     @property
     def relative_bias(self) -> float | None:

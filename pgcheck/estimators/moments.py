@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from pgcheck.arrays import Floats, norm_of
+from pgcheck.arrays import Floats, brief_fields, norm_of
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.expectation import over_episodes
@@ -58,6 +58,8 @@ class Moments:
     drift: Floats
     matrix: Floats | None = None
     rollouts: int | None = None
+
+    __repr__ = brief_fields
 
     @property
     def trace(self) -> float:

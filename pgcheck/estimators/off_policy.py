@@ -68,6 +68,6 @@ def weighted_importance_sampling_moments(problem: Problem) -> RawMoments:
 
 WEIGHTED_IMPORTANCE_SAMPLING = WeightedScores(
     "weighted-importance-sampling", "sum_i rho_i g_i / sum_i rho_i", "vanishes",
-    "off-policy, weights sum to 1; g_i is reinforce", PRECUP, reinforce, weighted_importance_sampling_moments,
+    "off-policy, normalised weights; g_i is reinforce", PRECUP, reinforce, weighted_importance_sampling_moments,
     aggregation="ratio", share=whole_ratio, off_policy=True,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats, Ints, brief_fields
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator, gradients
 from pgcheck.estimators.catalogue import chosen
@@ -28,14 +28,16 @@ class SampledGradient:
     Attributes:
       n: the number of rollouts N.
       estimate: ĝ_N `[d]`, in reward per unit θ, ordered as `parameters`.
-      value: the mean return of the rollouts; an estimate of J, if the policy drew them.
+      mean_return: of the rollouts; an estimate of J, if the policy drew them.
       parameters: the (observation, action) of each component, by name.
     """
 
     n: int
     estimate: Floats
-    value: float
+    mean_return: float
     parameters: tuple[tuple[str, str], ...]
+
+    __repr__ = brief_fields
 
 
 class Tally(Protocol):
@@ -143,7 +145,7 @@ def sample_gradients(
     together = [estimator.name for estimator in estimators if estimator.aggregation == "batch"]
     if together and n > MAX_TOGETHER:
         raise UsageError(
-            f"{together[0]} makes one gradient of all rollouts and gets them at once: "
+            f"{together[0]} returns one gradient for the whole batch, which holds all rollouts: "
             f"at most {MAX_TOGETHER:,}, not {n:,}"
         )
     paths = bool(tallies) or any(estimator.needs_paths for estimator in estimators)

@@ -29,7 +29,7 @@ DROPPED_GAMMA = WeightedScores(
 )
 
 
-def normalized_returns(batch: Batch) -> Floats:
+def normalised_returns(batch: Batch) -> Floats:
     """w_t = γ^t (G_t − mean G) / (std G + 1e-8) over the episode's own steps."""
     deviations = np.where(batch.mask, centred(batch), 0.0)
     length = np.maximum(batch.lengths, 1)[:, None]
@@ -37,9 +37,9 @@ def normalized_returns(batch: Batch) -> Floats:
     return np.asarray(discounts(batch) * deviations / (std + 1e-8))
 
 
-NORMALIZED_RETURNS = WeightedScores(
-    "normalized-returns", "sum psi_t gamma^t (G_t - mean G) / (std G + 1e-8)", "wrong",
-    "standardised within the episode", PYTORCH, normalized_returns,
+NORMALISED_RETURNS = WeightedScores(
+    "normalised-returns", "sum psi_t gamma^t (G_t - mean G) / (std G + 1e-8)", "wrong",
+    "standardised within the episode", PYTORCH, normalised_returns,
 )  # fmt: skip
 
 
@@ -62,11 +62,12 @@ def immediate_reward_moments(problem: Problem) -> RawMoments:
 
 
 IMMEDIATE_REWARD = WeightedScores(
-    "immediate-reward", "sum psi_t gamma^t r_t", "wrong", "what follows the reward is left out", FOLKLORE,
+    "immediate-reward", "sum psi_t gamma^t r_t", "wrong", "later rewards are left out", FOLKLORE,
     immediate_reward, immediate_reward_moments,
 )  # fmt: skip
 
 UNIFORM_TRAJECTORIES = WeightedScores(
     "uniform-trajectories", "sum_tau g(tau) / D", "wrong",
-    "each of the D distinct trajectories alike; g is reinforce", FOLKLORE, reinforce, aggregation="distinct",
+    "equal weight for each of the D distinct trajectories; g is reinforce", FOLKLORE, reinforce,
+    aggregation="distinct",
 )  # fmt: skip

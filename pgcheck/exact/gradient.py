@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from pgcheck.arrays import Floats, norm_of
+from pgcheck.arrays import Floats, brief_fields, norm_of
 from pgcheck.errors import PrecisionError, TooLargeError
 from pgcheck.exact.chain import layout
 from pgcheck.exact.enumeration import enumerate_gradient
@@ -74,6 +74,8 @@ class ExactGradient:
     agreement: float | None
     rounding: float
     value_rounding: float
+
+    __repr__ = brief_fields
 
     @property
     def norm(self) -> float:
@@ -185,8 +187,8 @@ def _refuse_lost(mdp: MDP, exact: ExactGradient, limit: float) -> None:
     raise PrecisionError(
         f"{mdp.name}: rounding may reach {exact.rounding:.1e}, and the gradient is {exact.norm:.1e} in size: "
         f"fewer than {-math.log10(limit):.0f} of its digits can be trusted.\n"
-        f"  Lower the horizon from {mdp.horizon:,}, or take from the rewards (up to {greatest:.3g}, {gap:.1e} apart) "
-        "what does not depend on the actions."
+        f"  Lower the horizon from {mdp.horizon:,}, or subtract from the rewards "
+        f"(up to {greatest:.3g}, {gap:.1e} apart) what does not depend on the actions."
     )
 
 

@@ -159,6 +159,6 @@ def _printable_text(error: BaseException) -> str:
     try:
         text = repr(error.code) if isinstance(error, SystemExit) else str(error)
     except BaseException:
-        text = "(its text cannot be had)"
+        text = "(its message is not available)"
     text = text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "..."
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -60,7 +60,7 @@ class External(ABC):
           UsageError: `learn` has not been called.
         """
         if self._contract is None:
-            raise UsageError(f"{self.name}: it is not known what kind of function this is; call learn(mdp, policy)")
+            raise UsageError(f"{self.name}: not called yet, so its kind is unknown; call learn(mdp, policy) first")
         return self._contract
 
     @property

@@ -7,7 +7,7 @@ from typing import cast
 
 from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimate, Estimator
-from pgcheck.estimators.catalogue import NAMES
+from pgcheck.estimators.catalogue import FORMER_NAMES, NAMES
 from pgcheck.estimators.catalogue import estimator as built_in
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator import External
@@ -70,7 +70,7 @@ def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_estimator(word: str) -> bool:
-    return word in NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
+    return word in NAMES or word in FORMER_NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
 
 
 def _which(path: str) -> str:

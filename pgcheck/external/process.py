@@ -143,7 +143,7 @@ class Process(External):
                 answer = wire.receive_answer(self._connection, number, shapes)
         except wire.MalformedAnswerError:
             raise EstimatorError(
-                f"{self.name} disturbed the pipe to its judge, as by a process of its own that answers too"
+                f"{self.name} interfered with the pipe to pgcheck: does a process that it started answer too?"
             ) from None
         except (EOFError, OSError):
             raise self._ended() from None
@@ -161,7 +161,7 @@ class Process(External):
             self._child.wait(timeout=ENDING_SECONDS)
         status = self._child.returncode
         if status in (None, ExitStatus.UNWRITABLE):
-            return EstimatorError(f"{self.name} closed the pipe to its judge")
+            return EstimatorError(f"{self.name} closed the pipe to pgcheck")
         if status < 0:
             name = _signal_name(-status)
             hint = "; was it out of memory?" if name == "SIGKILL" else ""

@@ -68,7 +68,7 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
     if isinstance(result, types.GeneratorType | types.CoroutineType):
         what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
         result.close()  # else Python warns, elsewhere, that it was never awaited
-        raise EstimatorError(f"the estimator returned a {what}, whose numbers have not been made; {expected}")
+        raise EstimatorError(f"the estimator returned a {what}, that has not been computed; {expected}")
     if hasattr(result, "detach") and hasattr(result, "cpu"):  # torch
         result = result.detach().cpu()
         if "bfloat16" in str(getattr(result, "dtype", "")):
@@ -83,7 +83,7 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
         array = np.array(result)
     except (ValueError, TypeError) as error:
         raise EstimatorError(
-            f"the estimator returned {kind_of_value(result)} that is no array ({error}); {expected}"
+            f"the estimator returned {kind_of_value(result)} that is not an array ({error}); {expected}"
         ) from None
     if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
         array = array.astype(np.float32)
@@ -111,8 +111,8 @@ def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
     table = (batch.num_states, batch.num_actions)
     if len(shape) == 1 and array.shape in ((n, *table), table):
         return (
-            " (a table; but this model's theta is flat, as states look alike or lack actions: use batch.score, or "
-            "check on models with a full table, like two_state)"
+            " (a table; but this model's theta is flat, because states look alike or lack actions: use batch.score, "
+            "or check on models with a full table, like two_state)"
         )
     if array.ndim == 0:
         return " (a loss is not a gradient; see pgcheck.adapters)"

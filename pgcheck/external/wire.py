@@ -1,4 +1,4 @@
-"""Messages between the process that judges an estimator and the child process that runs the estimator.
+"""Messages between the process that checks an estimator and the child process that runs the estimator.
 
 A request is a pickle, because the child trusts its parent. An answer is JSON, followed by the bytes of an array,
 because the parent trusts nothing that the child sends. The parent says how long each message may be. Each answer

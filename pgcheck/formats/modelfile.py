@@ -50,7 +50,7 @@ def load(source: str | Path, *, horizon: int | None = None, gamma: float | None 
 
     Args:
       source: a path, `-` for standard input, or the name of a bundled model.
-      horizon, gamma: in place of the file's own.
+      horizon, gamma: override the file's own.
 
     Raises:
       ModelError: the file is at fault; the message lists up to 20 errors, each with FILE:LINE:COL.

@@ -72,9 +72,9 @@ def parse(text: str, file: str) -> Node:
     problems = Problems(file, text)
     forbidden = _UNPRINTABLE.search(text)
     if forbidden:
-        mend = "save the file as UTF-8" if forbidden[0] == "\0" else "remove it"
+        fix = "save the file as UTF-8" if forbidden[0] == "\0" else "remove it"
         kind = "control" if unicodedata.category(forbidden[0]) == "Cc" else "forbidden"
-        problems.add_at(forbidden.start(), f"{kind} character U+{ord(forbidden[0]):04X}; {mend}")
+        problems.add_at(forbidden.start(), f"{kind} character U+{ord(forbidden[0]):04X}; {fix}")
     elif directive := _DIRECTIVE.search(text):
         # Not only because tags are refused: the time for %TAG grows as the square of their number.
         problems.add_at(directive.start(), f"directive {directive[0]}; remove it, a model file has none but %YAML")
@@ -200,7 +200,7 @@ def _too_deep(
 
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int, str]:
-    """Line, column and message of a mistake: the parser's finding, and how to mend it."""
+    """Line, column and message of a mistake: the parser's finding, and how to fix it."""
     mark, start = error.problem_mark, error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     begin, end = line_spans(text, {line}).get(line, (0, 0))
@@ -214,8 +214,8 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> tuple[int, int, str]:
     finding = f"{context}{', ' if context else ''}{problem}"
     for word, plain in _PLAIN_WORDS.items():
         finding = finding.replace(word, plain)
-    mend = next((mend for sign, mend in _MENDS.items() if sign in problem), "check the brackets and the indentation")
-    return line, column, f"not YAML: {finding}; {mend}"
+    fix = next((fix for sign, fix in _FIXES.items() if sign in problem), "check the brackets and the indentation")
+    return line, column, f"not YAML: {finding}; {fix}"
 
 
 _PLAIN_WORDS = {
@@ -225,7 +225,7 @@ _PLAIN_WORDS = {
 }  # fmt: skip
 
 # Keys are words that occur in the errors of both parsers of yaml.
-_MENDS = {
+_FIXES = {
     "mapping values": "check the indentation, or quote text that holds a colon",
     "',' or": "close the bracket, or add the missing comma",
     "cannot start any token": "quote text that begins with a special character",

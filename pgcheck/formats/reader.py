@@ -53,7 +53,7 @@ class Reader:
                 self.fail(key, where, "merge key <<; write the entries out")
             elif key.text in entries:
                 first = entries[key.text][0].line
-                self.fail(key, where, f"key {quoted(key.text)} stands twice, first in line {first}; keep one")
+                self.fail(key, where, f"key {quoted(key.text)} appears twice, first in line {first}; keep one")
             else:
                 entries[key.text] = key, value
         return entries
@@ -145,7 +145,7 @@ class Reader:
         for item in node.items:
             name = self.name(item, where, f"the name of {_a(noun)}")
             if name is not None and name in names:
-                self.fail(item, where, f"{noun} {quoted(name)} stands twice; keep one")
+                self.fail(item, where, f"{noun} {quoted(name)} appears twice; keep one")
             elif name is not None:
                 names[name] = len(names)
         return names if len(names) == len(node.items) else {}
@@ -160,7 +160,7 @@ class Reader:
         for item in node.items:
             index = self.index(item, where, names, noun)
             if index in listed:
-                self.fail(item, where, f"{noun} {kind_of(item)} stands twice; keep one")
+                self.fail(item, where, f"{noun} {kind_of(item)} appears twice; keep one")
             elif index is not None:
                 listed[index] = None
         return list(listed)

@@ -206,6 +206,6 @@ class Outcomes:
 def sum_text(total: float) -> str:
     """Returns the message about probabilities that do not sum to 1."""
     missing = 1 - total
-    mend = f"add the missing {missing:.6g}" if missing > 0 else f"take away {-missing:.6g}"
+    fix = f"add the missing {missing:.6g}" if missing > 0 else f"subtract {-missing:.6g}"
     hint = "; fractions, like 1/3, are exact" if abs(missing) < 0.005 else ""
-    return f"probabilities sum to {total:.12g}, not 1; {mend}{hint}"
+    return f"probabilities sum to {total:.12g}, not 1; {fix}{hint}"

@@ -104,7 +104,7 @@ def _numbers(values: ArrayLike, what: str) -> Floats:
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ModelError(f"{what} are no array of numbers: {error}") from None
+        raise ModelError(f"{what} are not an array of numbers: {error}") from None
     if not np.all(np.isfinite(numbers)):
         raise ModelError(f"{what} hold a value that is not finite")
     return numbers

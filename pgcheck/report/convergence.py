@@ -37,8 +37,10 @@ class ConvergencePrinter:
         """Prints what stands above the rows."""
         if self._printer.form == "table":
             model = headline(self._mdp, exact.trajectories)
-            repeats = f"; each row is {self._replicates:,} estimates" if self._replicates > 1 else ""
-            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}{repeats}\n")
+            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}")
+            if self._replicates > 1:
+                self._printer.text(f"||error||: root mean square of {self._replicates:,} independent estimates for each N")
+            self._printer.text("")
             self._printer.grid(Grid(self._columns, []))
 
     def row(self, row: Row) -> None:
@@ -72,13 +74,13 @@ def sentence(result: Convergence) -> str:
         bias = bias_size(result.bias or 0.0, result.relative_bias)
         return f"error {stalls} at the bias of {result.estimator.name}, {bias}, however large N is"
     if result.rate == "no-error":
-        return "the error is 0 at every N: here every rollout gives the exact gradient"
+        return "the error is 0 at every N: every rollout gives the exact gradient"
     if result.slope is None:
-        return "one N draws no line; give several, as in --n 10..1e6"
+        return "a rate needs several N, as in --n 10..1e6"
     slope = result.slope
     falls = f"error falls as N^{slope:.2f}" if slope < 0 else f"error does not fall: N^{slope:+.2f}"
     if result.std_err is None:
-        return f"{falls}; two N give no uncertainty (Monte Carlo: N^-0.50)"
+        return f"{falls}; no uncertainty from two N (Monte Carlo: N^-0.50)"
     falls += f" (+- {result.std_err:.2f})"
     if result.rate == "monte-carlo":
         return f"{falls}: the Monte Carlo rate"

@@ -50,16 +50,18 @@ def comparison_view(comparison: Comparison, seed: int) -> View:
         first = headline(mdp, exact.trajectories)
         accuracy = percent(comparison.accuracy)
         last = f"N rollouts have an expected error of at most {accuracy} of ||gradient|| = {exact.norm:.4g}"
-        last += "\nvariance: tr cov in units of that of reinforce"
+        last += "\nvariance: tr cov relative to REINFORCE"
     else:
         first = f"{headline(mdp, exact.trajectories)}; N = {n or 0:,}; seed {seed}"
-        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are sizes of the error"
+        last = f"||gradient|| = {exact.norm:.4g}; expected and measured are norms of the error"
     blocks: list[str | Grid] = [first, "", Grid(tuple(columns), cells), "", last]
     if any(standing.evidence == "sample" for standing in standings):
-        blocks.append("~ is an estimate from a sample; the other figures are exact")
+        blocks.append("~ estimated from a sample; the other figures are exact")
     if comparison.left_out:
         names = ", ".join(estimator.name for estimator in comparison.left_out)
-        blocks.append(textwrap.fill(f"left out, as the model has no behavior: {names}", 79, break_on_hyphens=False))
+        blocks.append(
+            textwrap.fill(f"left out, because the model has no behavior: {names}", 79, break_on_hyphens=False)
+        )
     return View(record, [_row(standing, is_plan) for standing in standings], blocks)
 
 

@@ -64,12 +64,13 @@ def exact_view(table: GradientTable) -> View:
         ),
     )
     if exact.method == "enumeration":
+        everything = "1 trajectory" if exact.trajectories == 1 else f"all {about(exact.trajectories or 0)}"
         how = (
-            f"all {about(exact.trajectories or 0)} enumerated, total probability {exact.probability:.12g}\n"
+            f"{everything} enumerated, total probability {exact.probability:.12g}\n"
             f"backward induction agrees within {exact.agreement:.1e}; rounding at most {exact.rounding:.1e}"
         )
     else:
-        how = f"by backward induction, without a trajectory; rounding at most {exact.rounding:.1e}"
+        how = f"by backward induction, no enumeration; rounding at most {exact.rounding:.1e}"
     blocks: list[str | Grid] = [
         headline(mdp, exact.trajectories),
         "",
@@ -106,7 +107,7 @@ def sample_view(result: "Assessment", seed: int) -> View:
             "seed": seed,
             **estimator_record(result.estimator),
             "value": exact.value,
-            "mean_return": sampled.value,
+            "mean_return": sampled.mean_return,
             "parameters": [list(names) for names in exact.parameters],
             "estimate": sampled.estimate.tolist(),
             "gradient": exact.gradient.tolist(),
@@ -158,7 +159,7 @@ def sample_view(result: "Assessment", seed: int) -> View:
         "",
         grid,
         "",
-        f"N = {sampled.n:,}: mean return {sampled.value:.6g}, "
+        f"N = {sampled.n:,}: mean return {sampled.mean_return:.6g}, "
         f"J = {known_digits(exact.value, exact.value_rounding, 6)}",
         _error_sentence(result.discrepancy),
         *_expectation_sentences(result),
@@ -204,7 +205,7 @@ def _expectation_sentences(result: "Assessment") -> list[str]:
     """What was to be expected of the estimate."""
     name, moments = result.estimator.name, result.moments
     if moments is None:
-        return [f"the expected error of {name} cannot be foretold here"]
+        return [f"the expected error is not available for {name}"]
     how = {
         "recursion": "exact, before any rollout",
         "enumeration": "from all trajectories, before any rollout",
@@ -218,14 +219,15 @@ def _expectation_sentences(result: "Assessment") -> list[str]:
 
 def _readings(result: "Assessment", wrong: Discrepancy) -> list[str]:
     """Which reading of "the mean over the sampled trajectories" is the gradient."""
-    right = "rollouts alike: tau weighs n(tau)/N"
-    other = f"{result.distinct:,} distinct trajectories alike"
+    right = "weight per rollout (correct)"
+    other = "weight per distinct trajectory (wrong)"
     width = max(len(right), len(other))
     return [
         "",
-        "P(tau) is in n(tau)/N: how often tau was drawn stands in for its probability.",
+        "P(tau) is in n(tau)/N: how often tau was drawn stands in for its probability.\n"
+        f"{result.distinct or 0:,} distinct trajectories were drawn; the error with",
         f"  {right:{width}}  error {_size(result.discrepancy)}",
-        f"  {other:{width}}  error {_size(wrong)}, a misreading",
+        f"  {other:{width}}  error {_size(wrong)}",
     ]
 
 

@@ -81,7 +81,7 @@ def show_view(summary: ModelSummary) -> View:
         counts_grid,
     ]
     if summary.counts_cut:
-        blocks.append("the numbers beyond that take too long to count")
+        blocks.append("larger horizons take too long to count")
     return View(record, rows(), blocks)
 
 

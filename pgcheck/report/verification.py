@@ -124,10 +124,10 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
             "",
             _table(verification),
             "",
-            "variance: B tr Cov of the estimate, over tr Cov of one rollout's reinforce",
+            "variance: per rollout, relative to REINFORCE",
         ]
         if any(finding.freedom < 2 for finding in verification.findings):
-            blocks.append("no cosine where a gradient has but one direction: it would say nothing")
+            blocks.append("cosine omitted: only one free direction")
         blocks.append("")
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
@@ -162,13 +162,13 @@ def _success(verification: Verification) -> Iterator[str]:
     times = "" if verification.scale is None else f"{verification.scale:.6g} times "
     yield f"The exact expectation is {times}the gradient, within {verification.tolerance:g} of its size."
     if verification.is_undiscounted:
-        yield "All of these have gamma = 1: nothing is said of discounting; try --gamma 0.9."
+        yield "All of these models have gamma = 1: discounting was not tested; try --gamma 0.9."
     if verification.flat:
-        yield f"The gradient is 0 on {', '.join(verification.flat)}: sign, scale and discount are not tested there."
+        yield f"The gradient is 0 on {', '.join(verification.flat)}: sign, scale and discount were not tested there."
     if verification.off_policy:
-        yield "The episodes are the policy's own, so that all ratios are 1: nothing is said of\nanother behavior."
+        yield "The policy itself drew the episodes, so all ratios are 1: no other behavior was tested."
     for diagnosis in verification.diagnosis:
-        yield textwrap.fill(f"Be warned: {diagnosis.id}: {diagnosis.text}", LINE_WIDTH)
+        yield textwrap.fill(f"Warning: {diagnosis.id}: {diagnosis.text}", LINE_WIDTH)
     if verification.is_noisy:
         yield _noise(verification)
 
@@ -176,7 +176,7 @@ def _success(verification: Verification) -> Iterator[str]:
 def _noise(verification: Verification) -> str:
     """How much greater the variance is than it needs to be, and why, if that is known."""
     why = {
-        True: ", which leaves out the rewards before each step; they have no part in the gradient",
+        True: ", which leaves out the rewards before each step; they do not affect the gradient",
         False: "; the baseline raises the variance",
         None: "",
     }[verification.counts_past_rewards]
@@ -206,11 +206,11 @@ def _reasons(verification: Verification) -> Iterator[str]:
     for line in _explained(verification):
         yield textwrap.fill(line, LINE_WIDTH, subsequent_indent="  ")
     if {diagnosis.id for diagnosis in verification.diagnosis} == {"dropped-gamma"}:
-        yield "  If the discount is left out on purpose, check with --gamma 1."
+        yield "  If gamma^t is left out on purpose, check with --gamma 1."
 
 
 def _details(verification: Verification) -> Iterator[str]:
-    """Where the expectation is off most, and how steps are weighed."""
+    """Where the expectation is off most, and how steps are weighted."""
     finding = verification.worst
     if finding is None or verification.verdict == "inconclusive" or verification.beyond:
         return
@@ -228,8 +228,8 @@ def _matrix(matrix: WeightMatrix) -> str:
     """A row for each step, a column for each reward, after what is right."""
     right = ", ".join(f"{weight:.4g}" for weight in matrix.right_weights)
     return (
-        f"\nHow a unit reward r_k weighs step t (gamma {matrix.gamma:g}); for k >= t right is gamma^k,\n"
-        f"{right}:\n" + "\n".join(_drawn(matrix.without_rounding))
+        f"\nHow a unit reward r_k weights step t (gamma {matrix.gamma:g}); the correct weight is gamma^k\n"
+        f"for k >= t, {right}:\n" + "\n".join(_drawn(matrix.without_rounding))
     )
 
 

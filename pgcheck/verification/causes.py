@@ -10,7 +10,7 @@ Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
 
 _GAMMA_T = "gamma^t is left out: the gradient of the discounted return weights step t by gamma^t"
 _FLAG = "the result depends on the flag `terminated`: "
-_RIGHT_ONCE = _FLAG + "it is right once every episode counts as "
+_RIGHT_ONCE = _FLAG + "it is right if every episode counts as "
 _NO_REWARD = "a reward-independent term is added"
 _NONLINEAR = "something is standardised, clipped, ranked or made positive"
 
@@ -19,10 +19,10 @@ CAUSES: dict[str, str] = {
     "dropped-gamma": _GAMMA_T,
     "undiscounted": "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k",
     "undiscounted/nothing": "neither the rewards nor the steps are discounted",
-    "immediate-reward": "each step is weighted by its own reward alone; what follows it is left out",
+    "immediate-reward": "each step is weighted by its own reward alone; later rewards are left out",
     "immediate-reward/reversed": (
         "each step is weighted by the rewards up to its own instead of from its own on: is `reversed` or [::-1] "
-        "forgotten? What follows a step is left out"
+        "missing? Later rewards are left out"
     ),
     "off-by-one": (
         "each step is weighted by the rewards after its own: the reward r_t that action a_t earned is left out"
@@ -32,12 +32,12 @@ CAUSES: dict[str, str] = {
     "last-reward-missing": "the last reward of the episode is left out",
     "length-normalised/length": "each episode is divided by its length L; average over episodes only",
     "length-normalised/steps-to-go": "the rewards to go are averaged over the steps to go, L - t, instead of summed",
-    "length-normalised/return": "this IS the gradient of E[R/L]: each episode's return is divided by its length",
+    "length-normalised/return": "this is the gradient of E[R/L]: each episode's return is divided by its length",
     "length-normalised/mean-reward": (
-        "this is the gradient of the mean reward of an episode, its sum over L, not discounted"
+        "this is the gradient of the mean reward per step, undiscounted: the sum of an episode's rewards over L"
     ),
     "action-dependent-baseline/episode-mean": (
-        "the mean of the episode's own returns to go is subtracted: that baseline depends on the action it judges"
+        "the mean of the episode's own returns to go is subtracted: that baseline depends on the action"
     ),
     "first-step-missing": "the first step of the episode has no weight",
     "first-step-missing/two": "the first two steps of the episode have no weight",
@@ -68,7 +68,7 @@ CAUSES: dict[str, str] = {
         "right only with the exact values of the next states"
     ),
     # Multiples of the gradient, or of a known mistake (matching).
-    "sign": "the sign is wrong: this is minus the gradient, as of a loss",
+    "sign": "the sign is wrong: this is minus the gradient, as for a loss",
     "scale/gamma": "gamma times {quantity}: the discount counts from t = 1",
     "scale/over-gamma": "{quantity} divided by gamma",
     "scale/horizon": "T times {quantity}, T the horizon",
@@ -76,14 +76,14 @@ CAUSES: dict[str, str] = {
         "exactly (1 - 1/B) times {quantity}: the baseline contains the episode's own return; leave that one out, or "
         "divide by B - 1"
     ),
-    "scale/batch-sum": "exactly B times {quantity}: a sum over the batch where the mean is meant",
-    "scale/over-batch": "{quantity} divided by B, beyond the mean",
+    "scale/batch-sum": "exactly B times {quantity}: a sum over the batch instead of the mean",
+    "scale/over-batch": "{quantity} divided by B once more, besides the mean",
     "scale/batch-over-others": "exactly B/(B - 1) times {quantity}",
     "scale/others": "exactly B - 1 times {quantity}",
     "scale/over-others": "exactly 1/(B - 1) times {quantity}",
     "scale/factor": "it is {factor:.6g} times the gradient",
     "scale/factor-of-mistake": "it is {factor:.6g} times that",
-    "scale/impulses": "its impulses are {factor:.6g} times what is right",
+    "scale/impulses": "its response to a unit reward is {factor:.6g} times the correct one",
     "length-normalised/horizon": "{quantity} divided by the horizon T",
     "length-normalised/mean-length": "{quantity} divided by the mean length E[L]",
     "zero-mean": "the expectation is 0: the weights do not depend on the action",
@@ -96,75 +96,76 @@ CAUSES: dict[str, str] = {
     ),
     "action-dependent-baseline/own-return": "an episode's own return is in its baseline: leave that one out",
     "batch-coupled/mean": (
-        "the gradient of a batch is not the mean of its episodes'; is an episode's own return in its baseline, or "
-        "the batch's own size in what is divided by?"
+        "the gradient of a batch is not the mean of its episodes' gradients; is an episode's own return in its "
+        "baseline, or is the divisor computed from the same batch?"
     ),
     "batch-coupled/subset": (
-        "only {used} of the {few} episodes of a batch affect the result, as of a minibatch drawn inside the "
+        "only {used} of the {few} episodes of a batch affect the result, as when a minibatch is drawn inside the "
         "function: divide by the number of episodes that are used"
     ),
     "leaks-between-episodes": (
-        "the rewards of one episode are added to the returns of the episode before it in the batch: start the sum "
-        "anew at each episode"
+        "the rewards of one episode are added to the returns of the episode before it in the batch: restart the "
+        "sum at each episode"
     ),
     "leaks-between-episodes/cut": (
         "where the time limit cuts an episode off, the rewards of the next episode in the batch are added to its "
-        "returns: start the sum anew at each episode"
+        "returns: restart the sum at each episode"
     ),
-    "batch-coupled/rows": "rows of the result change with the other episodes of the batch",
+    "batch-coupled/rows": "an episode's row of the result changes with the other episodes of the batch",
     # What larger batches and longer episodes show (stretch, reach).
     "batch-size/first-episodes": (
         "right for small batches, wrong from B = {size:,} on: only the first {counted} episodes of a batch count, "
         "but the sum is divided by B"
     ),
     "batch-size/factor": (
-        "right for small batches, wrong from B = {size:,} on: there it is about {factor:.3g} times the gradient; is "
-        "a limit on the number of episodes written in the code?"
+        "right for small batches, wrong from B = {size:,} on, where it is about {factor:.3g} times the gradient: "
+        "does the code limit the number of episodes?"
     ),
     "batch-size/raised": "it raised an error for a batch of {size:,} episodes; larger batches could not be checked",
     "reach/steps": (
-        "right on all models, but not in an episode of {steps} steps: the weight of reward r_{step} is wrong; is a "
-        "limit on the number of steps or states written in the code?"
+        "right on all models, but not in an episode of {steps} steps: the weight of reward r_{step} is wrong: "
+        "does the code limit the number of steps or states?"
     ),
     "reach/rewards": (
         "right on all models, but not for a single reward of {reward:,g}: are rewards clipped or rounded?"
     ),
     # What altered episodes show (perturbations, probing).
-    "bootstrap/terminated-right": _RIGHT_ONCE + "terminated; after the horizon no value is left",
-    "bootstrap/cut-right": _RIGHT_ONCE + "cut off; a last reward counts too",
-    "bootstrap/time-limit": _FLAG + "what the time limit cuts off is treated in another way than what terminates",
+    "bootstrap/terminated-right": _RIGHT_ONCE + "terminated; there is no value after the horizon",
+    "bootstrap/cut-right": _RIGHT_ONCE + "cut off; the last reward counts too",
+    "bootstrap/time-limit": _FLAG
+    + "episodes that the time limit cuts off are treated differently from those that terminate",
     "bootstrap/next-states": (
-        "the result depends on the next states, as of values of them that are not those of the steps left"
+        "the result depends on the next states: is a value V(s') used that is not that of the remaining steps?"
     ),
     "cut-episodes-dropped": "episodes that the time limit cuts off are left out: they are part of the expectation",
-    "nonlinear/doubled": f"twice the rewards do not give twice the gradient: {_NONLINEAR}",
-    "nonlinear/negated": f"minus the rewards do not give minus the gradient: {_NONLINEAR}",
-    "regulariser/entropy": _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}",
-    "regulariser/entropy-discounted": _NO_REWARD
-    + ", as of an entropy bonus of {coefficient:.4g}, discounted by gamma^t",
-    "regulariser/entropy-mean": _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}, averaged over the steps",
-    "regulariser/entropy-horizon": (
-        _NO_REWARD + ", as of an entropy bonus of {coefficient:.4g}, divided by the horizon T"
+    "nonlinear/doubled": f"doubling the rewards does not double the gradient: {_NONLINEAR}",
+    "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
+    "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",
+    "regulariser/entropy-discounted": (
+        _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}, discounted by gamma^t"
     ),
-    "regulariser/weight-decay": _NO_REWARD + ", as of weight decay of {coefficient:.4g}",
+    "regulariser/entropy-mean": _NO_REWARD
+    + ", such as an entropy bonus of {coefficient:.4g}, averaged over the steps",
+    "regulariser/entropy-horizon": (
+        _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}, divided by the horizon T"
+    ),
+    "regulariser/weight-decay": _NO_REWARD + ", such as weight decay of {coefficient:.4g}",
     "regulariser/constant": _NO_REWARD + ": {coefficient:.4g} in every component",
     "regulariser/unknown": _NO_REWARD + ", neither entropy nor weight decay",
-    "action-dependent-baseline/action": (
-        "the weight of a step changes with its action although the rewards are the same"
-    ),
+    "action-dependent-baseline/action": ("the weight of a step depends on its action although all rewards are equal"),
     "action-dependent-baseline/no-reward": (
-        "without any reward a step has a weight that changes with its action, as of a baseline b(s, a)"
+        "with all rewards 0 the weight of a step depends on its action, as with a baseline b(s, a)"
     ),
     "nan/no-reward": "the result is not finite where every reward is 0",
     "nan/inputs": "the result is not finite for {inputs}",
     # What is left.
     "other": "none of the known mistakes",
-    "other/matrix": "none of the known mistakes; the matrix shows how each step is weighed by each reward",
+    "other/matrix": "none of the known mistakes; the matrix shows how each reward weights each step",
 }
 
 NOTES: dict[str, str] = {
     "without-gamma-t": f"; and {_GAMMA_T}",
-    "without-discount": "; besides, nothing is discounted",
+    "without-discount": "; also, nothing is discounted",
     "right-at-gamma-1": " (it is right for gamma = 1)",
     "right-without-it": "; without it the estimator is right",
     "more-may-hide": "; other mistakes may hide behind this one",
@@ -176,11 +177,11 @@ NOTES: dict[str, str] = {
 INPUTS: dict[str, str] = {
     "one-step": "episodes of one step",
     "zero-rewards": "episodes in which every reward is 0",
-    "equal-rewards": "episodes in which all rewards are alike",
+    "equal-rewards": "episodes in which all rewards are equal",
 }
 
 _CANDIDATE = "possibly: "
-_NEGATIVE = "the sign is wrong; besides, "
+_NEGATIVE = "the sign is wrong; also, "
 
 
 @dataclass(frozen=True)

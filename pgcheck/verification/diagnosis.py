@@ -27,7 +27,7 @@ def diagnose(
     failed: bool,
     tolerance: float,
 ) -> tuple[list[Diagnosis], WeightMatrix | None]:
-    """Returns what is wrong with an estimator, and how it weighs steps by rewards.
+    """Returns what is wrong with an estimator, and how it weights steps by rewards.
 
     A right estimator has no matrix. It may still get a warning, such as NaN for episodes of one step.
 

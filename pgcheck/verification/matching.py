@@ -39,8 +39,8 @@ class Match:
     candidate: Candidate
     scale: Scale | None
 
-    def weighs_alike(self, matrix: WeightMatrix, gamma: float) -> bool:
-        """Whether the candidate weighs steps by rewards as the estimator does, times a factor that is likely."""
+    def has_same_weights(self, matrix: WeightMatrix, gamma: float) -> bool:
+        """Whether the candidate weights steps by rewards as the estimator does, times a factor that is likely."""
         weights = impulses(self.candidate.each, CHAIN_STEPS, gamma)
         factors = [1.0]
         if self.scale is not None:
@@ -64,7 +64,7 @@ def match_mistakes(
     # tell them apart.
     one_direction = sum(finding.freedom for finding in findings) < 2
     matches = _matches(findings, mistakes, prober.tolerance, any_factor=not one_direction)
-    agreeing = [match for match in matches if matrix is not None and match.weighs_alike(matrix, prober.gamma)]
+    agreeing = [match for match in matches if matrix is not None and match.has_same_weights(matrix, prober.gamma)]
     if one_direction and not agreeing:
         return _match_impulses(prober, matrix)
     if not matches:

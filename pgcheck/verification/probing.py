@@ -157,7 +157,7 @@ class Prober:
         return float(np.max(np.abs(first - second))) > self.rounding * max(1.0, float(np.abs(rows).max()))
 
     def weights_follow_actions(self, reward: float) -> bool:
-        """Whether steps are weighed by their actions although every reward is the same."""
+        """Whether steps are weighted by their actions although every reward is the same."""
         mdp, policy = chain(CHAIN_STEPS, self.gamma)
         batch = chain_episodes(mdp, policy, [[0] * CHAIN_STEPS, [1] * CHAIN_STEPS])
         batch = batch.altered(rewards=np.full((2, CHAIN_STEPS), reward))

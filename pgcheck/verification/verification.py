@@ -48,7 +48,7 @@ class Verification:
       tolerance: the relative bias that passes.
       scale: the one factor that was accepted with `up_to_scale`.
       diagnosis: what is wrong, by name; of an estimator that passes, warnings.
-      matrix: how the estimator weighs steps by rewards, where it could be found out.
+      matrix: how the estimator weights steps by rewards, where it could be found out.
       skipped: what was left out: too large, or not what the estimator is made for.
       off_policy: whether the estimator is built in and made for episodes that another policy drew.
       beyond: whether it is right on every finding, and fails by longer episodes, other rewards or larger batches.

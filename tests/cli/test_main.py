@@ -165,7 +165,8 @@ def test_sample_shows_both_readings_of_the_mean(run: Run) -> None:
     assert answer["unweighted"]["error"] > 100 * answer["error"]
     words = run("sample", "--top", "10").stdout
     assert "how often tau was drawn stands in for its probability" in words
-    assert "a misreading" in words
+    assert "weight per rollout (correct)" in words
+    assert "weight per distinct trajectory (wrong)" in words
 
 
 def test_converge_has_the_keys_of_the_contract(run: Run) -> None:
@@ -177,7 +178,10 @@ def test_converge_has_the_keys_of_the_contract(run: Run) -> None:
 
 
 def test_a_row_of_converge_is_what_sample_gives(run: Run) -> None:
-    rows = [json.loads(line) for line in run("converge", "--replicates", "1", "--format", "jsonl", "--seed", "3").stdout.splitlines()]
+    rows = [
+        json.loads(line)
+        for line in run("converge", "--replicates", "1", "--format", "jsonl", "--seed", "3").stdout.splitlines()
+    ]
     assert [row["n"] for row in rows] == [10, 100, 1000, 10**4, 10**5, 10**6]
     for row in rows[:3]:
         answer = json.loads(run("sample", "--n", str(row["n"]), "--seed", "3", "--format", "json").stdout)

@@ -85,7 +85,7 @@ def test_what_people_read(run: Run) -> None:
     assert (
         "Unbiased, but high variance: up to 1.74 times the variance of reward-to-go,\nwhich leaves out" in good.stdout
     )
-    assert "no cosine where a gradient has but one direction" in good.stdout
+    assert "cosine omitted: only one free direction" in good.stdout
     assert max(map(len, (good.stdout + bad.stdout).splitlines())) <= 80
     assert bad.stdout.startswith("dropped-gamma: FAIL\ndropped-gamma: gamma^t is left out")
     assert "If the discount is left out on purpose, check with --gamma 1." in bad.stdout
@@ -93,7 +93,7 @@ def test_what_people_read(run: Run) -> None:
     assert "Worst components, on " in bad.stdout
     assert "dropped-gamma: gamma^t is left out" in bad.stdout
     assert "t=3      0      0      0      1" in bad.stdout
-    assert "nothing is said of discounting" in run("verify", "reinforce", "bandit").stdout
+    assert "discounting was not tested" in run("verify", "reinforce", "bandit").stdout
 
 
 ZERO = """
@@ -112,8 +112,8 @@ def test_a_gradient_that_is_zero_but_for_rounding(run: Run) -> None:
     done = run("verify", "reinforce", "-", stdin=ZERO)
     assert done.returncode == 0
     assert "The gradient is 0 on " in done.stdout
-    assert run("verify", "normalized-returns", "-", stdin=ZERO).returncode == 1
-    assert "the gradient is 0; no accuracy is relative to it" in run("plan", "-", stdin=ZERO).stderr
+    assert run("verify", "normalised-returns", "-", stdin=ZERO).returncode == 1
+    assert "the gradient is 0, so a relative accuracy is undefined" in run("plan", "-", stdin=ZERO).stderr
 
 
 def test_tiny_rewards_do_not_vanish(run: Run, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_tiny_rewards_do_not_vanish(run: Run, tmp_path: Path) -> None:
 
 
 def test_ratios_of_one_are_said_to_be_so(run: Run) -> None:
-    assert "nothing is said of\nanother behavior" in run("verify", "per-decision", "two_state").stdout
+    assert "no other behavior was tested" in run("verify", "per-decision", "two_state").stdout
 
 
 def test_what_is_left_out_is_said(run: Run) -> None:

@@ -190,7 +190,7 @@ def test_several_estimators_share_their_rollouts() -> None:
     together = sample_gradients(mdp, policy, 3000, rng(1), some)
     for one, other in zip(some, together, strict=True):
         assert_allclose(other.estimate, sample_gradient(mdp, policy, 3000, rng(1), estimator=one).estimate, rtol=1e-9)
-        assert other.value == pytest.approx(together[0].value)
+        assert other.mean_return == pytest.approx(together[0].mean_return)
 
 
 def test_a_misreading_converges_to_the_mean_over_distinct_trajectories() -> None:
@@ -254,10 +254,10 @@ def with_copies(mdp: MDP, copies: int) -> MDP:
 
 def test_a_sample_stands_in_where_nothing_else_does() -> None:
     mdp, policy = pgcheck.load("early_exit")
-    exact = predict(mdp, policy, estimator("normalized-returns"), rng(), full=True)(None)
+    exact = predict(mdp, policy, estimator("normalised-returns"), rng(), full=True)(None)
     many = with_copies(mdp, 12)  # 1.1e9 trajectories
     alike = replace(Policy.softmax(many), theta=policy.theta)
-    sampled = predict(many, alike, estimator("normalized-returns"), rng(), full=True)(None)
+    sampled = predict(many, alike, estimator("normalised-returns"), rng(), full=True)(None)
     assert exact is not None
     assert sampled is not None
     assert (exact.evidence, sampled.evidence) == ("enumeration", "sample")

@@ -86,7 +86,7 @@ def test_a_batch_whose_end_is_ignored_is_unlikely() -> None:
 
 
 def test_nothing_is_said_where_the_law_is_not_known() -> None:
-    assert law_of(*MODEL, pgcheck.estimator("normalized-returns")) is None
+    assert law_of(*MODEL, pgcheck.estimator("normalised-returns")) is None
     estimator = learnt(zoo.RIGHT["leave one out"])
     assert law_of(*MODEL, estimator) is None
     many = pgcheck.load("frozen_lake")

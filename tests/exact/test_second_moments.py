@@ -66,7 +66,7 @@ def test_a_recursion_gives_what_plain_summation_gives(name: str, seed: int, wide
 
 
 def test_all_but_one_mean_have_a_recursion() -> None:
-    assert set(MEANS) - set(WITH_RECURSION) == {"normalized-returns"}
+    assert set(MEANS) - set(WITH_RECURSION) == {"normalised-returns"}
 
 
 @settings(deadline=None, max_examples=10)

@@ -49,8 +49,8 @@ def sent_instead(function):
     wire.send_answer = function
 """
 
-DISTURBED = "disturbed the pipe to its judge"
-CLOSED = "closed the pipe to its judge"
+DISTURBED = "interfered with the pipe to pgcheck"
+CLOSED = "closed the pipe to pgcheck"
 LATE = "did not answer within"
 
 # What an estimator does before it returns, and what is said of it.

@@ -46,7 +46,7 @@ ENDS = {
     ),
     "an error without words": (
         "class E(Exception):\n        def __str__(self): raise SystemExit(0)\n    raise E",
-        "raised E: (its text",
+        "raised E: (its message",
     ),
     "colours": ("raise ValueError(chr(27) + '[31m')", "raised ValueError: \\x1b[31m"),
     "masked": ("x = right(batch); return np.ma.masked_where(abs(x) > 0.1, x)", "returned nan"),
@@ -144,7 +144,7 @@ def test_forged_answers_are_not_believed(run: Run, tmp_path: Path) -> None:
     written(tmp_path, line)
     done = run("verify", "mine.py:estimate", "two_state", "--timeout", "300")
     assert done.returncode == 2
-    assert "disturbed the pipe" in done.stderr or "ended its process" in done.stderr
+    assert "interfered with the pipe" in done.stderr or "ended its process" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -314,4 +314,4 @@ def test_a_whole_batch_estimator_samples_with_all_rollouts_at_once(run: Run, tmp
     assert summed["expected_error"] is None
     done = run("sample", "--n", "1e6", "--estimator", "mine.py:summed")
     assert done.returncode == 2
-    assert "gets them at once: at most 100,000" in done.stderr
+    assert "which holds all rollouts: at most 100,000" in done.stderr

@@ -75,8 +75,8 @@ REFUSED: dict[str, tuple[Callable[[Batch], Any], str]] = {
     "text": (lambda b: "gradient", "returned a str"),
     "dict": (lambda b: {"gradient": rows(b)}, "returned a dict"),
     "function": (lambda b: rows, "returned a function"),
-    "generator": (lambda b: (row for row in rows(b)), "returned a generator, whose numbers have not been made"),
-    "ragged": (lambda b: [[1.0], [1.0, 2.0]], "returned a list that is no array"),
+    "generator": (lambda b: (row for row in rows(b)), "returned a generator, that has not been computed"),
+    "ragged": (lambda b: [[1.0], [1.0, 2.0]], "returned a list that is not an array"),
     "nan": (lambda b: rows(b) * np.nan, r"returned nan for an episode of \d step"),
     "inf in one": (
         lambda b: np.where(b.lengths[:, None, None] == 2, np.inf, rows(b)),
@@ -207,7 +207,7 @@ def test_what_users_name_is_opened_as_an_estimator() -> None:
 def test_what_kind_of_function_it_is_must_be_learnt_first() -> None:
     mdp, policy = pgcheck.load("two_state")
     function = LocalFunction(rows, "rows")
-    with pytest.raises(pgcheck.UsageError, match="rows: it is not known what kind of function this is; call learn"):
+    with pytest.raises(pgcheck.UsageError, match="rows: not called yet, so its kind is unknown; call learn"):
         pgcheck.sample_gradient(mdp, policy, 10, np.random.default_rng(0), estimator=function)
     function.learn(mdp, policy)
     sampled = pgcheck.sample_gradient(mdp, policy, 10, np.random.default_rng(0), estimator=function)

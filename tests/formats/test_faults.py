@@ -62,7 +62,7 @@ def test_a_faulty_file_is_refused_at_its_place(path: Path) -> None:
     message = refusal(path)
     assert message.startswith(f"{path}:{line}:{column}: error: ")
     assert piece in message.splitlines()[0]
-    assert re.search(r"; .|\?$", message.splitlines()[0]), "how to mend it is missing"
+    assert re.search(r"; .|\?$", message.splitlines()[0]), "how to fix it is missing"
     if path.stem not in BOMBS:
         assert message.count(": error: ") == 1
     assert max(map(len, message.splitlines())) < 400

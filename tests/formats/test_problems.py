@@ -61,7 +61,7 @@ def test_a_long_line_is_cropped_around_the_fault() -> None:
     first, quote, caret = refusal_of(text).splitlines()
     assert (
         first
-        == f"m.yaml:2:{text.splitlines()[1].index(' a, zz') + 2}: error: states: state 'a' stands twice; keep one"
+        == f"m.yaml:2:{text.splitlines()[1].index(' a, zz') + 2}: error: states: state 'a' appears twice; keep one"
     )
     assert len(quote) < 120
     assert quote[caret.index("^") :].startswith("a, zzz")

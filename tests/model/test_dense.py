@@ -72,7 +72,7 @@ def test_names_and_observations() -> None:
             r"axes='sat' expects \[S, A, S\]; this shape fits axes='ast' or 'ats'",
         ),
         ({"transitions": P[0]}, "shape"),
-        ({"transitions": [["x"]]}, "no array of numbers"),
+        ({"transitions": [["x"]]}, "not an array of numbers"),
         ({"transitions": P * np.nan}, "not finite"),
         ({"transitions": P * 0.9}, "do not sum to 1"),
         ({"rewards": [1.0, 2.0]}, r"expected \[S\] = \(3,\)"),

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import Batch, TooLargeError, enumerate_trajectories, exact_gradient, most_likely
-from pgcheck.estimators.assessment import two_readings
+from pgcheck.estimators.readings import two_readings
 from pgcheck.trajectories.paths import enumerated_paths
 from tests import oracles
 from tests.problems import random_problem

@@ -199,4 +199,4 @@ def test_sampling_a_model_that_draws_certain_outcomes_is_exact() -> None:
         "{horizon: 4, states: 2, actions: 1, start: 0, transitions: {0: {0: {to: 1, reward: 1}}, 1: {0: 0}}}"
     )
     sampled = sample_gradient(model.mdp, model.policy, 5, rng())
-    assert (sampled.value, sampled.estimate.tolist()) == (2.0, [0.0, 0.0])
+    assert (sampled.mean_return, sampled.estimate.tolist()) == (2.0, [0.0, 0.0])

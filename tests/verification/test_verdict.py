@@ -24,10 +24,10 @@ def test_a_right_estimator_passes(name: str) -> None:
 # What the diagnosis says beside the mistake's name, and what it does not say.
 SAID = {
     "a discount written in the code": ["a discount of about 0.99 is written in the code"],
-    "reversed forgotten": ["is `reversed` or [::-1] forgotten?"],
-    "an entropy bonus": ["as of an entropy bonus of 0.1; without it the estimator is right"],
+    "reversed forgotten": ["is `reversed` or [::-1] missing?"],
+    "an entropy bonus": ["such as an entropy bonus of 0.1; without it the estimator is right"],
     "loss.mean() of a tutorial": ["divide by the number of episodes"],
-    "in the wrong order": ["the matrix shows how each step is weighed"],
+    "in the wrong order": ["the matrix shows how each reward weights each step"],
     "gamma^t forgotten": ["(it is right for gamma = 1)"],
 }
 NOT_SAID = {

@@ -212,7 +212,7 @@ WRONG: dict[str, tuple[Estimate, set[str], str]] = {
     "a value at the time limit": (
         vector(lambda b: each_step(b, returned(b) + np.where(b.terminated, 0.0, b.rewards.sum(1)))), {"bootstrap"}, "vectorised total",
     ),
-    "weighs nothing that matters": (vector(lambda b: np.ones(b.rewards.shape)), {"zero-mean"}, "vectorised"),
+    "weights nothing that matters": (vector(lambda b: np.ones(b.rewards.shape)), {"zero-mean"}, "vectorised"),
     "batch mean as baseline": (whole(lambda b: each_step(b, returned(b) - returned(b).mean())), {"scale"}, "leave one out"),
     "standardised over the batch": (
         whole(lambda b: each_step(b, (returned(b) - returned(b).mean()) / (returned(b).std() + 1e-8))), {"nonlinear"}, "leave one out",
