@@ -23,7 +23,7 @@ def estimators_view(estimators: Sequence[Estimator]) -> View:
     """The built-in estimators: formula, bias, source."""
     rows: list[Record] = [
         {
-            "estimator": e.name, "bias": e.bias, "formula": e.formula, "about": e.about,
+            "estimator": e.name, "bias_kind": e.bias, "formula": e.formula, "about": e.about,
             "off_policy": e.off_policy, "source": e.source,
         }
         for e in estimators

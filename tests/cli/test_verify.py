@@ -88,7 +88,7 @@ def test_what_people_read(run: Run) -> None:
     assert "cosine omitted: only one free direction" in good.stdout
     assert max(map(len, (good.stdout + bad.stdout).splitlines())) <= 80
     assert bad.stdout.startswith("dropped-gamma: FAIL\ndropped-gamma: gamma^t is left out")
-    assert "If the discount is left out on purpose, check with --gamma 1." in bad.stdout
+    assert "If gamma^t is left out on purpose, check with --gamma 1." in bad.stdout
     assert run("verify", "dropped-gamma", "--gamma", "1").returncode == 0
     assert "Worst components, on " in bad.stdout
     assert "dropped-gamma: gamma^t is left out" in bad.stdout

@@ -212,7 +212,7 @@ def test_a_misreading_converges_to_the_mean_over_distinct_trajectories() -> None
         assert float(runs.var(axis=0).sum()) == pytest.approx(at.trace / n, rel=0.25)
 
 
-def test_the_bias_of_a_ratio_vanishes_as_foretold() -> None:
+def test_the_bias_of_a_ratio_vanishes_as_predicted() -> None:
     model = pgcheck.load_model("two_state")
     mdp, policy, behavior = model.mdp, model.policy, model.behavior
     assert behavior is not None
