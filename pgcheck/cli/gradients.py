@@ -129,7 +129,7 @@ def converge(
     ] = None,
     replicates: Annotated[
         str | None,
-        typer.Option(metavar="R", show_default="16, where cheap", help="Independent estimates for each N."),
+        typer.Option(metavar="R", show_default="16, where cheap; 1 with --n", help="Estimates for each N."),
     ] = None,
     estimator: EstimatorName = "reinforce",
     lam: Lambda = None,
@@ -153,8 +153,8 @@ def converge(
     with printing(output, form) as printer:
         problem = loaded(model, horizon, gamma)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
-            usual = usual_effort(problem.mdp, problem.policy, chosen)
             if numbers is None:
+                usual = usual_effort(problem.mdp, problem.policy, chosen)
                 numbers = list(usual.n)
                 if not usual.complete and not quiet:
                     _note_effort(numbers[-1], together=chosen.aggregation == "batch")

@@ -77,7 +77,7 @@ def values_by_level(mdp: MDP, chain: Chain, reference: int, progress: Progress |
         done += steps
         if all(np.array_equal(block[-1], block[-2]) for block in (rows, bounds, constants)):
             break  # every further step would give the same
-        if done >= STEADY_WITHIN or done == mdp.horizon:
+        if done >= STEADY_WITHIN or done == mdp.horizon or done * mdp.num_states > MAX_VALUES:
             _refuse_too_long(mdp)
         if progress is not None:
             progress(0.5 * done / mdp.horizon)

@@ -12,7 +12,7 @@ ENDING_SECONDS = 1.0  # to wait for the last lines, when some process still hold
 
 
 class Prints:
-    """Reads, in a thread, what is written to a pipe; the writer never waits for the reader of standard error.
+    """Reads, in a thread, what is written to a pipe; beyond the first lines the writer waits for nobody.
 
     Args:
       name: the estimator, as the user named it.
@@ -46,7 +46,7 @@ class Prints:
         with open(self._exit, "rb", buffering=0) as pipe:
             while data := pipe.read(CHUNK):
                 if self._lines >= MOST_LINES:
-                    self._lines += data.count(b"\n")
+                    self._count(data)
                 else:
                     self._take(data)
 
@@ -57,6 +57,14 @@ class Prints:
             self._extend(line)
             self._end_line()
         self._extend(rest)
+
+    def _count(self, data: bytes) -> None:
+        """Counts the lines that end in what was read, and keeps the beginning of the one that does not."""
+        ends = data.count(b"\n")
+        self._lines += ends
+        if ends:
+            self._line.clear()
+        self._extend(data.rpartition(b"\n")[2])
 
     def _extend(self, part: bytes) -> None:
         self._line += part[: MOST_BYTES + 1 - len(self._line)]

@@ -39,7 +39,7 @@ class ConvergencePrinter:
             model = headline(self._mdp, exact.trajectories)
             self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}")
             if self._replicates > 1:
-                self._printer.text(f"||error||: root mean square of {self._replicates:,} independent estimates for each N")
+                self._printer.text(f"||error||: root mean square of {self._replicates:,} estimates for each N")
             self._printer.text("")
             self._printer.grid(Grid(self._columns, []))
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from pgcheck.report.output import Output
 from pgcheck.report.records import csv_line, to_json
 from pgcheck.report.terminal import is_coloured, terminal_width, wrapped
-from pgcheck.report.view import Block, Column, Grid, Record, Styled, View
+from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Styled, View
 
 SCHEMA = "pgcheck/1"
 UNBOUNDED = 1_000_000  # columns: wider than any table
@@ -47,6 +47,8 @@ class Printer:
                 self.text(block)
             case Styled():
                 self._styled(block)
+            case Filled():
+                self.text(block.lines(terminal_width() if self.output.is_terminal else MOST_COLUMNS))
             case Grid():
                 self.grid(block)
 

@@ -1,26 +1,20 @@
-"""What a verdict covers, in two lines, and what would let it cover more."""
+"""What a verdict covers, and what would let it cover more."""
 
-import textwrap
-
-from pgcheck.report.words import many
+from pgcheck.report.words import many, percent
 from pgcheck.verification.limits import Skipped
 from pgcheck.verification.verification import Verification
 
-LINE_WIDTH = 79
-
 
 def scope_text(verification: Verification) -> str:
-    """Returns what a pass covers: models, lengths, states, rewards and batch sizes."""
+    """Returns what a pass covers: models, lengths, states, actions, rewards and batch sizes."""
     scope = verification.scope
     listed = "trajectories" if verification.contract.by_episode else "batches"
     rewards = f"rewards from {scope.least:,g} to {scope.greatest:,g}"
     if scope.least == scope.greatest:
         rewards = f"rewards of {scope.least:,g}"
-    text = (
-        f"exact over all {listed} of {many(scope.models, 'model')} (at most {many(scope.steps, 'step')}, "
-        f"{many(scope.states, 'state')}, {rewards}), {_batches(verification)}{_stretch(verification)}"
-    )
-    return textwrap.fill(text, LINE_WIDTH)
+    sizes = [many(scope.steps, "step"), many(scope.states, "state"), many(scope.actions, "action")]
+    models = f"{many(scope.models, 'model')} (at most {', '.join(sizes)}, {rewards})"
+    return f"exact over all {listed} of {models}, {_batches(verification)}{_stretch(verification)}"
 
 
 def advice(skipped: Skipped) -> str:
@@ -44,10 +38,16 @@ def _batches(verification: Verification) -> str:
 def _stretch(verification: Verification) -> str:
     """The larger batches of drawn episodes, where they told something."""
     right = [result for result in verification.stretched if result.outcome == "right"]
+    undecided = [f"{result.batch_size:,}" for result in verification.stretched if result.outcome == "unknown"]
     if not right:
         return "; larger batches not checked"
-    least, most = right[0].batch_size, right[-1].batch_size
-    return f"; drawn batches of {f'{least} to ' if least < most else ''}{most:,} of {right[0].model}"
+    sizes = [f"{result.batch_size:,}" for result in right]
+    known = len(right) == len(verification.stretched) and len(right) > 2
+    which = f"{sizes[0]} to {sizes[-1]}" if known else _enumerated(sizes)
+    bound = max((result.bound for result in right if result.bound is not None), default=None)
+    within = "" if bound is None else f" (bias along the gradient below {percent(bound)})"
+    unknown = f"; of {_enumerated(undecided)} undecided" if undecided else ""
+    return f"; drawn batches of {which} of {right[0].model}{within}{unknown}"
 
 
 def _enumerated(words: list[str]) -> str:

@@ -1,19 +1,17 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
 import dataclasses
-import textwrap
 from collections.abc import Iterator
 
 from pgcheck.arrays import Floats
 from pgcheck.report.scope import advice, scope_text
-from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Tone, View
+from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.limits import Skipped
 from pgcheck.verification.verification import Verification
 
-LINE_WIDTH = 79
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 
 
@@ -51,8 +49,9 @@ def first_line(verification: Verification) -> str:
 
 def explanation(verification: Verification) -> list[str]:
     """What a failure looks like, in lines."""
-    lines = _undecided(verification) if verification.verdict == "inconclusive" else _reasons(verification)
-    return [line for line in "\n".join([*_details(verification), *lines]).splitlines() if line]
+    sentences = _undecided(verification) if verification.verdict == "inconclusive" else _reasons(verification)
+    texts = [*_details(verification), *(sentence.lines(MOST_COLUMNS) for sentence in sentences)]
+    return [line for line in "\n".join(texts).splitlines() if line]
 
 
 def _record(name: str, verification: Verification) -> Record:
@@ -116,7 +115,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
     elif verification.verdict == "pass":
-        blocks.append(scope_text(verification))
+        blocks.append(Filled(scope_text(verification)))
     else:
         blocks += list(_undecided(verification))
     if verification.findings:
@@ -157,23 +156,24 @@ def _explained(verification: Verification) -> Iterator[str]:
         yield f"{', '.join(ids)}: {text}"
 
 
-def _success(verification: Verification) -> Iterator[str]:
+def _success(verification: Verification) -> Iterator[Filled]:
     """What a pass claims, and what it says nothing of."""
     times = "" if verification.scale is None else f"{verification.scale:.6g} times "
-    yield f"The exact expectation is {times}the gradient, within {verification.tolerance:g} of its size."
+    yield Filled(f"The exact expectation is {times}the gradient, within {verification.tolerance:g} of its size.")
     if verification.is_undiscounted:
-        yield "All of these models have gamma = 1: discounting was not tested; try --gamma 0.9."
+        yield Filled("All of these models have gamma = 1: discounting was not tested; try --gamma 0.9.")
     if verification.flat:
-        yield f"The gradient is 0 on {', '.join(verification.flat)}: sign, scale and discount were not tested there."
+        flat = ", ".join(verification.flat)
+        yield Filled(f"The gradient is 0 on {flat}: sign, scale and discount were not tested there.")
     if verification.off_policy:
-        yield "The policy itself drew the episodes, so all ratios are 1: no other behavior was tested."
+        yield Filled("The policy itself drew the episodes, so all ratios are 1: no other behavior was tested.")
     for diagnosis in verification.diagnosis:
-        yield textwrap.fill(f"Warning: {diagnosis.id}: {diagnosis.text}", LINE_WIDTH)
+        yield Filled(f"Warning: {diagnosis.id}: {diagnosis.text}")
     if verification.is_noisy:
         yield _noise(verification)
 
 
-def _noise(verification: Verification) -> str:
+def _noise(verification: Verification) -> Filled:
     """How much greater the variance is than it needs to be, and why, if that is known."""
     why = {
         True: ", which leaves out the rewards before each step; they do not affect the gradient",
@@ -182,31 +182,31 @@ def _noise(verification: Verification) -> str:
     }[verification.counts_past_rewards]
     ratio = verification.variance_over_reward_to_go
     text = f"Unbiased, but high variance: up to {ratio:.2f} times the variance of reward-to-go{why}."
-    return textwrap.fill(text, LINE_WIDTH)
+    return Filled(text)
 
 
-def _undecided(verification: Verification) -> Iterator[str]:
+def _undecided(verification: Verification) -> Iterator[Filled]:
     """Which models were too large, and what would do."""
     for skipped in verification.skipped:
         text = f"{skipped.model}: not checked: {skipped.why}"
-        yield textwrap.fill(text, LINE_WIDTH, subsequent_indent="  ")
+        yield Filled(text, "  ")
         if (remedy := advice(skipped)) and not skipped.unsuitable:
-            yield f"  {remedy}"
+            yield Filled(f"  {remedy}", "  ")
 
 
-def _omissions(verification: Verification) -> Iterator[str]:
+def _omissions(verification: Verification) -> Iterator[Filled]:
     """What was left out of a verdict that stands all the same."""
     for skipped in verification.skipped:
         part = "not checked" if skipped.model in verification.unchecked else "left out"
-        yield textwrap.fill(f"{skipped.model}: {part}: {skipped.why}", LINE_WIDTH)
+        yield Filled(f"{skipped.model}: {part}: {skipped.why}")
 
 
-def _reasons(verification: Verification) -> Iterator[str]:
+def _reasons(verification: Verification) -> Iterator[Filled]:
     """What is wrong, and how to accept it where it may be meant."""
     for line in _explained(verification):
-        yield textwrap.fill(line, LINE_WIDTH, subsequent_indent="  ")
+        yield Filled(line, "  ")
     if {diagnosis.id for diagnosis in verification.diagnosis} == {"dropped-gamma"}:
-        yield "  If gamma^t is left out on purpose, check with --gamma 1."
+        yield Filled("  If gamma^t is left out on purpose, check with --gamma 1.", "  ")
 
 
 def _details(verification: Verification) -> Iterator[str]:

@@ -1,10 +1,13 @@
 """What a result looks like in every form, before it is printed in one of them."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Record = dict[str, Any]
+MOST_COLUMNS = 79  # of a sentence
+
 Tone = Literal["plain", "good", "bad", "unsure", "dim"]  # how words look where colour is shown
 
 
@@ -40,7 +43,19 @@ class Styled:
     spans: tuple[Span, ...]
 
 
-Block = str | Styled | Grid
+@dataclass(frozen=True)
+class Filled:
+    """A sentence for people that is broken at spaces, at 79 columns or at the width of a narrower terminal."""
+
+    text: str
+    indent: str = ""  # of the lines after the first
+
+    def lines(self, width: int) -> str:
+        """Returns the sentence in lines of at most so many columns, and at most 79."""
+        return textwrap.fill(self.text, min(width, MOST_COLUMNS), subsequent_indent=self.indent)
+
+
+Block = str | Styled | Filled | Grid
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ CAUSES: dict[str, str] = {
         "but the sum is divided by B"
     ),
     "batch-size/factor": (
-        "right for small batches, wrong from B = {size:,} on, where it is about {factor:.3g} times the gradient: "
-        "does the code limit the number of episodes?"
+        "right for small batches, wrong from B = {size:,} on, where it is about {factor:.3g} times the gradient "
+        "along its direction: does the code limit the number of episodes?"
     ),
     "batch-size/raised": "it raised an error for a batch of {size:,} episodes; larger batches could not be checked",
     "reach/steps": (

@@ -41,7 +41,7 @@ class Evidence:
     Attributes:
       contract: what kind of function the estimator is, on all models; None where no model could be looked at.
       findings: one for each model and batch size.
-      skipped: what was too large.
+      skipped: what was left out: too large, or not what the estimator is made for.
       answers: some batches with the estimator's first answer.
     """
 

@@ -17,19 +17,35 @@ from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober
 USUAL_SIZES = (2, 3, 8)  # batches that are looked at, beside those of the findings
 
 
-def influences(estimator: Estimator, size: int, gamma: float, *, terminated: bool = True) -> Floats:
-    """Returns W `[B, T, B, T]` of batches of `size` episodes, times B: 1 where a mean has a weight of 1."""
-    steps = CHAIN_STEPS
+def influences(
+    estimator: Estimator,
+    size: int,
+    gamma: float,
+    *,
+    steps: int = CHAIN_STEPS,
+    reward: float = 1.0,
+    terminated: bool = True,
+) -> Floats:
+    """Returns W `[B, T, B, T]` of batches of `size` episodes, times B: 1 where a mean has a weight of 1.
+
+    Args:
+      estimator: of whole batches.
+      size: B.
+      gamma: γ of the chains.
+      steps: T.
+      reward: the size of the single rewards, by which the weights are divided.
+      terminated: whether the episodes terminate, or the horizon cuts them off.
+    """
     mdp, policy = chain(steps, gamma, terminated=terminated, copies=size)
     impulse = np.vstack([np.eye(size * steps), np.zeros((1, size * steps))])  # the last batch has no reward
     starts = np.tile(np.arange(size) * (steps + 1), len(impulse))
     batch = chain_episodes(mdp, policy, [[(t + 1) % 2 for t in range(steps)]] * len(starts), starts)
-    batch = batch.altered(rewards=impulse.reshape(-1, steps))
+    batch = batch.altered(rewards=reward * impulse.reshape(-1, steps))
     gradients = estimator.of_batches(batch, np.arange(len(starts)).reshape(-1, size))
     by_copy = np.asarray(gradients, dtype=np.float64).reshape(len(starts), steps + 1, -1)
     weights = coefficients(batch, by_copy).reshape(len(impulse), size, steps)
     added = (weights[:-1] - weights[-1]).reshape(size, steps, size, steps)
-    return np.asarray(size * np.moveaxis(added, (0, 1), (2, 3)))
+    return np.asarray(size / reward * np.moveaxis(added, (0, 1), (2, 3)))
 
 
 def find_leak(prober: Prober) -> Diagnosis | None:

@@ -70,22 +70,26 @@ class Prober:
 
     Attributes:
       gamma: γ of the chains.
+      scale: what gradients are divided by: the factor that was accepted.
       tolerance: the relative difference within which two expectations are the same.
       rounding: the relative difference within which two weights are the same.
       was_not_finite: whether the estimator has returned NaN or infinity for altered episodes.
     """
 
-    def __init__(self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float) -> None:
+    def __init__(
+        self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float, scale: float = 1.0
+    ) -> None:  # fmt: skip
         self.estimator = estimator
         self.contract = contract
         self.gamma = gamma
+        self.scale = scale
         self.rounding = CLOSE_SINGLE if contract.single else CLOSE
         self.tolerance = max(self.rounding, tolerance)
         self.was_not_finite = False
 
     def each(self, batch: Batch) -> Floats:
         """Returns the gradients of single episodes `[N, *theta.shape]`."""
-        return each_episode(self.estimator, batch, self.contract).values
+        return np.asarray(each_episode(self.estimator, batch, self.contract).values / self.scale)
 
     def alone(self, batch: Batch) -> Floats:
         """Returns the gradients of batches of one episode `[N, *theta.shape]`."""
@@ -210,4 +214,7 @@ class Prober:
         return [Diagnosis("nan", "nan/inputs", (("inputs", tuple(inputs)),))] if inputs else []
 
     def _of_single_batches(self, batch: Batch) -> Floats:
-        return np.asarray(self.estimator.of_batches(batch, np.arange(len(batch))[:, None]), dtype=np.float64)
+        return (
+            np.asarray(self.estimator.of_batches(batch, np.arange(len(batch))[:, None]), dtype=np.float64)
+            / self.scale
+        )

@@ -1,22 +1,16 @@
 """Beyond the models: a long episode, large and small rewards, for estimators that pass on all models.
 
-An estimator of single episodes whose weights are right in a chain of few steps has to weight a long chain alike.
+An estimator whose weights are right in a chain of few steps has to weight a long chain alike.
 """
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Bools, Floats
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.impulses import (
-    EachEpisode,
-    chain,
-    chain_episodes,
-    coefficients,
-    correct_weights,
-    impulses,
-)
-from pgcheck.verification.probing import Prober
+from pgcheck.verification.impulses import chain, chain_episodes, coefficients, correct_weights, impulses
+from pgcheck.verification.influence import influences
+from pgcheck.verification.probing import CHAIN_GAMMA, CHAIN_STEPS, Prober
 
 LONG_STEPS = 64  # of the long episode, each in a state of its own
 SIZES = (1e4, -1e4, 1e-3)  # of single rewards
@@ -25,36 +19,45 @@ SIZES = (1e4, -1e4, 1e-3)  # of single rewards
 def beyond_models(prober: Prober, gamma: float) -> list[Diagnosis]:
     """Returns what is wrong with a long episode, or with large or small rewards; empty where nothing is.
 
-    Empty too where the weights of few steps are not those of γ^k for k ≥ t, so that they say nothing of many, and
-    for estimators of whole batches.
+    Empty too where the weights of few steps are not those of γ^k for k ≥ t, so that they say nothing of many.
     """
-    matrix = prober.matrix(gamma)
-    if matrix is None or not matrix.is_right:
+    # Where γ^k falls fast, late steps hardly show: a greater γ is used, unless the code has a γ of its own.
+    gammas = [g for g in (max(gamma, CHAIN_GAMMA), gamma) if _is_right(prober, CHAIN_STEPS, g, 1.0)]
+    if not gammas:
         return []
-    steps = len(matrix.values)
     for size in SIZES:
-        weights = _weights(prober.each, steps, gamma, size)
-        if weights is not None and len(_wrong_steps(weights, gamma, prober.rounding)):
+        if not _is_right(prober, CHAIN_STEPS, gammas[0], size):
             return [Diagnosis("reach", "reach/rewards", (("reward", size),))]
-    if _is_right_at_length(prober, LONG_STEPS, gamma):
+    if prober.contract.by_episode and _is_right_at_length(prober, LONG_STEPS, gammas[0]):
         return []
-    weights = _weights(prober.each, LONG_STEPS, gamma, 1.0)
+    weights = _weights(prober, LONG_STEPS, gammas[0], 1.0)
     if weights is None:
         return []
-    wrong = _wrong_steps(weights, gamma, prober.rounding)
-    if len(wrong):
-        return [Diagnosis("reach", "reach/steps", (("steps", LONG_STEPS), ("step", int(wrong[0]))))]
-    return []
+    wrong = np.flatnonzero(_is_wrong(weights, gammas[0], prober.rounding).any(axis=(0, 1)))
+    if not len(wrong):
+        return []
+    return [Diagnosis("reach", "reach/steps", (("steps", LONG_STEPS), ("step", int(wrong[0]))))]
 
 
-def _weights(each: EachEpisode, steps: int, gamma: float, size: float) -> Floats | None:
-    """W `[T, T]` by rewards of one size; None where the estimator cannot be called on such episodes."""
+def _is_right(prober: Prober, steps: int, gamma: float, size: float) -> bool:
+    """Whether W is γ^k for k ≥ t, as far as the estimator can be called on such episodes."""
+    weights = _weights(prober, steps, gamma, size)
+    if weights is None:
+        return size != 1.0
+    return not _is_wrong(weights, gamma, prober.rounding).any()
+
+
+def _weights(prober: Prober, steps: int, gamma: float, size: float) -> Floats | None:
+    """W by rewards of one size, of an episode or of each of a pair `[M, T, T]`; None where it cannot be had."""
 
     def rescaled(batch: Batch) -> Floats:
-        return np.asarray(each(batch.altered(rewards=size * batch.rewards)) / size)
+        return np.asarray(prober.each(batch.altered(rewards=size * batch.rewards)) / size)
 
     try:
-        return impulses(rescaled, steps, gamma)
+        if prober.contract.by_episode:
+            return impulses(rescaled, steps, gamma)[None]
+        pair = influences(prober.estimator, 2, gamma, steps=steps, reward=size) / prober.scale
+        return np.stack([pair[i, :, i] for i in range(2)])
     except Exception:  # the estimator may be made for one model only
         return None
 
@@ -77,7 +80,6 @@ def _is_right_at_length(prober: Prober, steps: int, gamma: float) -> bool:
     return float(max(off)) <= prober.rounding
 
 
-def _wrong_steps(weights: Floats, gamma: float, tolerance: float) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """The rows t and columns k ≥ t in which W is not γ^k, as the later of the two, sorted."""
-    off = np.abs(np.triu(weights - correct_weights(len(weights), gamma))) > tolerance
-    return np.unique(np.nonzero(off)[1])
+def _is_wrong(weights: Floats, gamma: float, tolerance: float) -> Bools:
+    """The rows t and columns k ≥ t in which W is not γ^k `[M, T, T]`."""
+    return np.abs(np.triu(weights - correct_weights(weights.shape[-1], gamma))) > tolerance

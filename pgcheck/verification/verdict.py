@@ -140,7 +140,7 @@ def _judged(
     if not is_right or not findings:
         return verification
     gamma = gamma_of_chains(findings)
-    prober = Prober(estimator, contract, gamma, tolerance)
+    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0)
     if beyond := beyond_models(prober, gamma):
         return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
     if verification.is_noisy:

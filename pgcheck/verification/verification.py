@@ -24,7 +24,7 @@ class Scope:
     Attributes:
       models: how many models.
       steps: of the longest episode.
-      states: the most states of a model.
+      states, actions: the most of a model.
       least, greatest: the least and the greatest reward.
       batch_sizes: pairs of a batch size and the number of models on which it was used.
     """
@@ -32,6 +32,7 @@ class Scope:
     models: int
     steps: int
     states: int
+    actions: int
     least: float
     greatest: float
     batch_sizes: tuple[tuple[int, int], ...]
@@ -121,6 +122,7 @@ class Verification:
             len(self.checked),
             max((finding.longest for finding in self.findings), default=0),
             max((mdp.num_states for mdp in mdps), default=0),
+            max((mdp.num_actions for mdp in mdps), default=0),
             min((float(reward.min()) for reward in rewards), default=0.0),
             max((float(reward.max()) for reward in rewards), default=0.0),
             tuple(sorted(Counter(finding.batch_size for finding in self.findings).items())),

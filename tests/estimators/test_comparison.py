@@ -114,7 +114,7 @@ def test_estimators_are_listed(run: Run) -> None:
     for row in told:
         assert row["formula"]
         assert row["source"]
-        assert row["bias"] in ("none", "vanishes", "wrong")
+        assert row["bias_kind"] in ("none", "vanishes", "wrong")
     assert "wrong" in run("estimators").stdout
 
 

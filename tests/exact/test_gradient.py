@@ -121,6 +121,15 @@ def test_starting_in_a_terminal_state_is_a_trajectory_of_length_0() -> None:
     assert (exact.trajectories, exact.probability, exact.value) == (2, 1.0, 0.5)
 
 
+def test_every_episode_may_end_where_it_starts() -> None:
+    model = pgcheck.loads(
+        "{horizon: 3, states: [s, t], actions: [a, b], start: t, terminal: [t],"
+        " transitions: {s: {a: {to: t, reward: 1}, b: s}}}"
+    )
+    exact = exact_gradient(model.mdp, model.policy)
+    assert (exact.trajectories, exact.value, exact.gradient.tolist()) == (1, 0.0, [0.0, 0.0])
+
+
 def test_a_model_in_which_nothing_happens_has_an_empty_gradient() -> None:
     model = pgcheck.loads("{horizon: 2, states: [t], actions: [a], start: t, terminal: [t], transitions: {}}")
     exact = exact_gradient(model.mdp, model.policy)
@@ -231,7 +240,9 @@ def test_digits_that_mean_nothing_are_not_printed(far: float) -> None:
     drowned = pgcheck.loads(text.format(f"{far:.0f}", f"{far + 1:.0f}"))
     methods: tuple[Method, ...] = ("enumeration", "backward-induction")
     for method in methods:
-        with pytest.raises(PrecisionError, match=r"can be trusted\.\n  Lower the horizon from 2, or subtract from the"):
+        with pytest.raises(
+            PrecisionError, match=r"can be trusted\.\n  Lower the horizon from 2, or subtract from the"
+        ):
             exact_gradient(drowned.mdp, drowned.policy, method=method)
     plain = pgcheck.loads(text.format("0", "1"))  # the same gradient, with its digits
     assert exact_gradient(plain.mdp, plain.policy).norm == pytest.approx(0.25 * math.sqrt(2 + 0.5), rel=1e-12)

@@ -87,6 +87,33 @@ def test_a_right_estimator_is_right_beyond_the_models_too(name: str) -> None:
         assert verify(zoo.RIGHT[name], models).verdict == "pass"
 
 
+@pytest.mark.parametrize("estimate", [first_steps(30), with_rewards(lambda r: np.clip(r, -2000, 2000))])
+def test_a_factor_does_not_hide_what_is_beyond_the_models(estimate: Estimate) -> None:
+    twice = verify(lambda batch: 2 * estimate(batch), ["two_state"], up_to_scale=True)
+    assert (twice.verdict, twice.beyond) == ("fail", True)
+    assert verify(lambda batch: 2 * first_steps(1000)(batch), ["two_state"], up_to_scale=True).verdict == "pass"
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.6])
+@pytest.mark.parametrize("number", [26, 60])
+def test_late_steps_show_where_the_discount_is_strong(gamma: float, number: int) -> None:
+    assert verify(first_steps(number), ["two_state"], gamma=gamma).verdict == "fail"
+    assert verify(first_steps(1000), ["two_state"], gamma=gamma).verdict == "pass"
+
+
+@pytest.mark.parametrize("number", [30, 60])
+def test_a_leave_one_out_of_the_first_steps_fails(number: int) -> None:
+    def leave_one_out(batch: Batch, most: int) -> Floats:
+        returns = zoo.returned(batch)
+        weights = returns - (returns.sum() - returns) / max(len(batch) - 1, 1)
+        kept = (np.arange(batch.rewards.shape[1]) < most) * weights[:, None]
+        return np.asarray(np.einsum("nt,nt...->...", kept, batch.score) / len(batch))
+
+    verification = verify(lambda batch: leave_one_out(batch, number), ["two_state"])
+    assert (verification.verdict, verification.diagnosis[0].cause) == ("fail", "reach/steps")
+    assert verify(lambda batch: leave_one_out(batch, 1000), ["two_state"]).verdict == "pass"
+
+
 def test_an_estimator_that_is_made_for_one_model_passes_there() -> None:
     def of_three_states(batch: Batch) -> Floats:
         if batch.num_states != 3:
