@@ -1,8 +1,8 @@
 """Speed and memory, as ratios measured in one run.
 
     python benchmarks/run.py            all of it, about four minutes
-    python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance, moments,
-                                        estimators, verification, startup, exact_startup
+    python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
+                                        moments, estimators, verification, startup, exact_startup
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
