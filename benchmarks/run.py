@@ -2,7 +2,7 @@
 
     python benchmarks/run.py            all of it, about four minutes
     python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
-                                        estimators, verification, startup
+                                        moments, estimators, verification, startup, exact_startup
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -21,6 +21,7 @@ import numpy as np
 
 import pgcheck
 from benchmarks import subjects
+from benchmarks.laws import exact_startup, moments
 from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts, plain_sweeps
 from pgcheck import MDP, Estimator, Policy
 from pgcheck.estimators.catalogue import ESTIMATORS
@@ -239,10 +240,10 @@ def startup() -> None:
     print(f"  difference {a - b:.0f} ms, wanted at most 20")
 
 
-PARTS = {
-    part.__name__: part
-    for part in (enumeration, induction, memory, sampling, counts, covariance, estimators, verification, startup)
-}
+PARTS = {part.__name__: part for part in (
+    enumeration, induction, memory, sampling, counts, covariance, moments, estimators, verification, startup,
+    exact_startup,
+)}  # fmt: skip
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

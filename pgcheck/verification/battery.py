@@ -1,5 +1,7 @@
 """The models on which an estimator is checked where none are given, chosen so that the known mistakes differ."""
 
+from functools import lru_cache
+
 from pgcheck.formats.modelfile import load
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -17,4 +19,10 @@ BATTERY = (
 
 def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
     """Returns the models of the battery, with `horizon` and `gamma` in place of their own where given."""
-    return [load(name, horizon=horizon or steps, gamma=gamma) for name, steps in BATTERY]
+    return list(_loaded(horizon, gamma))
+
+
+@lru_cache(maxsize=4)
+def _loaded(horizon: int | None, gamma: float | None) -> tuple[tuple[MDP, Policy], ...]:
+    """The models, which are read once: nothing can change them."""
+    return tuple(load(name, horizon=horizon or steps, gamma=gamma) for name, steps in BATTERY)

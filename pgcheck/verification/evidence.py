@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -30,6 +31,10 @@ from pgcheck.verification.limits import Limits, Skipped, batch_limit, trajectory
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
 BATCH_SIZES = (2, 3)
+
+_Traces = WeakKeyDictionary[Policy, tuple[float | None, float | None]]
+
+_TRACES: WeakKeyDictionary[MDP, _Traces] = WeakKeyDictionary()  # batches of two and of three need the same
 
 ModelProgress = Callable[[str, float], None]  # is called with a model's name and the fraction done
 
@@ -214,15 +219,23 @@ def _finding(
     max_rounding: float,
 ) -> Finding:
     truth = exact_gradient(mdp, policy, method="backward-induction", max_relative_rounding=max_rounding)
-    rng = np.random.default_rng(0)  # for traces from samples, which are not exact and are left out
-    traces: list[float | None] = []
-    for reference in (REINFORCE, REWARD_TO_GO):
-        moments = predict(mdp, policy, reference, rng)(None)
-        exact = moments is not None and moments.evidence != "sample"
-        traces.append(moments.trace if moments is not None and exact else None)
-    reinforce, reward_to_go = traces
+    reinforce, reward_to_go = _traces(mdp, policy)
     gradient = examples.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
     return Finding(mdp, policy, expectation, gradient, reinforce, reward_to_go, enumeration)
+
+
+def _traces(mdp: MDP, policy: Policy) -> tuple[float | None, float | None]:
+    """tr Σ of reinforce and of reward-to-go, found once for a policy of a model; None where not known exactly."""
+    of_policy = _TRACES.setdefault(mdp, WeakKeyDictionary())
+    if policy not in of_policy:
+        rng = np.random.default_rng(0)  # for traces from samples, which are not exact and are left out
+        traces: list[float | None] = []
+        for reference in (REINFORCE, REWARD_TO_GO):
+            moments = predict(mdp, policy, reference, rng)(None)
+            exact = moments is not None and moments.evidence != "sample"
+            traces.append(moments.trace if moments is not None and exact else None)
+        of_policy[policy] = traces[0], traces[1]
+    return of_policy[policy]
 
 
 def _count(mdp: MDP) -> int | None:

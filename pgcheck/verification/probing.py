@@ -29,7 +29,7 @@ from pgcheck.verification.impulses import (
 CHAIN_STEPS = 4  # of the episodes that impulses go through
 CHAIN_GAMMA = 0.9  # where no model has a γ between 0 and 1
 NOISE, NOISE_SINGLE = 1e-12, 1e-5  # weights that are rounding alone, relative to the greatest
-MAX_ALTERED = 5_000  # batches of one size, where their episodes are altered again and again
+MAX_ALTERED = 2_000  # batches of one size, where their episodes are altered again and again
 CLOSE, CLOSE_SINGLE = 1e-6, 1e-4  # relative differences that count as none, in double and in single precision
 
 
