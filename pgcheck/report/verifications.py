@@ -54,7 +54,7 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
     yield Grid(columns, [(name, _verdict(outcome).upper(), *_cells(outcome)) for name, outcome in judged])
     errors = [(name, outcome) for name, outcome in judged if isinstance(outcome, PgcheckError)]
     for name, error in errors:
-        yield f"\n{error}" if str(error).startswith(name) else f"\n{name}: {error}"
+        yield f"\n{name}: not checked\n  {error}"
     failing = [name for name, outcome in judged if _verdict(outcome) in ("fail", "inconclusive")]
     if failing:
         yield f"\nfor the details of one: pgcheck verify {failing[0]}"

@@ -11,6 +11,8 @@ from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.exhaustive import Expectation
 
+NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
+
 
 @dataclass(frozen=True, eq=False)
 class Enumeration:
@@ -92,6 +94,11 @@ class Finding:
     def relative_bias(self) -> float | None:
         """‖E[ĝ] − ∇J‖ / ‖∇J‖; None where ∇J is 0."""
         return self.bias / self.norm if self.norm > 0 else None
+
+    @property
+    def size(self) -> float:
+        """‖E[ĝ]‖ or ‖∇J‖, the greater, above 0: differences are relative to it."""
+        return max(norm_of(self.expectation.mean), self.norm, NOTHING)
 
     @property
     def severity(self) -> float:

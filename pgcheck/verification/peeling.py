@@ -23,7 +23,7 @@ from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.matching import CANDIDATES, Scale, known_scales, match_mistakes, means_of
 from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober, View
-from pgcheck.verification.terms import NOTHING, fitting_term, term_means
+from pgcheck.verification.terms import fitting_term, term_means
 
 MIN_FREEDOM = 4  # directions of all gradients together, below which a mistake and a term together could fit by chance
 
@@ -135,7 +135,7 @@ class Peeler:
             return []
         candidates = (REFERENCE, *CANDIDATES) if freedom >= MIN_FREEDOM else (REFERENCE,)
         scales: list[Scale | None] = [None, *(known_scales(findings) if freedom >= MIN_FREEDOM else ())]
-        sizes = [_size(finding) for finding in findings]
+        sizes = [finding.size for finding in findings]
         means = [(candidate, means_of(candidate, findings)) for candidate in candidates]
         for scale in scales:
             factors = (1.0,) * len(findings) if scale is None else scale.factors
@@ -163,7 +163,7 @@ class Peeler:
         if unrewarded is None:
             return None
         means = [finding.expectation.mean for finding in unrewarded]
-        sizes = [_size(finding) for finding in findings]
+        sizes = [finding.size for finding in findings]
         rewarded = [
             replace(finding, expectation=replace(finding.expectation, mean=finding.expectation.mean - mean))
             for finding, mean in zip(findings, means, strict=True)
@@ -198,7 +198,7 @@ class Peeler:
         if seen is None:
             return None
         means = [finding.expectation.mean for finding in seen]
-        term = fitting_term(means, [_size(finding) for finding in seen], self._terms, self.prober.tolerance)
+        term = fitting_term(means, [finding.size for finding in seen], self._terms, self.prober.tolerance)
         if term is None or term.cause != "regulariser/entropy":
             return None
         return replace(term, cause="regulariser/entropy-mean")
@@ -228,9 +228,4 @@ class Peeler:
 
     def _limit(self, finding: Finding) -> float:
         """What is within rounding of a finding's expectation and gradient."""
-        return self.prober.tolerance * _size(finding)
-
-
-def _size(finding: Finding) -> float:
-    """‖E[ĝ]‖ or ‖∇J‖, the greater, above 0."""
-    return max(norm_of(finding.expectation.mean), finding.norm, NOTHING)
+        return self.prober.tolerance * finding.size

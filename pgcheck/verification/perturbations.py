@@ -26,7 +26,7 @@ def find_nonlinear(prober: Prober, alterable: Sequence[Finding], findings: Seque
     """
     worst = _worst(alterable)
     unrewarded = prober.mean(worst, View((no_rewards,)))
-    mean, size = worst.expectation.mean, _size(worst)
+    mean, size = worst.expectation.mean, worst.size
     base = np.zeros(mean.shape) if unrewarded is None else unrewarded
     for factor, cause in ((2.0, "nonlinear/doubled"), (-1.0, "nonlinear/negated")):
         altered = prober.mean(worst, View((rewards_times(factor),)))
@@ -54,7 +54,7 @@ def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: Weigh
     diagnoses += _term(prober, peeler.findings)
     if not diagnoses:
         unrewarded = prober.mean(worst, View((no_rewards,)))
-        is_there = unrewarded is not None and norm_of(unrewarded) > prober.tolerance * _size(worst)
+        is_there = unrewarded is not None and norm_of(unrewarded) > prober.tolerance * worst.size
         if is_there and prober.contract.by_episode and prober.weights_follow_actions(0.0):
             diagnoses.append(Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward"))
         elif is_there:
@@ -74,7 +74,7 @@ def _term(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
     seen = prober.seen(findings, View((no_rewards,)))
     if seen is None:
         return []
-    sizes = [_size(finding) for finding in findings]
+    sizes = [finding.size for finding in findings]
     means = [finding.expectation.mean for finding in seen]
     if all(norm_of(mean) <= prober.tolerance * size for mean, size in zip(means, sizes, strict=True)):
         return []
@@ -84,8 +84,3 @@ def _term(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
 
 def _worst(findings: Sequence[Finding]) -> Finding:
     return max(findings, key=lambda finding: finding.severity)
-
-
-def _size(finding: Finding) -> float:
-    """‖E[ĝ]‖ or ‖∇J‖, the greater, above 0: differences are relative to it."""
-    return max(norm_of(finding.expectation.mean), finding.norm, 1e-300)

@@ -10,9 +10,7 @@ from pgcheck.estimators.mistakes import Candidate
 from pgcheck.estimators.weights import discounts
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.findings import Enumeration, Finding
-
-NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
+from pgcheck.verification.findings import NOTHING, Enumeration, Finding
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_people_read_a_row_for_each_estimator(run: Run, tmp_path: Path) -> None:
     assert rows["mine.py:right"][0] == "PASS"
     assert rows["mine.py:twice"] == ["FAIL", "100.00", "%", "bandit", "scale"]
     assert rows["mine.py:broken"] == ["ERROR"]
-    assert "mine.py:broken raised ValueError: mine" in lines
+    assert "  mine.py:broken raised ValueError: mine" in lines
     assert lines[-1] == "for the details of one: pgcheck verify mine.py:twice"
 
 
