@@ -8,7 +8,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import Mistake, dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
@@ -40,7 +40,7 @@ def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool
         cause, figures = "discount-twice/constant", (("discount", factor),)
     else:
         return []
-    name = cause.partition("/")[0]
+    name = public_id(cause)
     candidates = (
         *(Mistake(with_gamma_t(it), (name,), cause) for it in weights[-1:]),
         *(Mistake(it, (name,), cause) for it in weights[:-1]),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.estimators.mistakes import Mistake, dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.estimators.weights import all_steps, returns
 from pgcheck.trajectories.batch import Batch
 
@@ -106,7 +106,7 @@ def _slips() -> tuple[MisplacedScore, ...]:
         ("score-of-next-step/action", next_actions, True),
         ("score-of-next-step/state", next_states, True),
     ):
-        name = cause.partition("/")[0]
+        name = public_id(cause)
         slips += [
             MisplacedScore(with_gamma_t(dropped_gamma), (name,), cause, (), pairs, subtracts_pi),
             MisplacedScore(_whole_return, (name,), cause, (), pairs, subtracts_pi),

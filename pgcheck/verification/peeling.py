@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import REFERENCE, Mistake
+from pgcheck.estimators.mistakes import REFERENCE, Mistake, public_id
 from pgcheck.verification.alterations import (
     all_cut_off,
     all_terminated,
@@ -100,7 +100,7 @@ class Peeler:
         )
         names = {"bootstrap/terminated-right": "cut-episodes-dropped"} if drops else {}
         causes = [(change, names.get(cause, cause)) for change, cause, _ in layers]
-        return [Layer(View((change,)), (Diagnosis(cause.partition("/")[0], cause),)) for change, cause in causes]
+        return [Layer(View((change,)), (Diagnosis(public_id(cause), cause),)) for change, cause in causes]
 
     def _layers(self, view: View) -> Iterator[Layer]:
         """What may be taken away: nothing, a length, the flag, both."""

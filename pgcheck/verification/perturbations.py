@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from pgcheck.arrays import norm_of
+from pgcheck.estimators.mistakes import public_id
 from pgcheck.verification.alterations import no_rewards, rewards_times
 from pgcheck.verification.batching import explain_trend, trend_of
 from pgcheck.verification.causes import Diagnosis
@@ -48,7 +49,7 @@ def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: Weigh
     if flags := peeler.flags():
         drops = flags[0].diagnoses[0].cause == "cut-episodes-dropped"
         cause = "cut-episodes-dropped" if drops else "bootstrap/time-limit"
-        diagnoses.append(Diagnosis(cause.partition("/")[0], cause))
+        diagnoses.append(Diagnosis(public_id(cause), cause))
     elif peeler.follows_next_states():
         diagnoses.append(Diagnosis("bootstrap", "bootstrap/next-states"))
     diagnoses += _term(prober, peeler.findings)
