@@ -9,7 +9,7 @@ import numpy as np
 
 import pgcheck
 from benchmarks.subjects import dense_model
-from pgcheck import MDP, Policy
+from pgcheck import MDP, Policy, TabularSoftmax
 
 REPEATS = 3
 HOLES = {19, 29, 35, 41, 42, 46, 49, 52, 54, 59}
@@ -33,7 +33,7 @@ def slippery_lake(size: int = 8, horizon: int = 60) -> tuple[MDP, Policy]:
     mdp = MDP.from_arrays(
         transitions, rewards, horizon=horizon, gamma=0.99, start=np.eye(states)[0], terminal=terminal
     )
-    return mdp, Policy.softmax(mdp)
+    return mdp, TabularSoftmax.of(mdp)
 
 
 def moments() -> None:

@@ -23,7 +23,7 @@ import pgcheck
 from benchmarks import subjects
 from benchmarks.laws import exact_startup, moments
 from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts, plain_sweeps
-from pgcheck import MDP, Estimator, Policy
+from pgcheck import MDP, Estimator, Policy, TabularSoftmax
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.external.calling import call_on_batches
@@ -70,6 +70,7 @@ def enumeration() -> None:
 def induction() -> None:
     """Backward induction for new preferences of one MDP, against two plain sweeps over time that find J alone."""
     mdp, policy = pgcheck.load("frozen_lake", horizon=50)
+    assert isinstance(policy, TabularSoftmax)
     points = [replace(policy, theta=np.linspace(-x, x, len(policy.theta))) for x in np.linspace(0, 2, 50)]
     assert np.allclose(plain_sweeps(mdp, points[-1]), pgcheck.exact_gradient(mdp, points[-1]).value, rtol=1e-12)
     sweeps = median_time(lambda: [plain_sweeps(mdp, point) for point in points]) / len(points)

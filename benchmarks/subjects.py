@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck import MDP, Batch, Policy
+from pgcheck import MDP, Batch, Policy, TabularSoftmax
 
 ZERO = np.zeros(6)
 
@@ -94,7 +94,7 @@ def dense_model(states: int, actions: int, horizon: int, outcomes: int) -> tuple
         np.zeros(states, dtype=np.bool_), names, np.arange(states), state, action, target,
         rng.dirichlet(np.ones(outcomes), pairs).ravel(), rng.normal(size=k), np.zeros(k, dtype=np.bool_),
     )  # fmt: skip
-    return mdp, Policy.softmax(mdp)
+    return mdp, TabularSoftmax.of(mdp)
 
 
 def vectorised(batch: Batch) -> Any:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pgcheck.formats.modelfile import loads as loads
     from pgcheck.model.mdp import MDP as MDP
     from pgcheck.model.policy import Policy as Policy
+    from pgcheck.model.softmax import TabularSoftmax as TabularSoftmax
     from pgcheck.trajectories.batch import Batch as Batch
     from pgcheck.trajectories.batch import Episode as Episode
     from pgcheck.trajectories.likely import Trajectory as Trajectory
@@ -67,6 +68,7 @@ _HOME = {
     "model.mdp": ("MDP",),
     "formats.modelfile": ("Model", "load", "load_model", "loads"),
     "model.policy": ("Policy",),
+    "model.softmax": ("TabularSoftmax",),
     "estimators.moments": ("Moments", "predict"),
     "verification.verdict": ("verify",),
     "verification.verification": ("Verification",),

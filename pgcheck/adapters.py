@@ -16,6 +16,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 
 Loss = Callable[[Any, Batch], Any]
@@ -112,6 +113,7 @@ def _rows(batch: Batch) -> "tuple[Ints, np.ndarray[Any, np.dtype[np.bool_]]]":
         index = table[batch.states]
         return index, np.ones(index.shape, dtype=np.bool_)
     # Steps beyond the end stand in state 0; where that is terminal, let them choose among everything.
+    assert isinstance(batch.policy, TabularSoftmax)
     index = batch.policy.index[batch.states]
     offered = (index >= 0) | ~batch.mask[..., None]
     return np.maximum(index, 0), offered

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pgcheck import MDP, Policy
+from pgcheck import MDP, Policy, TabularSoftmax
 
 Floats = NDArray[np.float64]
 Outcome = tuple[int, int, float, float, bool]  # action, next state, probability, reward, whether it ends
+
+
+def index_of(policy: Policy) -> NDArray[np.int64]:
+    """The number of the preference that each state uses for each action; -1 where it does not offer it."""
+    assert isinstance(policy, TabularSoftmax)
+    return policy.index
 
 
 def outcomes(mdp: MDP) -> list[list[Outcome]]:
@@ -25,7 +31,7 @@ def outcomes(mdp: MDP) -> list[list[Outcome]]:
 def softmax(policy: Policy, theta: list[complex]) -> dict[tuple[int, int], complex]:
     """π(a|s) from possibly complex preferences."""
     probs: dict[tuple[int, int], complex] = {}
-    for s, row in enumerate(policy.index.tolist()):
+    for s, row in enumerate(index_of(policy).tolist()):
         offered = [a for a, i in enumerate(row) if i >= 0]
         greatest = max((theta[row[a]].real for a in offered), default=0.0)
         odds = {a: cmath.exp(theta[row[a]] - greatest) for a in offered}
@@ -80,7 +86,7 @@ def score(policy: Policy, s: int, a: int) -> Floats:
     """∇log π(a|s) `[d]` from its definition."""
     probs = softmax(policy, [complex(x) for x in policy.theta])
     gradient = np.zeros(len(policy.theta))
-    for b, i in enumerate(policy.index[s].tolist()):
+    for b, i in enumerate(index_of(policy)[s].tolist()):
         if i >= 0:
             gradient[i] += (1.0 if a == b else 0.0) - probs[s, b].real
     return gradient
@@ -89,7 +95,7 @@ def score(policy: Policy, s: int, a: int) -> Floats:
 def recursion(mdp: MDP, policy: Policy) -> tuple[float, Floats, int, float]:
     """J, ∇J, the number of trajectories and their mass, summed one trajectory at a time."""
     total, gradient, count, mass = 0.0, np.zeros(len(policy.theta)), 0, 0.0
-    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.index.shape))}
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, index_of(policy).shape))}
     for prob, ret, pairs, _ in trajectories(mdp, policy):
         count, mass, total = count + 1, mass + prob, total + prob * ret
         gradient += prob * ret * sum((scores[pair] for pair in pairs), np.zeros_like(gradient))
@@ -101,7 +107,7 @@ def in_decimals(mdp: MDP, policy: Policy) -> Floats:
     with decimal.localcontext(prec=400):
         exact = decimal.Decimal
         pi: dict[tuple[int, int], decimal.Decimal] = {}
-        for s, row in enumerate(policy.index.tolist()):
+        for s, row in enumerate(index_of(policy).tolist()):
             odds = {a: exact(float(policy.theta[i])).exp() for a, i in enumerate(row) if i >= 0}
             pi |= {(s, a): x / sum(odds.values()) for a, x in odds.items()}
         table, gamma = outcomes(mdp), exact(mdp.gamma)
@@ -116,7 +122,7 @@ def in_decimals(mdp: MDP, policy: Policy) -> Floats:
         def go(s: int, t: int, prob: decimal.Decimal, ret: decimal.Decimal, pairs: list[tuple[int, int]]) -> None:
             if s < 0 or t == mdp.horizon:
                 for u, a in pairs:
-                    for b, i in enumerate(policy.index[u].tolist()):
+                    for b, i in enumerate(index_of(policy)[u].tolist()):
                         if i >= 0:
                             gradient[i] += prob * ret * ((a == b) - pi[u, b])
                 return
@@ -136,7 +142,7 @@ def derivative_in_decimals(mdp: MDP, policy: Policy) -> tuple[decimal.Decimal, l
         exact = decimal.Decimal
         probs: dict[tuple[int, int], decimal.Decimal] = {}
         slopes: dict[tuple[int, int], dict[int, decimal.Decimal]] = {}
-        for s, row in enumerate(policy.index.tolist()):
+        for s, row in enumerate(index_of(policy).tolist()):
             odds = {a: exact(float(policy.theta[i])).exp() for a, i in enumerate(row) if i >= 0}
             probs |= {(s, a): x / sum(odds.values()) for a, x in odds.items()}
             for a in odds:
@@ -172,7 +178,7 @@ def derivative_in_decimals(mdp: MDP, policy: Policy) -> tuple[decimal.Decimal, l
 
 def covariance_trace(mdp: MDP, policy: Policy) -> float:
     """tr Cov of one rollout's R Σ ∇log π, by the same recursion."""
-    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.index.shape))}
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, index_of(policy).shape))}
     mean, square = np.zeros(len(policy.theta)), 0.0
     for prob, ret, pairs, _ in trajectories(mdp, policy):
         g = ret * sum((scores[pair] for pair in pairs), np.zeros_like(mean))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pgcheck import MDP, Policy
+from pgcheck import MDP, TabularSoftmax
 
 
 def random_problem(
@@ -13,7 +13,7 @@ def random_problem(
     spread: float = 1.0,
     aliased: bool | None = None,
     full: bool = False,
-) -> tuple[MDP, Policy]:
+) -> tuple[MDP, TabularSoftmax]:
     """A random MDP and policy: ragged actions, `done`, terminal states, shared observations, several starts.
 
     Args:
@@ -63,5 +63,5 @@ def random_problem(
         reward=reward.astype(np.float64),
         done=done_.astype(np.bool_),
     )
-    plain = Policy.softmax(mdp)
-    return mdp, Policy.softmax(mdp, {key: float(rng.normal(0, spread)) for key in plain.parameters})
+    plain = TabularSoftmax.of(mdp)
+    return mdp, TabularSoftmax.of(mdp, {key: float(rng.normal(0, spread)) for key in plain.parameters})

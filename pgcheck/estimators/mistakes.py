@@ -65,7 +65,7 @@ def with_gamma_t(weights: Weights) -> Weights:
 
 def dropped_gamma(batch: Batch, gamma: float | None = None) -> Floats:
     """w_t = G_t = Σ_{k≥t} γ^{k−t} r_k; `gamma` replaces the model's γ."""
-    return onward(batch.rewards, batch.gamma if gamma is None else gamma)
+    return onward(batch.credits, batch.gamma if gamma is None else gamma)
 
 
 def undiscounted(batch: Batch) -> Floats:
@@ -75,7 +75,7 @@ def undiscounted(batch: Batch) -> Floats:
 
 def own_reward(batch: Batch) -> Floats:
     """w_t = r_t."""
-    return np.asarray(batch.rewards)
+    return np.asarray(batch.credits)
 
 
 def immediate_reward(batch: Batch) -> Floats:
@@ -85,7 +85,7 @@ def immediate_reward(batch: Batch) -> Floats:
 
 def later_rewards(batch: Batch, gamma: float | None = None) -> Floats:
     """w_t = Σ_{k>t} γ^{k−t} r_k = G_t − r_t."""
-    return dropped_gamma(batch, gamma) - batch.rewards
+    return dropped_gamma(batch, gamma) - batch.credits
 
 
 def without_last_step(batch: Batch, gamma: float | None = None) -> Floats:
@@ -95,7 +95,7 @@ def without_last_step(batch: Batch, gamma: float | None = None) -> Floats:
 
 def without_last_reward(batch: Batch, gamma: float | None = None) -> Floats:
     """w_t = Σ_{t≤k<L−1} γ^{k−t} r_k."""
-    return onward(np.where(_is_last(batch), 0.0, batch.rewards), batch.gamma if gamma is None else gamma)
+    return onward(np.where(_is_last(batch), 0.0, batch.credits), batch.gamma if gamma is None else gamma)
 
 
 def over_length(batch: Batch, gamma: float | None = None) -> Floats:
@@ -115,7 +115,7 @@ def mean_over_steps(batch: Batch) -> Floats:
 
 def mean_reward(batch: Batch) -> Floats:
     """w_t = Σ_k r_k / L."""
-    return np.broadcast_to(batch.rewards.sum(axis=1, keepdims=True) / _lengths(batch), batch.rewards.shape)
+    return np.broadcast_to(batch.credits.sum(axis=1, keepdims=True) / _lengths(batch), batch.credits.shape)
 
 
 def centred(batch: Batch) -> Floats:
@@ -127,7 +127,7 @@ def centred(batch: Batch) -> Floats:
 def discounted_from_the_end(batch: Batch) -> Floats:
     """w_t = Σ_{k≥t} γ^{L−1−k} r_k."""
     exponent = np.where(batch.mask, _lengths(batch) - 1 - np.arange(len(batch.outcomes)), 0)
-    return onward(batch.rewards * batch.gamma**exponent, 1.0)
+    return onward(batch.credits * batch.gamma**exponent, 1.0)
 
 
 def times_pi(batch: Batch) -> Floats:

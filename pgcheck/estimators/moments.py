@@ -178,9 +178,9 @@ def _by_recursion(problem: Problem, estimator: Estimator) -> Moments | None:
     """The moments at any horizon, if there is a recursion for this estimator, and memory and time for it."""
     try:
         raw = estimator.second_moments(problem)
+        return None if raw is None else _moments(problem.at_theta(raw), "recursion")
     except TooLargeError:
         return None
-    return None if raw is None else _moments(raw, "recursion")
 
 
 def _can_be_listed(problem: Problem, limit: int) -> bool:
@@ -216,7 +216,7 @@ def _by_sample(problem: Problem, estimator: Estimator, rng: np.random.Generator)
     mdp, policy = problem.mdp, problem.policy
     n = min(PILOT_NUMBERS // max(len(policy.theta), mdp.horizon), PILOT)
     pilot = _PilotTally(estimator)
-    tally(Sampler(mdp, problem.actor, n, rng, paths=True), policy, [pilot], distinct=False)
+    tally(Sampler(mdp, problem.actor, n, rng, paths=True, target=policy), policy, [pilot], distinct=False)
     gradients, weight = np.concatenate(pilot.gradients), np.concatenate(pilot.shares)
     weight *= n / weight.sum()
     mean = weight @ gradients / n

@@ -33,13 +33,13 @@ IMPORTANCE_SAMPLING = WeightedScores(
 
 def per_decision(batch: Batch) -> Floats:
     """w_t = Σ_{k≥t} γ^k ρ_0 … ρ_k r_k: a reward is weighted by what led to it."""
-    return onward(discounts(batch) * np.cumprod(ratios(batch), axis=1) * batch.rewards, 1.0)
+    return onward(discounts(batch) * np.cumprod(ratios(batch), axis=1) * batch.credits, 1.0)
 
 
 def per_decision_moments(problem: Problem) -> RawMoments:
     """C_t = ρ r + γρ C_{t+1}: γρ carries both what follows and what came before."""
     factor = problem.ratio * problem.mdp.gamma
-    return problem.of_steps(lambda t: problem.ratio * problem.mdp.reward, factor, factor)
+    return problem.of_steps(lambda t: problem.ratio * problem.rewards(t), factor, factor)
 
 
 PER_DECISION = WeightedScores(
@@ -58,7 +58,7 @@ def weighted_importance_sampling_moments(problem: Problem) -> RawMoments:
     square = return_moments(problem.sums, problem.joint * problem.ratio**2)
     first, mass = square.first[1], square.mass
     drift = mass * mean - first
-    if problem.full:
+    if problem.sums.full:
         cross = np.outer(mean, first)
         covariance = square.second[2] - cross - cross.T + mass * np.outer(mean, mean)
         return RawMoments(mean, covariance + np.outer(mean, mean), drift)

@@ -45,7 +45,7 @@ REINFORCE = WeightedScores(
 
 def reward_to_go(batch: Batch) -> Floats:
     """w_t = γ^t G_t: rewards before t have no part in ∇J."""
-    return discounts(batch) * onward(batch.rewards, batch.gamma)
+    return discounts(batch) * onward(batch.credits, batch.gamma)
 
 
 def reward_to_go_moments(problem: Problem) -> RawMoments:
@@ -83,7 +83,7 @@ OPTIMAL_BASELINE = WeightedScores(
 
 def value_baseline(batch: Batch) -> Floats:
     """w_t = γ^t (G_t − V_t(s_t))."""
-    return discounts(batch) * (onward(batch.rewards, batch.gamma) - values(batch))
+    return discounts(batch) * (onward(batch.credits, batch.gamma) - values(batch))
 
 
 def value_baseline_moments(problem: Problem) -> RawMoments:

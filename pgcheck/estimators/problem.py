@@ -12,6 +12,7 @@ from pgcheck.exact.critic import Critic, critic
 from pgcheck.exact.pair_sums import PairSums
 from pgcheck.exact.second_moments import StepCredit, return_moments, trace_moments
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 
 
@@ -49,7 +50,7 @@ class Problem:
     @cached_property
     def sums(self) -> PairSums:
         """Sums over (state, action) pairs, on which the recursions work."""
-        return PairSums(self.mdp, self.policy, full=self.full, progress=self.progress)
+        return PairSums(credited(self.mdp, self.policy), self.policy, full=self.full, progress=self.progress)
 
     @property
     def critic(self) -> Critic:
@@ -65,6 +66,12 @@ class Problem:
     def ratio(self) -> Floats:
         """π(a|s) / b(a|s) of each outcome `[K]`."""
         return outcome_ratios(self.mdp, self.policy, self.actor)
+
+    def at_theta(self, raw: RawMoments) -> RawMoments:
+        """Returns the moments that a recursion has found, pulled back to θ."""
+        sums = self.sums
+        drift = None if raw.drift is None else sums.at_theta(raw.drift)
+        return RawMoments(sums.at_theta(raw.mean), sums.second_at_theta(raw.second), drift)
 
     def of_return(self, baseline: float = 0.0) -> RawMoments:
         """Returns the moments of (R − b) Σ_t ∇log π(a_t|s_t), for a constant b."""
@@ -92,5 +99,5 @@ class Problem:
         return RawMoments(*trace_moments(self.sums, self.joint, step, trace * ones, carry * ones))
 
     def rewards(self, t: int) -> Floats:
-        """Returns r of each outcome `[K]`, the gain of step t."""
-        return self.mdp.reward
+        """Returns r of each outcome `[K]`, with what the objective adds to it: the gain of step t."""
+        return self.sums.mdp.reward

@@ -29,13 +29,13 @@ class SampledGradient:
       n: the number of rollouts N.
       estimate: ĝ_N `[d]`, in reward per unit θ, ordered as `parameters`.
       mean_return: of the rollouts; an estimate of J, if the policy drew them.
-      parameters: the (observation, action) of each component, by name.
+      parameters: the names of each component: (observation, action), or one name.
     """
 
     n: int
     estimate: Floats
     mean_return: float
-    parameters: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, ...], ...]
 
     __repr__ = brief_fields
 
@@ -149,7 +149,7 @@ def sample_gradients(
             f"at most {MAX_TOGETHER:,}, not {n:,}"
         )
     paths = bool(tallies) or any(estimator.needs_paths for estimator in estimators)
-    sampler = Sampler(mdp, actor, n, rng, paths=paths)
+    sampler = Sampler(mdp, actor, n, rng, paths=paths, target=policy)
     if not paths:
         # R is summed on the way back up the tree, so that no trajectory has to be remembered.
         for _ in sampler.walk():
@@ -180,7 +180,7 @@ def tally(
     """
     value = 0.0
     paths = sampled_paths(sampler, distinct=distinct)
-    for batch, counts, returns in measured(sampler.tree.mdp, policy, paths, sampler.policy):
+    for batch, counts, returns in measured(sampler.mdp, policy, paths, sampler.policy):
         value += float(counts @ returns)
         for each in tallies:
             each.add(batch, counts)

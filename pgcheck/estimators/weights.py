@@ -20,7 +20,7 @@ def discounts(batch: Batch) -> Floats:
 
 def returns(batch: Batch) -> Floats:
     """Returns R = Σ_t γ^t r_t of each trajectory `[N]`."""
-    return batch.rewards @ discounts(batch)
+    return batch.credits @ discounts(batch)
 
 
 def onward(x: Floats, factor: float) -> Floats:
@@ -44,7 +44,7 @@ def td_errors(batch: Batch) -> Floats:
     after = np.append(np.where(mdp.ends, mdp.num_states, mdp.next_state), mdp.num_states)[batch.outcomes]
     tables = exact_critic(batch)
     next_values = looked_up([np.append(tables.values(t + 1), 0.0) for t in range(len(after))], after)
-    return batch.rewards + batch.gamma * next_values - values(batch)
+    return batch.credits + batch.gamma * next_values - values(batch)
 
 
 def ratios(batch: Batch) -> Floats:

@@ -11,7 +11,6 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
 from pgcheck.trajectories.kept import kept
 
 ROUNDOFF = 2.0**-53
@@ -155,7 +154,7 @@ class Chain:
       most_roundings: the greatest of them.
     """
 
-    def __init__(self, mdp: MDP, policy: Policy, probs: Floats) -> None:
+    def __init__(self, mdp: MDP, probs: Floats) -> None:
         self.layout = layout(mdp)
         state, action = self.layout.state, self.layout.action
         self.pi = probs[state, action]
@@ -163,7 +162,7 @@ class Chain:
         pair_number[state, action] = np.arange(len(state))
         self.likeliest = pair_number[state, np.argmax(probs, axis=1)[state]]
         self.reward = self.layout.by_state.row_sums(self.pi * self.layout.reward)
-        self.roundings = self._roundings(policy)
+        self.roundings = self._roundings()
         joint = np.append(self.pi, 1.0)[self.layout.link_pair] * self.layout.link_discounted
         self.step = self.layout.states.weighted(joint)
         self._onward = self.layout.pairs.weighted(self.layout.discounted)
@@ -187,17 +186,16 @@ class Chain:
         """Returns a bound on the rounding of r + γ P V′ itself `[..., S + 1]`, for V′ `[..., S + 1]`."""
         return self._noise.back(np.abs(following)) + self._reward_noise
 
-    def _roundings(self, policy: Policy) -> Floats:
+    def _roundings(self) -> Floats:
         """m(s, a): the roundings that one step through (s, a) can suffer, in units of u of its size `[P]`.
 
         - A term of r + γ P V′ takes part in sums over outcomes of its state and over actions, twice where it has π in
           it, with fewer additions than outcomes and actions; 8 cover the products and two exps.
-        - exp turns the rounding of its argument, the distance of a preference from the greatest, into a relative
+        - exp turns the rounding of its argument, the distance of a logit from the greatest, into a relative
           error: as many units as the distance; the sum in the denominator of π has the mean distance.
         - A row of P misses 1.
         """
         layout = self.layout
-        preference = policy.theta[policy.index[layout.state, layout.action]]
-        distance = np.where(self.pi > 0, preference[self.likeliest] - preference, 0.0)
+        distance = -np.log(np.where(self.pi > 0, self.pi / self.pi[self.likeliest], 1.0))
         mean = layout.by_state.row_sums(self.pi * distance)
         return distance + (mean + 8.0)[layout.state] + layout.additions

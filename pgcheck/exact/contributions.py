@@ -13,6 +13,7 @@ import numpy as np
 
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.likely import Trajectory, most_likely
 
@@ -43,6 +44,7 @@ def contributions(mdp: MDP, policy: Policy, exact: ExactGradient, k: int) -> tup
     """
     if not k:
         return ()
+    mdp = credited(mdp, policy)
     return tuple(
         Contribution(trajectory, share_of(mdp, policy, exact, trajectory))
         for trajectory in most_likely(mdp, policy, k)

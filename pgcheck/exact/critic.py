@@ -14,13 +14,14 @@ from pgcheck.exact.induction import backward_induction
 from pgcheck.exact.pair_sums import PairSums
 from pgcheck.exact.second_moments import return_moments
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 
 
 @lru_cache(maxsize=8)
 def critic(mdp: MDP, policy: Policy) -> "Critic":
     """Returns the critic of a problem; the same one when it is asked for again."""
-    return Critic(mdp, policy)
+    return Critic(credited(mdp, policy), policy)
 
 
 class Critic:
@@ -78,6 +79,7 @@ class Critic:
         See Greensmith et al. (2004), https://www.jmlr.org/papers/v5/greensmith04a.html
         """
         joint = self._probs[self.mdp.state, self.mdp.action] * self.mdp.prob
-        second = return_moments(PairSums(self.mdp, self.policy), joint, powers=(0, 1)).second
-        squares = float(second[0].sum())
-        return float(second[1].sum()) / squares if squares > 0 else 0.0
+        sums = PairSums(self.mdp, self.policy)
+        second = return_moments(sums, joint, powers=(0, 1)).second
+        squares, weighted = (float(sums.second_at_theta(second[power]).sum()) for power in (0, 1))
+        return weighted / squares if squares > 0 else 0.0

@@ -20,6 +20,7 @@ from pgcheck.exact.chain import layout
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.exact.induction import backward_induction
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
 from pgcheck.trajectories.kept import kept
@@ -55,7 +56,7 @@ class ExactGradient:
     Attributes:
       value: J(θ) = E[Σ_t γ^t r_t]; 0 where nothing but rounding is left of it.
       gradient: ∇J `[d]`, in reward per unit θ, ordered as `parameters`.
-      parameters: the (observation, action) of each component, by name.
+      parameters: the names of each component: (observation, action), or one name.
       method: the method that found `value` and `gradient`.
       trajectories: their number; None where it is too long to count.
       probability: Σ_τ P(τ) over those enumerated; None where none were.
@@ -67,7 +68,7 @@ class ExactGradient:
 
     value: float
     gradient: Floats
-    parameters: tuple[tuple[str, str], ...]
+    parameters: tuple[tuple[str, ...], ...]
     method: Method
     trajectories: int | None
     probability: float | None
@@ -114,7 +115,8 @@ def exact_gradient(
 
     ∇J(θ) = Σ_τ P(τ|θ) R(τ) Σ_t ∇log π_θ(a_t|s_t),   R(τ) = Σ_t γ^t r_t
 
-    Exact up to rounding. The trajectories are counted, by backward induction, before any is built.
+    With an entropy bonus or a KL penalty, r′ of `model.objective` stands for r. Exact up to rounding. The
+    trajectories are counted, by backward induction, before any is built.
     See Williams (1992), https://doi.org/10.1007/BF00992696; for the other method, the policy gradient
     theorem, Sutton et al. (1999), https://papers.nips.cc/paper/1713.
 
@@ -136,6 +138,7 @@ def exact_gradient(
     fits = trajectories is not None and trajectories <= max_trajectories
     if method == "enumeration" and not fits:
         raise TooLargeError(_too_many(mdp, trajectories, max_trajectories))
+    mdp = credited(mdp, policy)
     induction = backward_induction(mdp, policy, progress=None if fits else progress)
     value, gradient, mass, agreement = induction.value, induction.gradient, None, None
     rounding, value_rounding = induction.rounding, induction.value_rounding

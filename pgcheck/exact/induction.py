@@ -78,7 +78,7 @@ def backward_induction(mdp: MDP, policy: Policy, *, progress: Progress | None = 
     probs = policy.probs()
     if not len(mdp.prob):
         return Induction(0.0, 0.0, policy.pullback(np.zeros(probs.shape)), 0.0, np.zeros((1, mdp.num_states)))
-    chain = Chain(mdp, policy, probs)
+    chain = Chain(mdp, probs)
     blocks = _occupancies(mdp, chain)
     first = next(blocks, np.zeros((1, mdp.num_states + 1)))  # every episode may end where it starts
     levels = values_by_level(mdp, chain, int(np.argmax(first.sum(axis=0))), progress)

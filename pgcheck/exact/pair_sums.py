@@ -6,11 +6,13 @@ parameter (s, b) the preference of action b in state s,
     component (s, b) of ψ(s, a) = 1{a = b} − π(b|s),   all other components are 0
 
 so that no product needs a matrix of scores `[P, d]`. States that share an observation share parameters; their
-components add up.
+components add up. A policy that is no table of preferences is looked at through one with the same π, in which every
+pair has a parameter; sums are pulled back to its own θ in the end.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from pgcheck.errors import TooLargeError
 from pgcheck.exact.bellman import first_outcomes
 from pgcheck.exact.sparse import SparseProduct, Terms
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.model.policy import Policy, pair_scores
+from pgcheck.model.softmax import TabularSoftmax
 
 MAX_VECTOR_NUMBERS = 20_000_000  # in a vector for each (state, action): 160 MB, and some are needed at once
 MAX_NANOSECONDS = 20e9  # of a recursion, about
@@ -48,7 +51,7 @@ class PairSums:
     Attributes:
       mdp: the problem.
       full: whether second moments are whole matrices `[d, d]`, or their diagonals `[d]`.
-      size: the number of parameters d.
+      size: the number of parameters d of the table.
       state, action, param: of each pair, and the number of its parameter `[P]`.
       pi: π(a|s) of each pair `[P]`.
       first_pair: the first pair of each state that acts.
@@ -62,13 +65,18 @@ class PairSums:
         self, mdp: MDP, policy: Policy, *, full: bool = False, progress: Callable[[float], None] | None = None
     ) -> None:
         self.mdp = mdp
-        self.full = full
         self.progress = progress
-        self.size = len(policy.theta)
+        self._policy = policy
+        table = (
+            policy if isinstance(policy, TabularSoftmax) else TabularSoftmax.from_probs(policy.probs(), mdp.available)
+        )
+        self.full = full or table is not policy
+        self._diagonal = not full
+        self.size = len(table.theta)
         self._first = first_outcomes(mdp)
         self.state = mdp.state[self._first]
         self.action = mdp.action[self._first]
-        self.param = policy.index[self.state, self.action]
+        self.param = table.numbers(self.state, self.action)
         self.pi = policy.probs()[self.state, self.action]
         self.first_pair = np.flatnonzero(np.r_[True, self.state[1:] != self.state[:-1]][: len(self.state)])
         self._acting = self.state[self.first_pair]
@@ -140,6 +148,33 @@ class PairSums:
     def by_param(self, values: Floats) -> Floats:
         """Returns the sums over the pairs of each parameter `[d]`, of values `[P]`."""
         return np.bincount(self.param, weights=values, minlength=self.size).astype(np.float64)
+
+    def at_theta(self, vector: Floats) -> Floats:
+        """Returns a vector with a component for each parameter of the table, pulled back to θ `[d]`."""
+        return vector if self._scores is None else vector @ self._scores
+
+    def second_at_theta(self, second: Floats) -> Floats:
+        """Returns a second moment pulled back to θ: all of it `[d, d]`, or its diagonal `[d]`.
+
+        Of a policy that is no table, Σ [P, P] becomes Jᵀ Σ J; its diagonal needs no `[d, d]` matrix.
+        """
+        if self._scores is None:
+            return second
+        onward = second @ self._scores
+        return np.sum(self._scores * onward, axis=0) if self._diagonal else self._scores.T @ onward
+
+    @cached_property
+    def _scores(self) -> Floats | None:
+        """∇log π of each pair `[P, d]`; None where the table is the policy itself.
+
+        They stand for J = ∂logits/∂θ: the components of a state sum to 0 in all that is pulled back, so that what the
+        rows of a state have in common makes no difference.
+        """
+        if isinstance(self._policy, TabularSoftmax):
+            return None
+        if len(self.state) * len(self._policy.theta) > MAX_VECTOR_NUMBERS:
+            raise self._too_large()
+        return pair_scores(self._policy, self.state, self.action)
 
     def report(self, left: int, steps: int) -> None:
         """Reports how far a recursion has come that has so many of its steps left."""

@@ -2,7 +2,7 @@
 
 share(τ) = P(τ) R(τ) Σ_t h(s_t, a_t),   h(s, a) = ∇log π(a|s) · ∇J / ‖∇J‖²
 
-For softmax preferences, ∇log π(a|s) · v = v(s, a) − Σ_b π(b|s) v(s, b), so that all steps are done with one table h.
+All steps are done with one table h.
 """
 
 import numpy as np
@@ -12,7 +12,8 @@ from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.exact.contributions import Contribution, share_of
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.model.objective import credited
+from pgcheck.model.policy import Policy, along
 from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
 from pgcheck.trajectories.likely import Trajectory
 from pgcheck.trajectories.paths import enumerated_paths
@@ -35,10 +36,11 @@ def greatest_shares(mdp: MDP, policy: Policy, exact: ExactGradient, k: int) -> t
     if exact.norm == 0:
         raise UsageError("the gradient is 0: no trajectory has a share of it; use --by probability")
     _check_size(mdp)
-    along = np.append(_along_gradient(mdp, policy, exact), 0.0)  # the last is that of the padding
+    mdp = credited(mdp, policy)
+    weights = np.append(_along_gradient(mdp, policy, exact), 0.0)  # the last is that of the padding
     kept: list[tuple[float, float, float, tuple[int, ...]]] = []  # −|share|, P, R, path
     for paths in enumerated_paths(mdp, policy):
-        shares = np.abs(paths.measure * paths.returns * along[paths.steps[1:]].sum(axis=0))
+        shares = np.abs(paths.measure * paths.returns * weights[paths.steps[1:]].sum(axis=0))
         columns = np.argsort(-shares, kind="stable")[:k]
         kept += [
             (-float(shares[c]), float(paths.measure[c]), float(paths.returns[c]), tuple(paths.steps[:, c].tolist()))
@@ -55,10 +57,7 @@ def greatest_shares(mdp: MDP, policy: Policy, exact: ExactGradient, k: int) -> t
 
 def _along_gradient(mdp: MDP, policy: Policy, exact: ExactGradient) -> Floats:
     """h(s, a) of the state and action of each outcome."""
-    unit = exact.gradient / exact.norm
-    table = np.where(policy.index >= 0, unit[policy.index], 0.0)
-    centred = table - np.sum(policy.probs() * table, axis=1, keepdims=True)
-    return np.asarray(centred[mdp.state, mdp.action] / exact.norm)
+    return np.asarray(along(policy, exact.gradient / exact.norm)[mdp.state, mdp.action] / exact.norm)
 
 
 def _check_size(mdp: MDP) -> None:

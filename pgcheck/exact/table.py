@@ -8,6 +8,7 @@ from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+from pgcheck.model.softmax import TabularSoftmax
 
 Order = Literal["probability", "share"]
 
@@ -19,14 +20,15 @@ class GradientTable:
     Attributes:
       mdp: the model.
       exact: the gradient.
-      probs: π of each parameter's action where its observation is seen `[d]`.
+      probs: π of each parameter's action where its observation is seen `[d]`; None unless parameters are
+        preferences.
       contributions: of the trajectories that were asked for.
       order: by what these were chosen.
     """
 
     mdp: MDP
     exact: ExactGradient
-    probs: Floats
+    probs: Floats | None
     contributions: tuple[Contribution, ...]
     order: Order = "probability"
 
@@ -55,4 +57,5 @@ def gradient_table(
         shown = greatest_shares(mdp, policy, exact, top)
     elif top is not None:
         shown = contributions(mdp, policy, exact, top)
-    return GradientTable(mdp, exact, policy.prob_of_parameters(), shown, order)
+    probs = policy.prob_of_parameters() if isinstance(policy, TabularSoftmax) else None
+    return GradientTable(mdp, exact, probs, shown, order)

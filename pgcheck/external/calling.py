@@ -76,7 +76,7 @@ def call_on_batches(function: Estimate, batch: Batch, index: Ints) -> Floats:
     """
     values = np.empty((len(index), *batch.theta.shape))
     longest = batch.lengths[index].max(axis=1, initial=0)
-    constant = {name: getattr(batch, name) for name in ("probs", "theta", "behavior_probs")}
+    constant = {name: getattr(batch, name) for name in ("probs", "theta", "behavior_probs", "reference_probs")}
     for rows, steps in _of_one_length(longest):
         first = _shortened(batch.part(index[rows[0]]), steps)
         converted(function(first), first)

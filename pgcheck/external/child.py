@@ -103,7 +103,7 @@ def _fingerprint(model: wire.Model) -> bytes:
     arrays = [mdp.start, mdp.terminal, mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done]
     for policy in (model.policy, model.behavior):
         if policy is not None:
-            arrays += [policy.theta, policy.index]
+            arrays += [policy.theta, policy.probs()]
     digest = hashlib.blake2b(repr((mdp.gamma, mdp.horizon)).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())

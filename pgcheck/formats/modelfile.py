@@ -19,6 +19,7 @@ from pgcheck.formats.reader import Reader, Where
 from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
 from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
+from pgcheck.model.softmax import TabularSoftmax
 
 MAX_HORIZON = 10**15
 HORIZON = "a whole number of steps, 1 to 1e15"
@@ -146,7 +147,7 @@ class _ModelReader(Reader):
             title, tuple(states), tuple(actions), horizon, gamma, start, terminal, observations, observation,
             *outcomes.arrays(),
         )  # fmt: skip
-        plain = Policy.softmax(mdp)
+        plain = TabularSoftmax.of(mdp)
         policies = [self.policy(value[key], (key,), sight, plain) if key in value else None for key in POLICIES]
         self.problems.check()
         return Model(mdp, policies[0] or plain, policies[1])
@@ -195,7 +196,7 @@ class _ModelReader(Reader):
         number = {name: i for i, name in enumerate(dict.fromkeys(seen))}
         return tuple(number), np.array([number[name] for name in seen], dtype=np.int64)
 
-    def policy(self, node: Node, where: Where, sight: Sight, plain: Policy) -> Policy:
+    def policy(self, node: Node, where: Where, sight: Sight, plain: TabularSoftmax) -> TabularSoftmax:
         """The softmax with the file's preferences; a preference left out is 0. `plain` has only zeros."""
         rows: dict[str, dict[str, int]] = {}
         for number, (row, action) in enumerate(plain.parameters):

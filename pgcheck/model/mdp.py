@@ -1,7 +1,7 @@
 """A finite Markov decision process: names, and its outcomes as sparse arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,8 @@ class MDP:
       prob: P(outcome | state, action) `[K]`, positive.
       reward: in units of the return `[K]`.
       done: whether the outcome ends the episode `[K]`.
+      entropy, kl: α and β, at least 0, of J = E[Σ_t γ^t (r_t + α H(π(·|s_t)) − β KL(π(·|s_t) ‖ π_ref(·|s_t)))].
+      reference: π_ref(a|s) `[S, A]`; None where the model has no reference. β needs one.
 
     Raises:
       ModelError: the arrays do not describe an MDP.
@@ -60,6 +62,9 @@ class MDP:
     prob: Floats
     reward: Floats
     done: Bools
+    entropy: float = 0.0
+    kl: float = 0.0
+    reference: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.num_states * self.num_actions > MAX_PAIRS:
@@ -88,7 +93,7 @@ class MDP:
         observations: Sequence[str] | None = None,
         name: str = "arrays",
     ) -> "MDP":
-        """Returns the MDP of dense tables; `Policy.softmax(mdp)` is a policy for it.
+        """Returns the MDP of dense tables; `TabularSoftmax.of(mdp)` is a policy for it.
 
         Args:
           transitions: P(s′|s, a) `[S, A, S]`, or in another order of `axes`. A row of zeros is an action that the
@@ -163,6 +168,17 @@ class MDP:
         """The first outcome of each state; those of state s are `offset[s]:offset[s + 1]` `[S + 1]`."""
         return np.searchsorted(self.state, np.arange(self.num_states + 1)).astype(np.int64)
 
+    def with_rewards(self, reward: Floats) -> "MDP":
+        """Returns the same outcomes with other rewards `[K]`, without entropy and KL; they keep their numbers."""
+        other = object.__new__(MDP)
+        for field in fields(self):
+            object.__setattr__(other, field.name, getattr(self, field.name))
+        reward = np.array(reward, dtype=np.float64)
+        reward.flags.writeable = False
+        for name, value in (("reward", reward), ("entropy", 0.0), ("kl", 0.0)):
+            object.__setattr__(other, name, value)
+        return other
+
     def _check(self) -> None:
         """Raises ModelError where the arrays do not describe an MDP."""
 
@@ -177,6 +193,11 @@ class MDP:
         expect(
             self.start.shape == self.terminal.shape == self.observation.shape == (s,),
             "start, terminal and observation need one entry a state",
+        )
+        expect(self.entropy >= 0 and self.kl >= 0, f"entropy {self.entropy} and kl {self.kl} have to be at least 0")
+        expect(not self.kl or self.reference is not None, "kl needs a reference policy")
+        expect(
+            self.reference is None or self.reference.shape == (s, a), "reference needs one entry a state and action"
         )
         shape = self.state.shape
         columns = (self.action, self.next_state, self.prob, self.reward, self.done)
@@ -223,4 +244,5 @@ class MDP:
         return {
             "start": start, "terminal": self.terminal.copy(), "observation": self.observation.copy(),
             "state": state, "action": action, "next_state": next_state, "prob": prob, "reward": reward, "done": done,
+            **({} if self.reference is None else {"reference": self.reference.copy()}),
         }  # fmt: skip

@@ -30,7 +30,7 @@ SHOWN_ROUNDING = 1e-6  # of the gradient: what may be missing from six digits
 def exact_view(table: GradientTable) -> View:
     """∇J by state and action, and how far it can be trusted."""
     mdp, exact = table.mdp, table.exact
-    row_name, column_name = parameter_names(mdp)
+    titles = parameter_names(mdp, exact.parameters)
     likely = [
         {**trajectory_record(mdp, contribution.trajectory), "share": contribution.share}
         for contribution in table.contributions
@@ -38,8 +38,9 @@ def exact_view(table: GradientTable) -> View:
     key = "most_likely" if table.order == "probability" else "greatest_shares"
 
     def components() -> Iterator[Record]:
-        for (row, action), pi, g in zip(exact.parameters, table.probs.tolist(), exact.gradient.tolist(), strict=True):
-            yield {row_name: row, column_name: action, "pi": pi, "gradient": g}
+        probs = [{}] * len(exact.parameters) if table.probs is None else [{"pi": pi} for pi in table.probs.tolist()]
+        for names, pi, g in zip(exact.parameters, probs, exact.gradient.tolist(), strict=True):
+            yield {**dict(zip(titles, names, strict=True)), **pi, "gradient": g}
 
     def record() -> Record:
         return {
@@ -57,9 +58,17 @@ def exact_view(table: GradientTable) -> View:
         }
 
     grid = Grid(
-        (Column(row_name, right=False), Column(column_name, right=False), Column("pi"), Column("gradient of J")),
         (
-            (c[row_name], c[column_name], f"{c['pi']:.6g}", known_digits(c["gradient"], exact.rounding, 8))
+            *(Column(title, right=False) for title in titles),
+            *([] if table.probs is None else [Column("pi")]),
+            Column("gradient of J"),
+        ),
+        (
+            (
+                *(c[title] for title in titles),
+                *([f"{c['pi']:.6g}"] if "pi" in c else []),
+                known_digits(c["gradient"], exact.rounding, 8),
+            )
             for c in components()
         ),
     )
@@ -93,7 +102,7 @@ def exact_view(table: GradientTable) -> View:
 def sample_view(result: "Assessment", seed: int) -> View:
     """The estimate beside the exact gradient; with the likeliest trajectories, both readings of the mean."""
     mdp, exact, sampled = result.mdp, result.exact, result.sampled
-    row_name, column_name = parameter_names(mdp)
+    titles = parameter_names(mdp, exact.parameters)
     likely: list[Record] = [
         {**trajectory_record(mdp, drawn.trajectory), "count": drawn.count, "frequency": drawn.frequency}
         for drawn in result.likely
@@ -136,18 +145,18 @@ def sample_view(result: "Assessment", seed: int) -> View:
         deviations = [None] * len(result.z) if std_error is None else std_error
         vectors = (v.tolist() for v in (sampled.estimate, exact.gradient, result.error))
         columns = exact.parameters, *vectors, deviations, result.z
-        for (row, action), estimate, gradient, error, deviation, z in zip(*columns, strict=True):
+        for names, estimate, gradient, error, deviation, z in zip(*columns, strict=True):
             yield {
-                row_name: row, column_name: action, "estimate": estimate, "gradient": gradient,
+                **dict(zip(titles, names, strict=True)), "estimate": estimate, "gradient": gradient,
                 "error": error, "std_error": deviation, "z": z,
             }  # fmt: skip
 
-    titles = ("estimate", "exact", "std error", "z")
+    figures = ("estimate", "exact", "std error", "z")
     grid = Grid(
-        (Column(row_name, right=False), Column(column_name, right=False), *map(Column, titles)),
+        (*(Column(title, right=False) for title in titles), *map(Column, figures)),
         (
             (
-                c[row_name], c[column_name], f"{c['estimate']:.6g}",
+                *(c[title] for title in titles), f"{c['estimate']:.6g}",
                 known_digits(c["gradient"], exact.rounding, 6),
                 if_known(c["std_error"], ".1e"), if_known(c["z"], "+.2f"),
             )

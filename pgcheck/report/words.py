@@ -1,6 +1,7 @@
 """Numbers and names as people read them."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pgcheck.model.mdp import MDP
@@ -86,8 +87,10 @@ def in_names(mdp: MDP, trajectory: Trajectory) -> str:
     return " > ".join([*steps, mdp.states[end]])
 
 
-def parameter_names(mdp: MDP) -> tuple[str, str]:
-    """Returns what the two parts of a parameter's name are called."""
+def parameter_names(mdp: MDP, parameters: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Returns what the parts of a parameter's name are called: two of a preference, else one."""
+    if any(len(names) == 1 for names in parameters[:1]):
+        return ("parameter",)
     return ("state" if mdp.observations == mdp.states else "observation"), "action"
 
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import bonus
 from pgcheck.model.policy import Policy
+from pgcheck.model.policy import score as score_of
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -165,6 +167,29 @@ class Batch:
         return self.probs if self.behavior is None else _read_only(self.behavior.probs())
 
     @cached_property
+    def reference_probs(self) -> Floats:
+        """π_ref(a|s) `[S, A]`; those of π where the model has no reference."""
+        return self.probs if self.mdp.reference is None else _read_only(self.mdp.reference.copy())
+
+    @property
+    def entropy(self) -> float:
+        """α, the coefficient of the entropy in the objective; 0 without one."""
+        return self.mdp.entropy
+
+    @property
+    def kl(self) -> float:
+        """β, the coefficient of KL(π ‖ π_ref) in the objective; 0 without one."""
+        return self.mdp.kl
+
+    @cached_property
+    def credits(self) -> Floats:
+        """r′_t = r_t − α log π(a_t|s_t) − β log(π(a_t|s_t) / π_ref(a_t|s_t)) `[N, T]`: what the objective adds up."""
+        if not self.entropy and not self.kl:
+            return self.rewards
+        added = bonus(self.mdp, self.policy)[self.states, self.actions]
+        return _read_only(np.asarray(np.where(self.mask, self.rewards + added, self.rewards), order="F"))
+
+    @cached_property
     def theta(self) -> Floats:
         """The policy's parameters: `[S, A]` where every state has a row of its own and every action, else `[d]`.
 
@@ -175,7 +200,7 @@ class Batch:
     @cached_property
     def score(self) -> Floats:
         """∇log π(a_t|s_t) `[N, T, *theta.shape]`, 0 beyond the end."""
-        score = self.policy.score(self.states, self.actions)
+        score = score_of(self.policy, self.states, self.actions)
         score[~self.mask] = 0.0
         return _read_only(self.shaped(score))
 

@@ -12,6 +12,7 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.frontier import Block, Branches, Group, Leaves
 from pgcheck.trajectories.rollouts import MAX_REMEMBERED_STEPS, AliasTables, Phase
@@ -46,7 +47,10 @@ def split_counts(branches: Branches, counts: Floats, rng: np.random.Generator | 
 class Sampler:
     """One draw of n rollouts, of which `policy` draws the actions; made block by block while `walk` is read.
 
+    Returns are those of the objective of `target`, or of `policy` where there is none.
+
     Attributes:
+      mdp: the model.
       policy: draws the actions.
       gatherer: sums the returns of the rollouts through each (state, action), if `paths` were not asked for.
       ended_at_start: the number of rollouts that start in each terminal state, and so have no step `[S]`.
@@ -55,10 +59,14 @@ class Sampler:
         `paths` was asked for. A trajectory is never in two lots.
     """
 
-    def __init__(self, mdp: MDP, policy: Policy, n: int, rng: np.random.Generator, *, paths: bool = False) -> None:
+    def __init__(
+        self, mdp: MDP, policy: Policy, n: int, rng: np.random.Generator, *, paths: bool = False,
+        target: Policy | None = None,
+    ) -> None:  # fmt: skip
         if not 1 <= n <= MAX_N:
             raise UsageError(f"n = {n:,} rollouts; expected 1 to {MAX_N:,}")
-        self.tree = Tree(mdp, policy.probs())
+        self.mdp = mdp
+        self.tree = Tree(credited(mdp, target or policy), policy.probs())
         self.gatherer = Gatherer(self.tree)
         self.ended_at_start = np.zeros(mdp.num_states)
         self.rolled: list[tuple[Ints, Floats]] = []

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pgcheck.arrays import Floats
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.model.policy import Policy, logits
 from pgcheck.trajectories.counting import counts_shown
 
 
@@ -17,7 +15,7 @@ class ModelSummary:
     Attributes:
       mdp: the model.
       num_parameters: d.
-      theta: the preference of each action in each state `[S, A]`; 0 where a state does not offer it.
+      theta: the preference, or logit, of each action in each state `[S, A]`; 0 where a state does not offer it.
       probs: π(a|s) `[S, A]`.
       behavior_probs: b(a|s) `[S, A]`; None where the model has no behavior.
       counts: pairs of a horizon and the number of trajectories there.
@@ -41,7 +39,5 @@ def summarize(mdp: MDP, policy: Policy, behavior: Policy | None = None) -> Model
       behavior: the policy that draws rollouts for off-policy estimators, if the model has one.
     """
     counts, cut = counts_shown(mdp)
-    theta = np.zeros(mdp.available.shape)
-    theta[mdp.available] = policy.theta[policy.index[mdp.available]]
     drawn = None if behavior is None else behavior.probs()
-    return ModelSummary(mdp, len(policy.theta), theta, policy.probs(), drawn, tuple(counts), cut)
+    return ModelSummary(mdp, len(policy.theta), logits(policy), policy.probs(), drawn, tuple(counts), cut)

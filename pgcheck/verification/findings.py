@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.model.policy import Policy, freedom
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.exhaustive import Expectation
 
@@ -107,9 +107,8 @@ class Finding:
 
     @cached_property
     def freedom(self) -> int:
-        """How many directions a gradient can have: actions beyond the first, in each observation that has actions."""
-        rows = {tuple(row[row >= 0].tolist()) for row in self.policy.index if np.any(row >= 0)}
-        return sum(len(row) - 1 for row in rows)
+        """How many directions a gradient can have."""
+        return freedom(self.policy)
 
     @property
     def cosine(self) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 
 PREFERENCE = 0.6  # of the first action, so that the two actions are not equally likely
@@ -67,7 +68,7 @@ def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1)
         "a chain", names, ("one", "other"), steps, gamma, start, terminal, names, number, state,
         np.tile([0, 1], size // 2), next_state, np.ones(size), np.zeros(size), np.zeros(size, dtype=np.bool_),
     )  # fmt: skip
-    return mdp, Policy.softmax(mdp, {(name, "one"): PREFERENCE for name in names})
+    return mdp, TabularSoftmax.of(mdp, {(name, "one"): PREFERENCE for name in names})
 
 
 def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
@@ -82,7 +83,7 @@ def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
         "a fork", names, ("one", "other"), 2, gamma, np.eye(5)[0], np.arange(5) >= 3, names, np.arange(5), state,
         action, next_state, prob, np.zeros(8), np.zeros(8, dtype=np.bool_),
     )  # fmt: skip
-    policy = Policy.softmax(mdp, {(name, "one"): PREFERENCE for name in names})
+    policy = TabularSoftmax.of(mdp, {(name, "one"): PREFERENCE for name in names})
     return mdp, policy, Batch.from_paths(mdp, policy, np.array([[0, 0], [0, 1], [4, 6]]))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.estimators.weights import all_steps, returns
+from pgcheck.model.policy import logit_pullback
 from pgcheck.trajectories.batch import Batch
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -65,10 +66,7 @@ class MisplacedScore(Mistake):
         policy = batch.policy
         if self.subtracts_pi:  # also where the state does not offer the action
             table = table - batch.probs * table.sum(axis=-1, keepdims=True)
-        gradient = np.zeros((*table.shape[:-2], len(policy.theta) + 1))  # the last takes what is not available
-        flat = table.reshape(-1, policy.index.size)
-        np.add.at(gradient.reshape(len(flat), -1).T, policy.index.ravel(), flat.T)
-        return gradient[..., :-1]
+        return logit_pullback(policy, table)
 
 
 def own_pairs(batch: Batch) -> Pairs:

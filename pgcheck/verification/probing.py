@@ -9,7 +9,7 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.model.policy import Policy
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.calls import Rescaled, each_episode
 from pgcheck.verification.causes import Diagnosis
@@ -178,7 +178,7 @@ class Prober:
         ∇H(π(·|s_t)), times γ^t or not, for policies that differ from step to step.
         """
         mdp, _ = chain(CHAIN_STEPS, self.gamma)
-        policy = Policy.softmax(mdp, {(name, "one"): 0.3 + 0.2 * t for t, name in enumerate(mdp.observations)})
+        policy = TabularSoftmax.of(mdp, {(name, "one"): 0.3 + 0.2 * t for t, name in enumerate(mdp.observations)})
         batch = chain_episodes(mdp, policy, [[0] * CHAIN_STEPS, [1] * CHAIN_STEPS])
         batch = batch.altered(rewards=np.zeros((2, CHAIN_STEPS)))
         try:

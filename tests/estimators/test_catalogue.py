@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Batch, Policy, UsageError, estimator, exact_gradient, predict, sample_gradient
+from pgcheck import (
+    MDP,
+    Batch,
+    Policy,
+    TabularSoftmax,
+    UsageError,
+    estimator,
+    exact_gradient,
+    predict,
+    sample_gradient,
+)
 from pgcheck.estimators.catalogue import ESTIMATORS, NAMES
 from pgcheck.estimators.sampled import sample_gradients
 from pgcheck.trajectories.paths import enumerated_paths, measured
@@ -215,7 +225,7 @@ def test_a_misreading_converges_to_the_mean_over_distinct_trajectories() -> None
 def test_the_bias_of_a_ratio_vanishes_as_predicted() -> None:
     model = pgcheck.load_model("two_state")
     mdp, policy, behavior = model.mdp, model.policy, model.behavior
-    assert behavior is not None
+    assert isinstance(behavior, TabularSoftmax)
     far = replace(behavior, theta=np.array([-1.0, 1.0, 1.0, -0.5]))
     found = predict(mdp, policy, estimator("weighted-importance-sampling"), rng(), behavior=far)(None)
     assert found is not None
@@ -256,7 +266,7 @@ def test_a_sample_stands_in_where_nothing_else_does() -> None:
     mdp, policy = pgcheck.load("early_exit")
     exact = predict(mdp, policy, estimator("normalised-returns"), rng(), full=True)(None)
     many = with_copies(mdp, 12)  # 1.1e9 trajectories
-    alike = replace(Policy.softmax(many), theta=policy.theta)
+    alike = replace(TabularSoftmax.of(many), theta=policy.theta)
     sampled = predict(many, alike, estimator("normalised-returns"), rng(), full=True)(None)
     assert exact is not None
     assert sampled is not None
@@ -280,6 +290,7 @@ def test_what_cannot_be_had_is_said() -> None:
         sample_gradient(mdp, policy, 10, rng(), estimator="per-decision")
     with pytest.raises(UsageError, match="rollouts of its own"):
         sample_gradients(mdp, policy, 10, rng(), [estimator("reinforce"), estimator("per-decision")], behavior=policy)
+    assert isinstance(policy, TabularSoftmax)
     never = replace(policy, theta=np.array([0.0, -2000.0, 0.0, 0.0]))
     with pytest.raises(UsageError, match="the behavior never takes 'move' in 'left'"):
         sample_gradient(mdp, policy, 10, rng(), estimator="per-decision", behavior=never)

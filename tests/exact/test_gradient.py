@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Policy, PrecisionError, TooLargeError, exact_gradient
+from pgcheck import MDP, Policy, PrecisionError, TabularSoftmax, TooLargeError, exact_gradient
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.exact.gradient import Method
 from pgcheck.exact.induction import Induction, backward_induction
@@ -16,6 +16,7 @@ from pgcheck.formats import sources
 from pgcheck.trajectories.sums import Gatherer
 from pgcheck.trajectories.tree import Tree, split_probability
 from tests import oracles
+from tests.oracles import index_of
 from tests.problems import random_problem
 
 seeds = st.integers(0, 2**32 - 1)
@@ -49,7 +50,7 @@ def test_large_preferences_keep_their_digits(seed: int, spread: float, horizon: 
     by_induction = exact_gradient(mdp, policy, method="backward-induction")
     expected = oracles.in_decimals(mdp, policy)
     # The terms of one component can cancel; against the largest of them 12 digits stay.
-    scores = {pair: np.abs(oracles.score(policy, *pair)) for pair in np.ndindex(*policy.index.shape)}
+    scores = {pair: np.abs(oracles.score(policy, *pair)) for pair in np.ndindex(*index_of(policy).shape)}
     terms = np.zeros(len(expected))
     for prob, value, pairs, _ in oracles.trajectories(mdp, policy):
         terms += prob * abs(value) * sum((scores[pair] for pair in pairs), np.zeros(len(expected)))
@@ -267,6 +268,7 @@ def test_every_bundled_model_keeps_nine_digits(name: str) -> None:
 
 def test_what_depends_on_the_mdp_alone_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     mdp, policy = pgcheck.load("frozen_lake", horizon=50)
+    assert isinstance(policy, TabularSoftmax)
     first = exact_gradient(mdp, policy, method="backward-induction")
 
     def again(*_: object) -> None:

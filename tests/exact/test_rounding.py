@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pgcheck
-from pgcheck import MDP, Policy, PrecisionError, exact_gradient
+from pgcheck import MDP, Policy, PrecisionError, TabularSoftmax, exact_gradient
 from pgcheck.arrays import Floats
 from pgcheck.exact.chain import Chain, Weighted
 from pgcheck.exact.induction import Induction, backward_induction
@@ -34,7 +34,7 @@ def endless(seed: int, horizon: int, spread: float) -> tuple[MDP, Policy]:
         rng.dirichlet(np.ones(outcomes), states * actions).ravel(), 1 / 3 + rng.normal(size=count) / 10,
         np.zeros(count, dtype=np.bool_),
     )  # fmt: skip
-    policy = Policy.softmax(mdp)
+    policy = TabularSoftmax.of(mdp)
     return mdp, replace(policy, theta=rng.normal(size=len(policy.theta)) * spread)
 
 
@@ -103,7 +103,7 @@ def test_relative_values_make_the_bound_grow_with_the_horizon_and_not_its_square
         if reference is None:
             found = backward_induction(mdp, policy)
             return found.rounding / float(np.linalg.norm(found.gradient))
-        levels = values_by_level(mdp, Chain(mdp, policy, policy.probs()), reference, None)
+        levels = values_by_level(mdp, Chain(mdp, policy.probs()), reference, None)
         return float(levels.error[-1][:3].max())
 
     assert bound(4000) < 2.2 * bound(2000)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, Policy, estimator, exact_gradient, predict
+from pgcheck import MDP, TabularSoftmax, estimator, exact_gradient, predict
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.critic import critic
 from pgcheck.exact.pair_sums import PairSums
@@ -50,7 +50,7 @@ def test_a_recursion_gives_what_plain_summation_gives(name: str, seed: int, wide
     mean, covariance = Problem(mdp, policy, actor).moments(name)
     if wide:
         mdp = sparse(mdp)
-        policy = replace(Policy.softmax(mdp), theta=policy.theta)
+        policy = replace(TabularSoftmax.of(mdp), theta=policy.theta)
         behavior = replace(policy, theta=behavior.theta)
     scale = 1 + float(np.abs(covariance).max(initial=0))
     for full in (False, True):
@@ -162,7 +162,7 @@ def test_a_problem_too_large_for_recursion_falls_back_on_a_sample() -> None:
         next_state=np.ones(arms, dtype=np.int64), prob=np.ones(arms), reward=rewards,
         done=np.zeros(arms, dtype=np.bool_),
     )  # fmt: skip
-    sampled = predict(mdp, Policy.softmax(mdp), estimator("reward-to-go"), rng())(None)
+    sampled = predict(mdp, TabularSoftmax.of(mdp), estimator("reward-to-go"), rng())(None)
     assert sampled is not None
     assert (sampled.evidence, sampled.rollouts) == ("sample", 100)
     # The estimate is r_a (e_a - pi), with pi = 1 / arms.

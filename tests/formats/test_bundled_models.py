@@ -17,7 +17,7 @@ from pgcheck.trajectories.counting import count_trajectories
 from tests import oracles
 
 
-def by_name(exact: ExactGradient) -> dict[tuple[str, str], float]:
+def by_name(exact: ExactGradient) -> dict[tuple[str, ...], float]:
     return dict(zip(exact.parameters, exact.gradient.tolist(), strict=True))
 
 

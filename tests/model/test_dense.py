@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import pgcheck
-from pgcheck import MDP, ModelError, Policy, UsageError
+from pgcheck import MDP, ModelError, TabularSoftmax, UsageError
 
 # Two states and a goal: from 0, action 0 stays or moves on alike, action 1 moves on; 1 offers action 0 alone.
 P = np.array([[[0.5, 0.5, 0], [0, 1, 0]], [[0, 0, 1], [0, 0, 0]], [[0, 0, 1], [0, 0, 1]]])
@@ -13,7 +13,7 @@ BY_PAIR = np.array([[0.0, 1.0], [2.0, 0.0], [7.0, 7.0]])
 
 
 def gradient(mdp: MDP) -> np.ndarray:
-    return pgcheck.exact_gradient(mdp, Policy.softmax(mdp)).gradient
+    return pgcheck.exact_gradient(mdp, TabularSoftmax.of(mdp)).gradient
 
 
 def model(transitions: object = P, rewards: object = BY_PAIR, **options: object) -> MDP:
@@ -98,4 +98,4 @@ def test_an_unknown_word_is_refused(options: dict[str, object]) -> None:
 def test_reprs_are_short() -> None:
     mdp, policy = pgcheck.load("frozen_lake")
     assert repr(mdp) == "MDP('frozen-lake': 16 states, 4 actions, 128 outcomes, horizon 100, gamma 1)"
-    assert repr(policy) == "Policy(44 preferences of 16 states, theta=array[44])"
+    assert repr(policy) == "TabularSoftmax(44 preferences of 16 states, theta=array[44])"

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import pgcheck
-from pgcheck import MDP, ModelError, Policy
+from pgcheck import MDP, ModelError, TabularSoftmax
+from pgcheck.model.policy import score
 from tests import oracles
 from tests.problems import random_problem
 
@@ -27,7 +28,7 @@ def test_score_is_its_definition_and_pullback_sums_it(seed: int) -> None:
     mdp, policy = random_problem(seed)
     weights = np.random.default_rng(seed).normal(size=mdp.available.shape)
     s, a = np.nonzero(mdp.available)
-    scores = policy.score(s, a)
+    scores = score(policy, s, a)
     assert_allclose(
         scores, [oracles.score(policy, *pair) for pair in zip(s.tolist(), a.tolist(), strict=True)], atol=1e-14
     )
@@ -76,4 +77,4 @@ def test_lookalikes_with_different_actions_are_refused() -> None:
     for name in ("state", "action", "next_state", "prob", "reward", "done"):
         one[name] = one[name][keep]
     with pytest.raises(ModelError, match="share an observation"):
-        Policy.softmax(MDP(**one))
+        TabularSoftmax.of(MDP(**one))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck import Batch
-from tests.oracles import Floats
+from tests.oracles import Floats, index_of
 from tests.verification.zoo import (
     Estimate,
     discount,
@@ -25,8 +25,8 @@ def picked(batch: Batch, s: int, a: int) -> Floats:
     g = np.zeros(batch.theta.shape)
     if g.ndim == 2:
         g[s, a] = 1
-    elif batch.policy.index[s, a] >= 0:
-        g[batch.policy.index[s, a]] = 1
+    elif index_of(batch.policy)[s, a] >= 0:
+        g[index_of(batch.policy)[s, a]] = 1
     return g
 
 

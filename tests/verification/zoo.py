@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck import Batch
-from tests.oracles import Floats
+from tests.oracles import Floats, index_of
 
 Estimate = Callable[[Batch], Any]
 
@@ -18,7 +18,7 @@ def score_of(batch: Batch, s: int, a: int) -> Floats:
         g[s] -= batch.probs[s]
         g[s, a] += 1
         return g
-    row = batch.policy.index[s]
+    row = index_of(batch.policy)[s]
     for b, k in enumerate(row):
         if k >= 0:
             g[k] += (a == b) - batch.probs[s, b]
