@@ -109,7 +109,7 @@ def loaded(source: str, horizon: str | None, gamma: str | None) -> "Model":
 
 def horizon_of(text: str | None) -> int | None:
     """Returns the number of steps of `--horizon`."""
-    from pgcheck.formats.modelfile import MAX_HORIZON
+    from pgcheck.formats.overrides import MAX_HORIZON
 
     return None if text is None else arguments.count(text, "--horizon", MAX_HORIZON)
 

@@ -89,7 +89,7 @@ class PairSums:
         self._target = mdp.next_state[self._going]
         self._pair = pair[self._going]
         self._own = self.param[self._pair]
-        row, rows = (self._pair, pairs) if full else (mdp.state[self._going], mdp.num_states)
+        row, rows = (self._pair, pairs) if self.full else (mdp.state[self._going], mdp.num_states)
         self._product = SparseProduct(row, self._target, (rows, mdp.num_states), self.size)
         work = 2e5 + PRODUCTS * self._product.nanoseconds
         self._max_steps = min(int(MAX_NANOSECONDS / work), MAX_VECTOR_NUMBERS // mdp.num_states)

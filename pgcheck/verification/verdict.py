@@ -11,7 +11,8 @@ from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.opening import estimator_of
-from pgcheck.formats.modelfile import load, overridden
+from pgcheck.formats.modelfile import load
+from pgcheck.formats.overrides import overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
