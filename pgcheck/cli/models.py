@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli.options import (
+    Entropy,
     Form,
     Gamma,
     Horizon,
     Into,
+    Kl,
     ModelName,
     Quiet,
     Seed,
@@ -32,6 +34,8 @@ def trajectories(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -43,7 +47,7 @@ def trajectories(
 
     count, (number, rng) = None if n is None else rollouts_of(n), seed_of(seed)
     with printing(output, form, piped="jsonl") as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         stream = None if count is None else streams(rng)(count, 0)  # that of the same row of `converge`
         listing = list_trajectories(problem.mdp, problem.policy, count, stream)
         if count is None and printer.output.is_terminal and not quiet:
@@ -85,6 +89,8 @@ def show(
     model: ModelName = "two_state",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -94,7 +100,7 @@ def show(
     from pgcheck.trajectories.summary import summarize
 
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         printer.view(show_view(summarize(problem.mdp, problem.policy, problem.behavior)))
 
 

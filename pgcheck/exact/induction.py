@@ -22,7 +22,8 @@ and the error of ∇J, in any norm, is at most the sum over t, s, a of
 
     γ^t d_t(s) π(a|s) · 2 · (error of the difference of two Qs + its size · that relative error)
 
-where 2 bounds ‖∇log π(a|s)‖: its 1-norm is 2 (1 − π(a|s)); of a policy that is no table, 2 `steepness` bounds it. At the likeliest action the difference is exactly 0.
+where 2 bounds ‖∇log π(a|s)‖: its 1-norm is 2 (1 − π(a|s)); of other policies 2 `steepness` bounds it. At the
+likeliest action the difference is exactly 0.
 What adding up the terms costs comes on top, and 1 % for products of roundings.
 """
 
