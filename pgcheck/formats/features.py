@@ -54,7 +54,7 @@ def _weights(reader: Reader, node: Node, where: Where) -> dict[str, float | None
     """The weights by name; None is one at fault."""
     weights: dict[str, float | None] = {}
     entries = reader.entries(node, where, "weights with their values, like {w1: 0.3}")
-    if isinstance(node, Mapping) and not node.entries:
+    if isinstance(node, Mapping) and not node.items:
         reader.fail(node, where, f"found {kind_of(node)}; expected at least one weight, like {{w1: 0.3}}")
     for key, value in entries.values():
         name = reader.name(key, where, "the name of a weight")

@@ -18,7 +18,7 @@ from pgcheck.formats.problems import visible
 from pgcheck.formats.reader import Reader
 from pgcheck.formats.sight import Sight
 from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
-from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
+from pgcheck.model.mdp import INFINITE_KL, MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
 
@@ -155,6 +155,8 @@ class _ModelReader(Reader):
         policy, behavior, reference = (
             read_policy(self, value[key], (key,), sight, rows, plain) if key in value else None for key in POLICIES
         )
+        if kl and reference is not None and not np.all(reference.probs()[mdp.state, mdp.action]):
+            self.fail(value["reference"], ("reference",), INFINITE_KL)
         self.problems.check()
         if reference is not None:
             mdp = replace(mdp, entropy=entropy, kl=kl, reference=reference.probs())

@@ -8,7 +8,6 @@ import numpy as np
 from pgcheck.formats.bundled import BundledModel
 from pgcheck.report.view import Block, Column, Grid, Record, View
 from pgcheck.report.words import headline, many, model_record, sized
-from pgcheck.trajectories.listing import Listing
 from pgcheck.trajectories.summary import ModelSummary
 
 MAX_TRANSITIONS = 100  # outcomes that people are shown
@@ -115,26 +114,3 @@ def models_view(models: Iterable[BundledModel]) -> View:
     columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("what", right=False))
     grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
     return View(lambda: {"models": rows}, rows, [grid])
-
-
-def listing_record(listing: Listing, seed: int) -> Record:
-    """The keys of a listing of trajectories, without these."""
-    return {**model_record(listing.mdp), **({} if listing.n is None else {"n": listing.n, "seed": seed})}
-
-
-def trajectory_rows(listing: Listing) -> Iterator[tuple[Record, tuple[str, ...]]]:
-    """Yields each trajectory as a record and as the cells of a table."""
-    states, actions = listing.mdp.states, listing.mdp.actions
-    for trajectory in listing.trajectories:
-        record = {
-            listing.measure: trajectory.measure, "states": trajectory.states, "actions": trajectory.actions,
-            "rewards": trajectory.rewards, "terminated": trajectory.terminated,
-        }  # fmt: skip
-        steps = [f"{states[s]} {actions[a]}" for s, a in zip(trajectory.states, trajectory.actions, strict=False)]
-        names = " > ".join([*steps, states[trajectory.states[-1]]])
-        yield record, (f"{trajectory.measure:.6g}", f"{trajectory.value:.6g}", names)
-
-
-def trajectory_columns(listing: Listing) -> tuple[Column, ...]:
-    """The columns of a table of trajectories."""
-    return Column(listing.measure, width=16), Column("R", width=12), Column("trajectory", right=False)
