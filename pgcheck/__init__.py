@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pgcheck.formats.modelfile import load as load
     from pgcheck.formats.modelfile import load_model as load_model
     from pgcheck.formats.modelfile import loads as loads
+    from pgcheck.model.linear import Linear as Linear
     from pgcheck.model.mdp import MDP as MDP
     from pgcheck.model.policy import Policy as Policy
     from pgcheck.model.softmax import TabularSoftmax as TabularSoftmax
@@ -65,6 +66,7 @@ _HOME = {
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
     "estimators.catalogue": ("estimator",),
     "exact.gradient": ("Discrepancy", "ExactGradient", "exact_gradient"),
+    "model.linear": ("Linear",),
     "model.mdp": ("MDP",),
     "formats.modelfile": ("Model", "load", "load_model", "loads"),
     "model.policy": ("Policy",),

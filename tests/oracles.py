@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pgcheck import MDP, Policy, TabularSoftmax
+from pgcheck import MDP, Linear, Policy, TabularSoftmax
 
 Floats = NDArray[np.float64]
 Outcome = tuple[int, int, float, float, bool]  # action, next state, probability, reward, whether it ends
@@ -28,25 +28,47 @@ def outcomes(mdp: MDP) -> list[list[Outcome]]:
     return table
 
 
+def rows_of(policy: Policy, theta: list[complex]) -> list[dict[int, complex]]:
+    """The logit of each action that each state offers, from possibly complex parameters."""
+    if isinstance(policy, Linear):
+        return [
+            {a: sum(x * w for x, w in zip(row[a].tolist(), theta, strict=True)) for a in range(len(row)) if offers[a]}
+            for row, offers in zip(policy.features, policy.offered.tolist(), strict=True)
+        ]
+    return [{a: theta[i] for a, i in enumerate(row) if i >= 0} for row in index_of(policy).tolist()]
+
+
 def softmax(policy: Policy, theta: list[complex]) -> dict[tuple[int, int], complex]:
-    """π(a|s) from possibly complex preferences."""
+    """π(a|s) from possibly complex parameters."""
     probs: dict[tuple[int, int], complex] = {}
-    for s, row in enumerate(index_of(policy).tolist()):
-        offered = [a for a, i in enumerate(row) if i >= 0]
-        greatest = max((theta[row[a]].real for a in offered), default=0.0)
-        odds = {a: cmath.exp(theta[row[a]] - greatest) for a in offered}
-        for a in offered:
+    for s, row in enumerate(rows_of(policy, theta)):
+        greatest = max((x.real for x in row.values()), default=0.0)
+        odds = {a: cmath.exp(x - greatest) for a, x in row.items()}
+        for a in odds:
             probs[s, a] = odds[a] / sum(odds.values())
     return probs
 
 
+def bonus(mdp: MDP, probs: dict[tuple[int, int], complex], s: int) -> complex:
+    """α H(π(·|s)) − β KL(π(·|s) ‖ π_ref(·|s)), by their definitions."""
+    total: complex = 0.0
+    for (state, a), p in probs.items():
+        if state == s and mdp.entropy:
+            total -= mdp.entropy * p * cmath.log(p)
+        if state == s and mdp.kl:
+            assert mdp.reference is not None
+            total -= mdp.kl * p * (cmath.log(p) - cmath.log(float(mdp.reference[s, a])))
+    return total
+
+
 def value(mdp: MDP, policy: Policy, theta: list[complex]) -> complex:
-    """J(θ) by backward induction in plain Python."""
+    """J(θ) by backward induction in plain Python, with the objective's entropy and KL."""
     probs, table = softmax(policy, theta), outcomes(mdp)
+    extra = [bonus(mdp, probs, s) for s in range(mdp.num_states)]
     v: list[complex] = [0.0] * mdp.num_states
     for _ in range(mdp.horizon):
         v = [
-            sum(probs[s, a] * p * (r + (0.0 if ends else mdp.gamma * v[t])) for a, t, p, r, ends in row)
+            extra[s] + sum(probs[s, a] * p * (r + (0.0 if ends else mdp.gamma * v[t])) for a, t, p, r, ends in row)
             for s, row in enumerate(table)
         ]
     return sum(complex(p) * x for p, x in zip(mdp.start.tolist(), v, strict=True))
@@ -86,6 +108,11 @@ def score(policy: Policy, s: int, a: int) -> Floats:
     """∇log π(a|s) `[d]` from its definition."""
     probs = softmax(policy, [complex(x) for x in policy.theta])
     gradient = np.zeros(len(policy.theta))
+    if isinstance(policy, Linear):
+        for b in range(policy.offered.shape[1]):
+            if policy.offered[s, b]:
+                gradient += ((1.0 if a == b else 0.0) - probs[s, b].real) * policy.features[s, b]
+        return gradient
     for b, i in enumerate(index_of(policy)[s].tolist()):
         if i >= 0:
             gradient[i] += (1.0 if a == b else 0.0) - probs[s, b].real
@@ -95,7 +122,7 @@ def score(policy: Policy, s: int, a: int) -> Floats:
 def recursion(mdp: MDP, policy: Policy) -> tuple[float, Floats, int, float]:
     """J, ∇J, the number of trajectories and their mass, summed one trajectory at a time."""
     total, gradient, count, mass = 0.0, np.zeros(len(policy.theta)), 0, 0.0
-    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, index_of(policy).shape))}
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.probs().shape))}
     for prob, ret, pairs, _ in trajectories(mdp, policy):
         count, mass, total = count + 1, mass + prob, total + prob * ret
         gradient += prob * ret * sum((scores[pair] for pair in pairs), np.zeros_like(gradient))
@@ -178,7 +205,7 @@ def derivative_in_decimals(mdp: MDP, policy: Policy) -> tuple[decimal.Decimal, l
 
 def covariance_trace(mdp: MDP, policy: Policy) -> float:
     """tr Cov of one rollout's R Σ ∇log π, by the same recursion."""
-    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, index_of(policy).shape))}
+    scores = {(s, a): score(policy, s, a) for s, a in itertools.product(*map(range, policy.probs().shape))}
     mean, square = np.zeros(len(policy.theta)), 0.0
     for prob, ret, pairs, _ in trajectories(mdp, policy):
         g = ret * sum((scores[pair] for pair in pairs), np.zeros_like(mean))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pgcheck import __version__
-from pgcheck.cli import estimators, gradients, models, verify
+from pgcheck.cli import estimators, gradients, models, trajectories, verify
 
 app = typer.Typer(
     help="Check policy gradients: exact, sampled, and how far apart they are.",
@@ -37,7 +37,7 @@ for command in (
     estimators.compare,
     verify.verify,
     estimators.estimators,
-    models.trajectories,
+    trajectories.trajectories,
     models.models,
     models.show,
     models.schema,

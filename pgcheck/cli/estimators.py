@@ -6,11 +6,13 @@ import typer
 
 from pgcheck.cli import arguments
 from pgcheck.cli.options import (
+    Entropy,
     EstimatorNames,
     Form,
     Gamma,
     Horizon,
     Into,
+    Kl,
     Lambda,
     ModelName,
     Quiet,
@@ -34,6 +36,8 @@ def plan(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -44,7 +48,7 @@ def plan(
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
                 problem.mdp, problem.policy, chosen, wanted, rng,
@@ -62,6 +66,8 @@ def compare(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -72,7 +78,7 @@ def compare(
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
                 problem.mdp, problem.policy, chosen, count, rng,

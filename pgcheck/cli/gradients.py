@@ -6,11 +6,13 @@ import typer
 
 from pgcheck.cli import arguments
 from pgcheck.cli.options import (
+    Entropy,
     EstimatorName,
     Form,
     Gamma,
     Horizon,
     Into,
+    Kl,
     Lambda,
     ModelName,
     OldTop,
@@ -49,6 +51,8 @@ def exact(
     trajectories: OldTop = None,
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -61,7 +65,7 @@ def exact(
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
                 problem.mdp, problem.policy, method=way,
@@ -96,6 +100,8 @@ def sample(
     ] = False,
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -107,7 +113,7 @@ def sample(
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
@@ -137,6 +143,8 @@ def converge(
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -151,7 +159,7 @@ def converge(
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma)
+        problem = loaded(model, horizon, gamma, entropy, kl)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             if numbers is None:
                 usual = usual_effort(problem.mdp, problem.policy, chosen)

@@ -6,7 +6,7 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 import contextlib
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -34,6 +34,10 @@ ModelName = Annotated[
 ]
 Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps; overrides the file's horizon.")]
 Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount, 0 to 1; overrides the file's.")]
+Entropy = Annotated[str | None, typer.Option(metavar="ALPHA", help="Weight of the entropy; overrides the file's.")]
+Kl = Annotated[
+    str | None, typer.Option("--kl", metavar="BETA", help="Weight of KL(pi || reference); overrides the file's.")
+]
 Form = Annotated[
     str | None,
     typer.Option("--format", metavar="F", help="Output format: table, json, jsonl or csv; default: that of FILE."),
@@ -100,23 +104,32 @@ def printing(
         output.discard()
 
 
-def loaded(source: str, horizon: str | None, gamma: str | None) -> "Model":
-    """Returns the model that `source` names."""
+class Overrides(TypedDict):
+    """What replaces a model's own; None leaves it."""
+
+    horizon: int | None
+    gamma: float | None
+    entropy: float | None
+    kl: float | None
+
+
+def overrides_of(horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None) -> Overrides:
+    """Returns the numbers of `--horizon`, `--gamma`, `--entropy` and `--kl`."""
+    from pgcheck.formats.overrides import MAX_COEFFICIENT, MAX_HORIZON
+
+    return Overrides(
+        horizon=None if horizon is None else arguments.count(horizon, "--horizon", MAX_HORIZON),
+        gamma=None if gamma is None else arguments.number(gamma, "--gamma", 0, 1),
+        entropy=None if entropy is None else arguments.number(entropy, "--entropy", 0, MAX_COEFFICIENT),
+        kl=None if kl is None else arguments.number(kl, "--kl", 0, MAX_COEFFICIENT),
+    )
+
+
+def loaded(source: str, horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None) -> "Model":
+    """Returns the model that `source` names, with these overrides."""
     from pgcheck.formats.modelfile import load_model
 
-    return load_model(source, horizon=horizon_of(horizon), gamma=gamma_of(gamma))
-
-
-def horizon_of(text: str | None) -> int | None:
-    """Returns the number of steps of `--horizon`."""
-    from pgcheck.formats.modelfile import MAX_HORIZON
-
-    return None if text is None else arguments.count(text, "--horizon", MAX_HORIZON)
-
-
-def gamma_of(text: str | None) -> float | None:
-    """Returns the discount of `--gamma`."""
-    return None if text is None else arguments.number(text, "--gamma", 0, 1)
+    return load_model(source, **overrides_of(horizon, gamma, entropy, kl))
 
 
 def rollouts_of(text: str) -> int:

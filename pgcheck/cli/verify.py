@@ -7,13 +7,14 @@ import typer
 
 from pgcheck.cli import arguments
 from pgcheck.cli.options import (
+    Entropy,
     Form,
     Gamma,
     Horizon,
     Into,
+    Kl,
     Quiet,
-    gamma_of,
-    horizon_of,
+    overrides_of,
     printing,
     seconds_of,
 )
@@ -51,6 +52,8 @@ def verify(
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
+    entropy: Entropy = None,
+    kl: Kl = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -69,9 +72,9 @@ def verify(
 
     more, models = leading_estimators(others or [])
     settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
-    steps, discount, seconds = horizon_of(horizon), gamma_of(gamma), seconds_of(timeout)
+    overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
-        problems = problems_of(models or None, horizon=steps, gamma=discount)
+        problems = problems_of(models or None, **overrides)
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:

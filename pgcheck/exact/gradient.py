@@ -138,7 +138,7 @@ def exact_gradient(
     fits = trajectories is not None and trajectories <= max_trajectories
     if method == "enumeration" and not fits:
         raise TooLargeError(_too_many(mdp, trajectories, max_trajectories))
-    mdp = credited(mdp, policy)
+    problem, mdp = mdp, credited(mdp, policy)
     induction = backward_induction(mdp, policy, progress=None if fits else progress)
     value, gradient, mass, agreement = induction.value, induction.gradient, None, None
     rounding, value_rounding = induction.rounding, induction.value_rounding
@@ -154,7 +154,7 @@ def exact_gradient(
         0.0 if abs(value) <= value_rounding else value, gradient, policy.parameters, chosen, trajectories, mass,
         agreement, rounding, value_rounding,
     )  # fmt: skip
-    _refuse_lost(mdp, exact, max_relative_rounding)
+    _refuse_lost(problem, exact, max_relative_rounding)
     return exact
 
 
@@ -181,9 +181,10 @@ def _refuse_lost(mdp: MDP, exact: ExactGradient, limit: float) -> None:
     """Raises PrecisionError where more than this part of the gradient may be lost to rounding.
 
     Rounding may also be larger than a gradient that is 0. Such a gradient is accepted if rounding is small beside the
-    smallest difference between two rewards; if it is not, rounding may hide a gradient that is not 0.
+    smallest difference between two rewards; if it is not, rounding may hide a gradient that is not 0. Without any
+    reward, the coefficients of the objective stand for them.
     """
-    gap = layout(mdp).gap
+    gap = layout(mdp).gap or mdp.entropy + mdp.kl
     if exact.rounding <= max(limit * exact.norm, min(limit, ROUNDING_BESIDE_REWARDS) * gap):
         return
     greatest = float(np.abs(mdp.reward).max())

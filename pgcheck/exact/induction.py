@@ -22,7 +22,8 @@ and the error of ∇J, in any norm, is at most the sum over t, s, a of
 
     γ^t d_t(s) π(a|s) · 2 · (error of the difference of two Qs + its size · that relative error)
 
-where 2 bounds ‖∇log π(a|s)‖: its 1-norm is 2 (1 − π(a|s)). At the likeliest action the difference is exactly 0.
+where 2 bounds ‖∇log π(a|s)‖: its 1-norm is 2 (1 − π(a|s)); of other policies 2 `steepness` bounds it. At the
+likeliest action the difference is exactly 0.
 What adding up the terms costs comes on top, and 1 % for products of roundings.
 """
 
@@ -38,7 +39,7 @@ from pgcheck.exact.bellman import NEGLIGIBLE
 from pgcheck.exact.chain import ROUNDOFF, Chain
 from pgcheck.exact.levels import Levels, Progress, block_size, values_by_level
 from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.model.policy import Policy, steepness
 
 HIGHER_ORDER = 1.01  # products of roundings come to less than 1 % of the roundings
 
@@ -94,7 +95,7 @@ def backward_induction(mdp: MDP, policy: Policy, *, progress: Progress | None = 
         math.fsum([*(start * levels.h[-1]).tolist(), float(levels.constant[-1])]),
         HIGHER_ORDER * float(value_rounding),
         policy.pullback(table),
-        HIGHER_ORDER * rounding,
+        HIGHER_ORDER * steepness(policy) * rounding,
         levels.h[:, :-1] + levels.constant[:, None],
     )
 

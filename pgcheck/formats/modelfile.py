@@ -10,24 +10,25 @@ from pathlib import Path
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.nodes import Mapping, Node, Scalar
-from pgcheck.formats.preferences import Sight, read_preferences
+from pgcheck.formats.overrides import ADD_REFERENCE, MAX_COEFFICIENT, MAX_HORIZON, overridden
+from pgcheck.formats.policies import read_policy
 from pgcheck.formats.problems import visible
-from pgcheck.formats.reader import Reader, Where
+from pgcheck.formats.reader import Reader
+from pgcheck.formats.sight import Sight
 from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
-from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
+from pgcheck.model.mdp import INFINITE_KL, MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
 
-MAX_HORIZON = 10**15
 HORIZON = "a whole number of steps, 1 to 1e15"
-POLICIES = ("policy", "behavior")
+POLICIES = ("policy", "behavior", "reference")
+COEFFICIENTS = ("entropy", "kl")
 
 KEYS = (
     "name", "horizon", "gamma", "states", "actions", "start", "terminal", "observations", "transitions",
-    "policy", "behavior",
+    *POLICIES, "objective",
 )  # fmt: skip
 REQUIRED = ("horizon", "states", "actions", "start", "transitions")
 
@@ -39,50 +40,49 @@ class Model:
     Attributes:
       mdp, policy: the problem and the point θ at which it is differentiated.
       behavior: the policy that drew the data, for off-policy estimators; None if the file has none.
+      reference: π_ref of the KL penalty, whose table is `mdp.reference`; None if the file has none.
     """
 
     mdp: MDP
     policy: Policy
     behavior: Policy | None
+    reference: Policy | None = None
 
 
-def load(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> tuple[MDP, Policy]:
+def load(
+    source: str | Path,
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+) -> tuple[MDP, Policy]:
     """Returns the MDP and the policy of a model file.
 
     Args:
       source: a path, `-` for standard input, or the name of a bundled model.
-      horizon, gamma: override the file's own.
+      horizon, gamma, entropy, kl: override the file's own; the last two are α and β of the objective.
 
     Raises:
       ModelError: the file is at fault; the message lists up to 20 errors, each with FILE:LINE:COL.
-      UsageError: there is no such file, or horizon or gamma is out of range.
+      UsageError: there is no such file, or a number is out of range, or kl lacks a reference policy.
     """
-    model = load_model(source, horizon=horizon, gamma=gamma)
+    model = load_model(source, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     return model.mdp, model.policy
 
 
-def load_model(source: str | Path, *, horizon: int | None = None, gamma: float | None = None) -> Model:
-    """Returns the model of a file, with its behavior policy; arguments and errors are those of `load`."""
+def load_model(
+    source: str | Path,
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+) -> Model:
+    """Returns the model of a file, with all its policies; arguments and errors are those of `load`."""
     file, text = sources.read_text(str(source))
     model = loads(text, file)
-    return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma))
-
-
-def overridden(mdp: MDP, *, horizon: int | None = None, gamma: float | None = None) -> MDP:
-    """Returns an MDP with another horizon, or another γ; None leaves its own.
-
-    Raises:
-      UsageError: horizon or γ is out of range.
-    """
-    if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
-        raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps")
-    if gamma is not None and not 0 <= gamma <= 1:
-        raise UsageError(f"gamma {gamma}; expected 0 to 1")
-    if horizon is None and gamma is None:
-        return mdp
-    return replace(
-        mdp, horizon=mdp.horizon if horizon is None else horizon, gamma=mdp.gamma if gamma is None else gamma
-    )
+    return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl))
 
 
 def loads(text: str, file: str = "<string>") -> Model:
@@ -122,6 +122,7 @@ class _ModelReader(Reader):
         title = self.name(value["name"], ("name",), "a name") if "name" in value else visible(Path(self.file).stem)
         horizon = self.whole(value["horizon"], ("horizon",), MAX_HORIZON, HORIZON, "10") if "horizon" in value else 1
         gamma = self.real(value["gamma"], ("gamma",), 0, 1, "a number from 0 to 1") if "gamma" in value else 1.0
+        entropy, kl = self.objective(value)
         states, actions = self.sizes(value)
         before = self.problems.count
         terminal = np.zeros(len(states), dtype=np.bool_)
@@ -139,7 +140,7 @@ class _ModelReader(Reader):
             choices = sight.rows_of_all(actions)
             for key in POLICIES:
                 if key in value:
-                    read_preferences(self, value[key], (key,), sight, choices, np.zeros(len(actions)))
+                    read_policy(self, value[key], (key,), sight, choices)
         self.problems.check()
         if title is None or horizon is None or gamma is None or sight is None:
             raise AssertionError  # a missing value was reported above
@@ -148,9 +149,20 @@ class _ModelReader(Reader):
             *outcomes.arrays(),
         )  # fmt: skip
         plain = TabularSoftmax.of(mdp)
-        policies = [self.policy(value[key], (key,), sight, plain) if key in value else None for key in POLICIES]
+        rows: dict[str, dict[str, int]] = {}
+        for number, (row, action) in enumerate(plain.parameters):
+            rows.setdefault(row, {})[action] = number
+        policy, behavior, reference = (
+            read_policy(self, value[key], (key,), sight, rows, plain) if key in value else None for key in POLICIES
+        )
+        if kl and reference is not None and not np.all(reference.probs()[mdp.state, mdp.action]):
+            self.fail(value["reference"], ("reference",), INFINITE_KL)
         self.problems.check()
-        return Model(mdp, policies[0] or plain, policies[1])
+        if reference is not None:
+            mdp = replace(mdp, entropy=entropy, kl=kl, reference=reference.probs())
+        elif entropy:
+            mdp = replace(mdp, entropy=entropy)
+        return Model(mdp, policy or plain, behavior, reference)
 
     def sizes(self, value: dict[str, Node]) -> tuple[dict[str, int], dict[str, int]]:
         """The names of the states and actions, each with its number; without them nothing else can be read."""
@@ -196,12 +208,19 @@ class _ModelReader(Reader):
         number = {name: i for i, name in enumerate(dict.fromkeys(seen))}
         return tuple(number), np.array([number[name] for name in seen], dtype=np.int64)
 
-    def policy(self, node: Node, where: Where, sight: Sight, plain: TabularSoftmax) -> TabularSoftmax:
-        """The softmax with the file's preferences; a preference left out is 0. `plain` has only zeros."""
-        rows: dict[str, dict[str, int]] = {}
-        for number, (row, action) in enumerate(plain.parameters):
-            rows.setdefault(row, {})[action] = number
-        theta = np.array(plain.theta)
-        read_preferences(self, node, where, sight, rows, theta)
-        theta.flags.writeable = False
-        return replace(plain, theta=theta)
+    def objective(self, value: dict[str, Node]) -> tuple[float, float]:
+        """α and β of the objective; 0 where they are left out."""
+        if "objective" not in value:
+            return 0.0, 0.0
+        where = ("objective",)
+        entries = self.entries(value["objective"], where, "entropy and kl, like {entropy: 0.01, kl: 0.1}")
+        self.known(entries.values(), COEFFICIENTS, where)
+        expected = f"a number from 0 to {MAX_COEFFICIENT:g}".replace("e+", "e")
+        numbers = {
+            key: self.real(entries[key][1], (*where, key), 0, MAX_COEFFICIENT, expected) or 0.0
+            for key in COEFFICIENTS
+            if key in entries
+        }
+        if numbers.get("kl") and "reference" not in value:
+            self.fail(entries["kl"][1], (*where, "kl"), f"kl needs a reference policy; {ADD_REFERENCE}, or remove kl")
+        return numbers.get("entropy", 0.0), numbers.get("kl", 0.0)

@@ -4,7 +4,10 @@ The schema checks one value at a time. Checks that need the whole file, such as 
 must be known, are left to the loader.
 """
 
-from pgcheck.formats.modelfile import KEYS, MAX_HORIZON, REQUIRED
+from pgcheck.formats.features import KEYS as LINEAR_KEYS
+from pgcheck.formats.features import MAX_FEATURE
+from pgcheck.formats.modelfile import COEFFICIENTS, KEYS, REQUIRED
+from pgcheck.formats.overrides import MAX_COEFFICIENT, MAX_HORIZON
 from pgcheck.formats.problems import HIDDEN
 from pgcheck.formats.reader import FRACTION, MAX_NAME, MAX_NAMES, REAL
 from pgcheck.formats.transitions import COLUMNS, MAX_SIZE
@@ -33,6 +36,8 @@ def model_schema() -> Schema:
         "transitions": _ref("transitions", "state: {action: outcomes}, or a table of columns and rows."),
         "policy": _ref("policy", "The point at which the gradient is taken; default: all preferences 0."),
         "behavior": _ref("policy", "A second policy: who drew the data."),
+        "reference": _ref("policy", "A third policy: pi_ref of the KL penalty."),
+        "objective": _ref("objective", "What J has beside rewards: alpha of the entropy, beta of KL(pi || pi_ref)."),
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -85,19 +90,44 @@ def _numbers() -> Schema:
         "probability": _number(0, 1),
         "mass": _number(0, 1 + PROBABILITY_SLACK),
         "size": _number(-MAX_SIZE, MAX_SIZE),
+        "feature": _number(-MAX_FEATURE, MAX_FEATURE),
+        "coefficient": _number(0, MAX_COEFFICIENT),
     }
 
 
 def _parts() -> Schema:
-    rows = _mapping(_mapping(_ref("size")))
     return {
         "start": {"anyOf": [_ref("name"), _mapping(_ref("mass"), minProperties=1)]},
         "observations": _mapping(_ref("name")),
+        "objective": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {key: _ref("coefficient") for key in COEFFICIENTS},
+        },
+        **_policies(),
+    }
+
+
+def _policies() -> Schema:
+    """A softmax, or a linear policy; not both."""
+    features = _mapping(_mapping(_mapping(_ref("feature"))))
+    softmax = {**_mapping(_mapping(_ref("size"))), "description": "{state or observation: {action: preference}}"}
+    return {
         "policy": {
             "type": "object",
             "additionalProperties": False,
-            "required": ["softmax"],
-            "properties": {"softmax": {**rows, "description": "{state or observation: {action: preference}}"}},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {"softmax": softmax, "linear": _ref("linear", "Weights, and the features of each action.")},
+        },
+        "linear": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": list(LINEAR_KEYS),
+            "properties": {
+                "weights": {**_mapping(_ref("size"), minProperties=1), "description": "{weight: value}"},
+                "features": {**features, "description": "{state or observation: {action: {weight: feature}}}"},
+            },
         },
     }
 

@@ -12,6 +12,7 @@ from pgcheck.errors import ModelError, TooLargeError
 from pgcheck.model.dense import columns_of, distribution, numbers_of_states
 
 PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # by which a sum of probabilities may miss 1
+INFINITE_KL = "KL(pi || pi_ref) is infinite, because the reference gives an action no probability; leave kl out"
 MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits in 160 MB
 
 
@@ -190,15 +191,12 @@ class MDP:
         expect(s >= 1 and a >= 1, "at least one state and one action are needed")
         expect(self.horizon >= 1, f"horizon {self.horizon} is not at least 1")
         expect(0 <= self.gamma <= 1, f"gamma {self.gamma} is not between 0 and 1")
-        expect(
-            self.start.shape == self.terminal.shape == self.observation.shape == (s,),
-            "start, terminal and observation need one entry a state",
-        )
+        one_a_state = self.start.shape == self.terminal.shape == self.observation.shape == (s,)
+        expect(one_a_state, "start, terminal and observation need one entry a state")
         expect(self.entropy >= 0 and self.kl >= 0, f"entropy {self.entropy} and kl {self.kl} have to be at least 0")
         expect(not self.kl or self.reference is not None, "kl needs a reference policy")
-        expect(
-            self.reference is None or self.reference.shape == (s, a), "reference needs one entry a state and action"
-        )
+        fits = self.reference is None or self.reference.shape == (s, a)
+        expect(fits, "reference needs one entry a state and action")
         shape = self.state.shape
         columns = (self.action, self.next_state, self.prob, self.reward, self.done)
         expect(all(c.shape == shape for c in columns), "the outcome arrays differ in length")
@@ -209,6 +207,8 @@ class MDP:
             ("observation", self.observation, len(self.observations)),
         ):
             expect(np.all((index >= 0) & (index < size)), f"{column} holds an index outside 0..{size - 1}")
+        if self.kl and self.reference is not None:
+            expect(np.all(self.reference[self.state, self.action] > 0), INFINITE_KL)
         expect(np.all(np.isfinite(self.reward)), "a reward is not finite")
         expect(np.all(self.prob >= 0) and np.all(self.start >= 0), "a probability is negative")
         expect(abs(self.start.sum() - 1) <= 2 * PROBABILITY_SLACK, "start does not sum to 1")

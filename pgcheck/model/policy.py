@@ -81,6 +81,11 @@ def freedom(policy: Policy) -> int:
     return int(np.linalg.matrix_rank(pair_scores(policy, *np.nonzero(policy.probs()))))
 
 
+def steepness(policy: Policy) -> float:
+    """Returns half of a bound on ‖∇_θ log π(a|s)‖₂; 1 for a table, and where the policy does not tell."""
+    return float(getattr(policy, "steepness", 1.0))
+
+
 def logits(policy: Policy) -> Floats:
     """Returns the logit of each action in each state `[S, A]`; 0 where s does not offer it.
 

@@ -8,23 +8,26 @@ import numpy as np
 from pgcheck.formats.bundled import BundledModel
 from pgcheck.report.view import Block, Column, Grid, Record, View
 from pgcheck.report.words import headline, many, model_record, sized
-from pgcheck.trajectories.listing import Listing
 from pgcheck.trajectories.summary import ModelSummary
 
 MAX_TRANSITIONS = 100  # outcomes that people are shown
+MAX_WEIGHTS = 100  # parameters of a policy that is no table
 
 
 def show_view(summary: ModelSummary) -> View:
     """The model as understood."""
     mdp = summary.mdp
     aliased = mdp.observations != mdp.states
+    policies = {"pi": summary.probs, "b": summary.behavior_probs, "ref": mdp.reference}
+    tables = {
+        "theta" if summary.is_table else "logit": summary.logits,
+        **{name: probs for name, probs in policies.items() if probs is not None},
+    }
 
     def rows() -> Iterator[Record]:
         for s, a in zip(*np.nonzero(mdp.available), strict=True):
             seen = {"observation": mdp.observations[mdp.observation[s]]} if aliased else {}
-            numbers = {"theta": float(summary.theta[s, a]), "pi": float(summary.probs[s, a])}
-            if summary.behavior_probs is not None:
-                numbers["b"] = float(summary.behavior_probs[s, a])
+            numbers = {name: float(table[s, a]) for name, table in tables.items()}
             yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
 
     def transitions() -> Iterator[Record]:
@@ -33,6 +36,7 @@ def show_view(summary: ModelSummary) -> View:
             names = {"state": mdp.states[s], "action": mdp.actions[a], "to": mdp.states[to]}
             yield {**names, "p": p, "reward": reward, "done": done}
 
+    weights = summary.policy.theta.tolist()
     start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
     terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
 
@@ -44,22 +48,25 @@ def show_view(summary: ModelSummary) -> View:
             "num_states": mdp.num_states,
             "num_actions": mdp.num_actions,
             "num_outcomes": len(mdp.prob),
-            "num_parameters": summary.num_parameters,
+            "num_parameters": len(weights),
             "start": start,
             "terminal": terminal,
+            "parameters": [list(names) for names in summary.policy.parameters],
+            "theta": weights,
             "policy": list(rows()),
+            "behavior_probs": None if summary.behavior_probs is None else summary.behavior_probs.tolist(),
+            "reference_probs": None if mdp.reference is None else mdp.reference.tolist(),
             "transitions": list(transitions()),
             "trajectories": [{"horizon": h, "trajectories": n} for h, n in summary.counts],
         }
 
-    numbers = ("theta", "pi") if summary.behavior_probs is None else ("theta", "pi", "b")
     words = ["state", *(["observation"] if aliased else []), "action"]
     policy_grid = Grid(
-        (*(Column(name, right=False) for name in words), *map(Column, numbers)),
-        ((*(row[name] for name in words), *(f"{row[name]:.6g}" for name in numbers)) for row in rows()),
+        (*(Column(name, right=False) for name in words), *map(Column, tables)),
+        ((*(row[name] for name in words), *(f"{row[name]:.6g}" for name in tables)) for row in rows()),
     )
     counts_grid = Grid((Column("horizon"), Column("trajectories")), [(f"{h:,}", sized(n)) for h, n in summary.counts])
-    sizes = f"{many(len(mdp.prob), 'outcome')}, {many(summary.num_parameters, 'parameter')}"
+    sizes = f"{many(len(mdp.prob), 'outcome')}, {many(len(weights), 'parameter')}"
     transitions_grid = Grid(
         (*(Column(name, right=False) for name in ("state", "action", "to")), *map(Column, ("p", "reward", "done"))),
         (
@@ -76,6 +83,7 @@ def show_view(summary: ModelSummary) -> View:
         transitions_grid,
         *([f"... and {many(more, 'more outcome')}; --format json shows all"] if more > 0 else []),
         "",
+        *([] if summary.is_table else _weights(summary)),
         policy_grid,
         "",
         counts_grid,
@@ -83,6 +91,15 @@ def show_view(summary: ModelSummary) -> View:
     if summary.counts_cut:
         blocks.append("larger horizons take too long to count")
     return View(record, rows(), blocks)
+
+
+def _weights(summary: ModelSummary) -> list[Block]:
+    """The parameters of a policy that is no table of preferences."""
+    names, theta = summary.policy.parameters, summary.policy.theta
+    cells = [(" ".join(name), f"{x:.6g}") for name, x in zip(names[:MAX_WEIGHTS], theta.tolist(), strict=False)]
+    more = len(names) - MAX_WEIGHTS
+    rest = [f"... and {many(more, 'more parameter')}; --format json shows all"] if more > 0 else []
+    return [Grid((Column("parameter", right=False), Column("theta")), cells), *rest, ""]
 
 
 def models_view(models: Iterable[BundledModel]) -> View:
@@ -97,26 +114,3 @@ def models_view(models: Iterable[BundledModel]) -> View:
     columns = (Column("model", right=False), Column("states"), Column("horizon"), Column("what", right=False))
     grid = Grid(columns, [(r["name"], f"{r['states']}", f"{r['horizon']}", r["description"]) for r in rows])
     return View(lambda: {"models": rows}, rows, [grid])
-
-
-def listing_record(listing: Listing, seed: int) -> Record:
-    """The keys of a listing of trajectories, without these."""
-    return {**model_record(listing.mdp), **({} if listing.n is None else {"n": listing.n, "seed": seed})}
-
-
-def trajectory_rows(listing: Listing) -> Iterator[tuple[Record, tuple[str, ...]]]:
-    """Yields each trajectory as a record and as the cells of a table."""
-    states, actions = listing.mdp.states, listing.mdp.actions
-    for trajectory in listing.trajectories:
-        record = {
-            listing.measure: trajectory.measure, "states": trajectory.states, "actions": trajectory.actions,
-            "rewards": trajectory.rewards, "terminated": trajectory.terminated,
-        }  # fmt: skip
-        steps = [f"{states[s]} {actions[a]}" for s, a in zip(trajectory.states, trajectory.actions, strict=False)]
-        names = " > ".join([*steps, states[trajectory.states[-1]]])
-        yield record, (f"{trajectory.measure:.6g}", f"{trajectory.value:.6g}", names)
-
-
-def trajectory_columns(listing: Listing) -> tuple[Column, ...]:
-    """The columns of a table of trajectories."""
-    return Column(listing.measure, width=16), Column("R", width=12), Column("trajectory", right=False)

@@ -19,7 +19,13 @@ def headline(mdp: MDP, trajectories: int | None) -> str:
     """Returns one line that says which model this is."""
     sizes = f"{many(mdp.num_states, 'state')}, {many(mdp.num_actions, 'action')}, horizon {mdp.horizon:,}"
     count = "" if trajectories is None else f"; {about(trajectories)}"
-    return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{count}"
+    return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{objective(mdp)}{count}"
+
+
+def objective(mdp: MDP) -> str:
+    """Returns what J has beside rewards, for a headline; nothing where that is nothing."""
+    parts = [("entropy", mdp.entropy), ("kl", mdp.kl)]
+    return "".join(f", {name} {weight:.12g}" for name, weight in parts if weight)
 
 
 def named(estimator: "Estimator") -> str:
@@ -96,7 +102,9 @@ def parameter_names(mdp: MDP, parameters: Sequence[tuple[str, ...]]) -> tuple[st
 
 def model_record(mdp: MDP) -> Record:
     """Returns the keys with which every JSON object about a model begins."""
-    return {"model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma}
+    return {
+        "model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma, "entropy": mdp.entropy, "kl": mdp.kl,
+    }  # fmt: skip
 
 
 def estimator_record(estimator: "Estimator") -> Record:

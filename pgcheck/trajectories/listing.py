@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.errors import UsageError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -58,7 +59,8 @@ def list_trajectories(
     """Returns every trajectory with its probability, or those among n rollouts with how often each was drawn.
 
     Args:
-      mdp, policy: the problem.
+      mdp: the model.
+      policy: draws the actions.
       n: the number of rollouts; None for all trajectories.
       rng: draws the rollouts; None is `default_rng(0)`.
 
@@ -66,12 +68,29 @@ def list_trajectories(
       UsageError: n is out of range.
     """
     if n is None:
-        return Listing(mdp, "probability", None, _each(enumerate_trajectories(mdp, policy)))
+        return Listing(mdp, "probability", None, each_listed(enumerate_trajectories(mdp, policy)))
     rng = np.random.default_rng(0) if rng is None else rng
-    return Listing(mdp, "count", n, _each(sample_trajectories(mdp, policy, n, rng)))
+    return Listing(mdp, "count", n, each_listed(sample_trajectories(mdp, policy, n, rng)))
 
 
-def _each(batches: Iterable[tuple[Batch, Floats | Ints]]) -> Iterator[ListedTrajectory]:
+def actor_of(mdp: MDP, policy: Policy, behavior: Policy | None, *, off_policy: bool) -> Policy:
+    """Returns the policy that draws the episodes: with `off_policy` it is the behavior.
+
+    Raises:
+      UsageError: the model has no behavior.
+    """
+    if not off_policy:
+        return policy
+    if behavior is None:
+        raise UsageError(
+            f"{mdp.name} has no behavior: off-policy episodes are drawn by a second policy.\n"
+            "  Add `behavior: {softmax: {}}` to the model (preferences left out are 0)."
+        )
+    return behavior
+
+
+def each_listed(batches: Iterable[tuple[Batch, Floats | Ints]]) -> Iterator[ListedTrajectory]:
+    """Yields the trajectories of batches one by one, with the measure of each."""
     for batch, measures in batches:
         values = batch.rewards @ batch.gamma ** np.arange(batch.rewards.shape[1], dtype=np.float64)
         columns = batch, batch.starts.tolist(), measures.tolist(), values.tolist()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pgcheck.arrays import Floats
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy, logits
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.counting import counts_shown
 
 
@@ -14,8 +15,8 @@ class ModelSummary:
 
     Attributes:
       mdp: the model.
-      num_parameters: d.
-      theta: the preference, or logit, of each action in each state `[S, A]`; 0 where a state does not offer it.
+      policy: the policy; a softmax of preferences has its parameters in the table of actions.
+      logits: the preference, or logit, of each action in each state `[S, A]`; 0 where a state does not offer it.
       probs: π(a|s) `[S, A]`.
       behavior_probs: b(a|s) `[S, A]`; None where the model has no behavior.
       counts: pairs of a horizon and the number of trajectories there.
@@ -23,12 +24,17 @@ class ModelSummary:
     """
 
     mdp: MDP
-    num_parameters: int
-    theta: Floats
+    policy: Policy
+    logits: Floats
     probs: Floats
     behavior_probs: Floats | None
     counts: tuple[tuple[int, int], ...]
     counts_cut: bool
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the parameters are the logits themselves."""
+        return isinstance(self.policy, TabularSoftmax)
 
 
 def summarize(mdp: MDP, policy: Policy, behavior: Policy | None = None) -> ModelSummary:
@@ -40,4 +46,4 @@ def summarize(mdp: MDP, policy: Policy, behavior: Policy | None = None) -> Model
     """
     counts, cut = counts_shown(mdp)
     drawn = None if behavior is None else behavior.probs()
-    return ModelSummary(mdp, len(policy.theta), logits(policy), policy.probs(), drawn, tuple(counts), cut)
+    return ModelSummary(mdp, policy, logits(policy), policy.probs(), drawn, tuple(counts), cut)

@@ -17,12 +17,20 @@ BATTERY = (
 )  # fmt: skip
 
 
-def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
-    """Returns the models of the battery, with `horizon` and `gamma` in place of their own where given."""
-    return list(_loaded(horizon, gamma))
+def battery(
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+) -> list[tuple[MDP, Policy]]:
+    """Returns the models of the battery, with these numbers in place of their own where given."""
+    return list(_loaded(horizon, gamma, entropy, kl))
 
 
 @lru_cache(maxsize=4)
-def _loaded(horizon: int | None, gamma: float | None) -> tuple[tuple[MDP, Policy], ...]:
+def _loaded(
+    horizon: int | None, gamma: float | None, entropy: float | None, kl: float | None
+) -> tuple[tuple[MDP, Policy], ...]:
     """The models, which are read once: nothing can change them."""
-    return tuple(load(name, horizon=horizon or steps, gamma=gamma) for name, steps in BATTERY)
+    return tuple(load(name, horizon=horizon or steps, gamma=gamma, entropy=entropy, kl=kl) for name, steps in BATTERY)

@@ -11,7 +11,8 @@ from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.opening import estimator_of
-from pgcheck.formats.modelfile import load, overridden
+from pgcheck.formats.modelfile import load
+from pgcheck.formats.overrides import overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
@@ -41,6 +42,8 @@ def verify(
     *,
     horizon: int | None = None,
     gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
     tolerance: float | None = None,
     up_to_scale: bool = False,
     batch_sizes: Sequence[int] | None = None,
@@ -58,7 +61,7 @@ def verify(
       estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
         batch `[*theta.shape]`, or the name of a built-in estimator: it runs in this process. Or an `Estimator`.
       models: names, paths, or MDPs with their policies; None is the battery of bundled models.
-      horizon, gamma: override the models' own.
+      horizon, gamma, entropy, kl: override the models' own.
       tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
@@ -76,7 +79,7 @@ def verify(
       UsageError: a batch size or the tolerance is out of range, or there are no models.
     """
     estimator = estimator_of(estimate)
-    loaded = problems_of(models, horizon=horizon, gamma=gamma)
+    loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
     if tolerance is not None and not 0 < tolerance <= 1:
@@ -100,17 +103,22 @@ def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) ->
 
 
 def problems_of(
-    models: Models | None = None, *, horizon: int | None = None, gamma: float | None = None
+    models: Models | None = None,
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
 ) -> list[tuple[MDP, Policy]]:
     """Returns MDPs with their policies; arguments and errors are those of `verify`."""
     if models is None:
-        return battery(horizon=horizon, gamma=gamma)
+        return battery(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     if isinstance(models, str | Path):
         models = [models]
     return [
-        load(model, horizon=horizon, gamma=gamma)
+        load(model, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
         if isinstance(model, str | Path)
-        else (overridden(model[0], horizon=horizon, gamma=gamma), model[1])
+        else (overridden(model[0], horizon=horizon, gamma=gamma, entropy=entropy, kl=kl), model[1])
         for model in models
     ]
 

@@ -43,6 +43,7 @@ ODD = (
 WORDS = (
     "~", "null", "true", "1/0", "1/3", "0", "-1", "2", "0.5", "1e999", "1e-999", "1e15", "1e16", "nan", ".inf", "0x1",
     "1_0", "1:2", "9" * 500, "1000000", "columns", "rows", "softmax", "start", "states", "p", "to", "terminal", "no",
+    "linear", "weights", "features", "w1", "reference", "objective", "entropy", "kl",
 )  # fmt: skip
 JUNK = (
     b"\xff",

@@ -110,7 +110,7 @@ def places(value: object, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [way] * bool(way) + [place for key, item in inner for place in places(item, (*way, key))]
 
 
-@given(st.data(), st.sampled_from(["two_state", "early_exit", "aliased_gridworld", "table"]))
+@given(st.data(), st.sampled_from(["two_state", "early_exit", "aliased_gridworld", "table", "short_corridor_linear"]))
 @settings(max_examples=400, deadline=None, derandomize=True)
 def test_the_loader_reads_nothing_that_is_invalid(data: st.DataObject, name: str) -> None:
     model: Any = instance(sources.bundled_directory() / f"{'two_state' if name == 'table' else name}.yaml")

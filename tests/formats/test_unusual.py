@@ -1,9 +1,11 @@
 """Each unusual file is read for what it is."""
 
+import math
 from pathlib import Path
 
 import pytest
 
+from pgcheck import Linear
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.formats.modelfile import load, load_model
 from tests.formats.refusals import MODELS
@@ -12,6 +14,8 @@ UNUSUAL = sorted((MODELS / "unusual").glob("*.yaml"))
 
 # Name of the file: states, actions, J, trajectories; all but the first line of arithmetic by hand.
 V = 1.25  # two steps from a: ((0 + (0 + 1)/2) + (1 + (2 + 0)/2))/2
+# Of 1/2 and 1/2 from σ(1) and 1 - σ(1), and α log 2.
+KL_AND_ENTROPY = 0.1 * math.log(2) - 0.5 * (-math.log(2) - (math.log(1 / (1 + math.e)) + 0.5))
 READ = {
     "actions_differ_by_state": (2, 3, 2.0, 3),
     "all_states_terminal": (2, 1, 0.0, 2),
@@ -22,14 +26,18 @@ READ = {
     "json": (3, 2, V, 4),
     "json_without_spaces": (3, 2, V, 4),
     "keys_in_any_order": (2, 2, V, 4),
+    "kl_of_0_without_reference": (1, 2, 0.0, 2),
     "largest_horizon": (2, 1, None, None),
     "line_ends_of_old": (2, 2, V, 4),
     "line_ends_of_unicode": (2, 2, V, 4),
     "line_ends_of_windows": (2, 2, V, 4),
+    "linear_policy": (2, 2, 0.75, 4),  # the logits are 0.3 and 0.1 + 0.2
     "names_of_all_kinds": (10, 4, 0.5, 2),
     "names_that_yaml_takes_for_values": (15, 2, 14.0, 1),
     "number_of_5000_digits": (1, 1, 22 / 3, 1),
     "numbers_in_short": (1, 4, 25000.375, 4),
+    "objective_beside_a_reference": (1, 2, KL_AND_ENTROPY, 2),
+    "objective_empty": (1, 2, 0.0, 2),
     "observation_named_as_a_state": (2, 2, 2.0, 4),
     "outcomes_of_probability_0": (2, 1, 2.0, 1),
     "outcomes_that_merge": (2, 1, 3.0, 2),
@@ -103,3 +111,25 @@ def test_the_behavior_is_a_second_policy() -> None:
     assert model.behavior is not None
     assert model.behavior.theta.tolist() == [0.5, 0]
     assert load_model(MODELS / "unusual" / "flow_style.yaml").behavior is None
+
+
+def test_a_linear_policy_has_its_weights_in_file_order() -> None:
+    model = load_model(MODELS / "unusual" / "linear_policy.yaml")
+    assert isinstance(model.policy, Linear)
+    assert model.policy.parameters == (("w1",), ("w0",), ("1/2",))
+    assert model.policy.theta.tolist() == [0.3, 7, -1]
+    assert model.policy.features[0].tolist() == [[1, 0, 0], [1 / 3, 0, -0.2]]
+    assert model.policy.features[1].tolist() == model.policy.features[0].tolist()
+    assert model.behavior is not None
+    assert model.behavior.probs().tolist() == [[0.5, 0.5]] * 2
+    assert model.reference is not None
+    assert model.mdp.reference is not None
+    assert model.mdp.reference[:, 0].tolist() == pytest.approx([1 / (1 + math.exp(2))] * 2)
+    assert (model.mdp.entropy, model.mdp.kl) == (0, 0)
+
+
+def test_the_objective_is_read() -> None:
+    mdp = load_model(MODELS / "unusual" / "objective_beside_a_reference.yaml").mdp
+    assert (mdp.entropy, mdp.kl) == (0.1, 0.5)
+    flat = load_model(MODELS / "unusual" / "flow_style.yaml")
+    assert (flat.mdp.entropy, flat.mdp.kl, flat.mdp.reference, flat.reference) == (0, 0, None, None)

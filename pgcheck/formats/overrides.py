@@ -1,0 +1,42 @@
+"""An MDP with another horizon, discount or objective than its file says."""
+
+from dataclasses import replace
+
+from pgcheck.errors import UsageError
+from pgcheck.formats.transitions import MAX_SIZE
+from pgcheck.model.mdp import MDP
+
+MAX_HORIZON = 10**15
+MAX_COEFFICIENT = MAX_SIZE  # of the objective's entropy and kl
+ADD_REFERENCE = "add one, like reference: {softmax: {}}"
+
+
+def overridden(
+    mdp: MDP,
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+) -> MDP:
+    """Returns an MDP with another horizon, γ, α (entropy) or β (kl); None leaves its own.
+
+    Raises:
+      UsageError: a number is out of range, or kl is not 0 and the model has no reference policy.
+      ModelError: the reference gives an action no probability, and kl is not 0.
+    """
+    if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps")
+    if gamma is not None and not 0 <= gamma <= 1:
+        raise UsageError(f"gamma {gamma}; expected 0 to 1")
+    for name, value in (("entropy", entropy), ("kl", kl)):
+        if value is not None and not 0 <= value <= MAX_COEFFICIENT:
+            raise UsageError(f"{name} {value:g}; expected 0 to {MAX_COEFFICIENT:g}")
+    if kl and mdp.reference is None:
+        raise UsageError(
+            f"{mdp.name} has no reference policy: kl {kl:g} is the weight of KL(pi || pi_ref).\n"
+            "  Add `reference: {softmax: {}}` to the model (preferences left out are 0), or leave kl out."
+        )
+    changes = {"horizon": horizon, "gamma": gamma, "entropy": entropy, "kl": kl}
+    given = {name: value for name, value in changes.items() if value is not None and value != getattr(mdp, name)}
+    return replace(mdp, **given) if given else mdp  # type: ignore[arg-type]
