@@ -132,7 +132,9 @@ def _judged(
     scale = _common_scale(findings) if up_to_scale else None
     is_right = all(finding.is_right(tolerance, scale or 1.0) for finding in findings) and (scale is None or scale > 0)
     shown = findings if is_right else (*findings, *_on_small_model(estimator, contract, findings))
-    diagnosis, matrix = diagnose(estimator, contract, shown, failed=not is_right, tolerance=tolerance)
+    diagnosed = diagnose(estimator, contract, shown, failed=not is_right, tolerance=tolerance)
+    diagnosis = (*diagnosed.explanation.diagnoses, *diagnosed.warnings)
+    matrix = diagnosed.matrix
     verdict: Verdict = "fail" if not is_right else "pass" if _is_complete(evidence, limits) else "inconclusive"
     verification = Verification(
         verdict, findings, contract, tolerance, scale, tuple(diagnosis), matrix, evidence.skipped, off_policy
