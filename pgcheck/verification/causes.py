@@ -74,8 +74,8 @@ CAUSES: dict[str, str] = {
     "scale/over-gamma": "the gradient divided by gamma",
     "scale/horizon": "T times the gradient, T the horizon",
     "scale/batch-baseline": (
-        "exactly (1 - 1/B) times the gradient: the baseline contains the episode's own return; leave that one out, or "
-        "divide by B - 1"
+        "exactly (1 - 1/B) times the gradient: the baseline contains the episode's own return; leave that one out, "
+        "or divide by B - 1"
     ),
     "scale/batch-sum": "exactly B times the gradient: a sum over the batch instead of the mean",
     "scale/over-batch": "the gradient divided by B once more, besides the mean",

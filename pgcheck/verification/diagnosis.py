@@ -106,7 +106,7 @@ def _unused(peeler: Peeler) -> Explanation | None:
     if unused is None:
         return None
     diagnosis, length = unused
-    return _with_rest(diagnosis, peeler.named(View(length=length)))
+    return _with_rest(diagnosis, peeler.named(View(length=length, of_known_sizes=True)))
 
 
 def _leaking(peeler: Peeler) -> Explanation | None:

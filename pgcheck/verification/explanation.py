@@ -41,14 +41,14 @@ class Field:
             mean = mean + coefficient * finding.total(term.mean)
         return mean if self.added is None else mean + self.added(finding)
 
-    def weights(self, steps: int, gamma: float, size: int) -> Floats | None:
-        """Returns how steps of a chain are weighted by rewards `[T, T]`, in batches of `size`; None for 0."""
+    def weights(self, steps: int, gamma: float, size: int) -> Floats:
+        """Returns how steps of a chain are weighted by rewards `[T, T]`, in batches of `size`."""
         if self.candidate is None:
-            return None
+            return np.zeros((steps, steps))
         factor = 1.0 if self.scale is None else self.scale.factor(Setting(gamma, steps, float(steps), size))
         if self.candidate is REFERENCE:
-            return factor * correct_weights(steps, gamma)
-        return factor * impulses(self.candidate.each, steps, gamma)
+            return np.asarray(factor * correct_weights(steps, gamma))
+        return np.asarray(factor * impulses(self.candidate.each, steps, gamma))
 
 
 THE_GRADIENT = Field()

@@ -45,11 +45,13 @@ class View:
       changes: what is done to the episodes before the estimator sees them.
       length: what the gradient of each batch is multiplied by.
       alone: whether each episode is a batch by itself.
+      of_known_sizes: whether `length` is known only for the batch sizes that were looked at.
     """
 
     changes: tuple[Change, ...] = ()
     length: Length | None = None
     alone: bool = False
+    of_known_sizes: bool = False
 
     def altered(self, batch: Batch) -> Batch:
         """Returns the episodes that the estimator sees."""
