@@ -35,6 +35,7 @@ def assert_policy_gradient(
     models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
     tolerance: float | None = None,
     up_to_scale: bool = False,
+    allow: Sequence[str] = (),
     batch_sizes: Sequence[int] | None = None,
 ) -> Verification:
     """Raises GradientMismatch unless the exact expectation of an estimator is ∇J; else returns the verification.
@@ -45,14 +46,18 @@ def assert_policy_gradient(
       models: bundled names, paths, or MDPs with their policies; None is a battery of small bundled models.
       tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
+      allow: ids of deviations that are intended, like `dropped-gamma`: accepted where they explain all of the bias.
       batch_sizes: for estimators of whole batches; None is 2 and 3.
 
     Raises:
       GradientMismatch: the verdict is not `pass`; also where a model was too large to tell.
       EstimatorError: the estimator returned no gradient, or different values for the same batch.
+      UsageError: an id is unknown.
     """
     __tracebackhide__ = True
-    verification = verify(estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, batch_sizes=batch_sizes)
+    verification = verify(
+        estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, batch_sizes=batch_sizes
+    )
     if verification.verdict != "pass":
         raise GradientMismatch(verification)
     return verification

@@ -44,6 +44,10 @@ def verify(
         typer.Option(metavar="R", show_default="1e-6; 1e-4 for float32", help="Relative bias that passes."),
     ] = None,
     up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
+    ] = None,
     batch_sizes: Annotated[
         str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
     ] = None,
@@ -67,11 +71,13 @@ def verify(
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
+    from pgcheck.verification.allowance import checked_ids
     from pgcheck.verification.verdict import problems_of
     from pgcheck.verification.verdict import verify as judge
 
     more, models = leading_estimators(others or [])
     settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
+    allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
         problems = problems_of(models or None, **overrides)
@@ -82,6 +88,7 @@ def verify(
                     function,
                     problems,
                     up_to_scale=up_to_scale,
+                    allow=allowed,
                     skip_unsuitable=not models,
                     progress=bar.named,
                     **settings,

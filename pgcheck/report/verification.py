@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 
-from pgcheck.arrays import Floats
+from pgcheck.report.matrix import matrix_text
 from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.limits import Skipped
 from pgcheck.verification.verification import Verification
 
@@ -27,6 +26,12 @@ def verification_view(name: str, verification: Verification) -> View:
         for skipped in verification.skipped
     ]
     return View(lambda: _record(name, verification), lines, _blocks(name, verification))
+
+
+def verdict_text(verification: Verification) -> str:
+    """The verdict, with the deviations that it allows where it is a pass."""
+    allowing = f", allowing {', '.join(verification.deviations)}" if verification.deviations else ""
+    return verification.verdict.upper() + (allowing if verification.verdict == "pass" else "")
 
 
 def first_line(verification: Verification) -> str:
@@ -60,6 +65,7 @@ def _record(name: str, verification: Verification) -> Record:
         "estimator": name,
         "verdict": verification.verdict,
         "evidence": "exact",
+        "allowed": list(verification.allowed),
         "tolerance": verification.tolerance,
         "accepted_scale": verification.scale,
         "per_episode": verification.contract.by_episode,
@@ -110,8 +116,7 @@ def _row(finding: Finding | None) -> Record:
 
 def _blocks(name: str, verification: Verification) -> list[Block]:
     """The verdict, its reason or scope, then the table and what else is to be said, for people."""
-    verdict = Span(verification.verdict.upper(), TONE[verification.verdict])
-    blocks: list[Block] = [Styled((Span(f"{name}: "), verdict))]
+    blocks: list[Block] = [Styled((Span(f"{name}: "), Span(verdict_text(verification), TONE[verification.verdict])))]
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
     elif verification.verdict == "pass":
@@ -159,7 +164,9 @@ def _explained(verification: Verification) -> Iterator[str]:
 def _success(verification: Verification) -> Iterator[Filled]:
     """What a pass claims, and what it says nothing of."""
     times = "" if verification.scale is None else f"{verification.scale:.6g} times "
-    yield Filled(f"The exact expectation is {times}the gradient, within {verification.tolerance:g} of its size.")
+    but = ", but for what is allowed" if verification.deviations else ""
+    within = f"within {verification.tolerance:g} of its size"
+    yield Filled(f"The exact expectation is {times}the gradient{but}, {within}.")
     if verification.is_undiscounted:
         yield Filled("All of these models have gamma = 1: discounting was not tested; try --gamma 0.9.")
     if verification.flat:
@@ -168,7 +175,7 @@ def _success(verification: Verification) -> Iterator[Filled]:
     if verification.off_policy:
         yield Filled("The policy itself drew the episodes, so all ratios are 1: no other behavior was tested.")
     for diagnosis in verification.diagnosis:
-        yield Filled(f"Warning: {diagnosis.id}: {diagnosis.text}")
+        yield Filled(f"{'' if diagnosis.allowed else 'Warning: '}{diagnosis.id}: {diagnosis.text}")
     if verification.is_noisy:
         yield _noise(verification)
 
@@ -205,8 +212,10 @@ def _reasons(verification: Verification) -> Iterator[Filled]:
     """What is wrong, and how to accept it where it may be meant."""
     for line in _explained(verification):
         yield Filled(line, "  ")
-    if {diagnosis.id for diagnosis in verification.diagnosis} == {"dropped-gamma"}:
-        yield Filled("  If gamma^t is left out on purpose, check with --gamma 1.", "  ")
+    if {diagnosis.id for diagnosis in verification.diagnosis if not diagnosis.allowed} == {"dropped-gamma"}:
+        yield Filled("  If gamma^t is left out on purpose: --allow dropped-gamma, or --gamma 1.", "  ")
+    if verification.leaves_a_rest:
+        yield Filled("  What is allowed does not account for all of the bias.", "  ")
 
 
 def _details(verification: Verification) -> Iterator[str]:
@@ -221,22 +230,4 @@ def _details(verification: Verification) -> Iterator[str]:
     if components:
         yield f"Worst components, on {finding.mdp.name}:\n" + "\n".join(components)
     if verification.matrix is not None:
-        yield _matrix(verification.matrix)
-
-
-def _matrix(matrix: WeightMatrix) -> str:
-    """A row for each step, a column for each reward, after what is right."""
-    right = ", ".join(f"{weight:.4g}" for weight in matrix.right_weights)
-    return (
-        f"\nHow a unit reward r_k weights step t (gamma {matrix.gamma:g}); the correct weight is gamma^k\n"
-        f"for k >= t, {right}:\n" + "\n".join(_drawn(matrix.without_rounding))
-    )
-
-
-def _drawn(values: Floats) -> list[str]:
-    cells = [[f"{x:.4g}" if x else "0" for x in row] for row in values]
-    width = max(5, *(len(cell) for row in cells for cell in row))
-    head = "  ".join(f"{f'r_{k}':>{width}}" for k in range(len(values)))
-    return [f"       {head}"] + [
-        f"  t={t}  " + "  ".join(f"{cell:>{width}}" for cell in row) for t, row in enumerate(cells)
-    ]
+        yield matrix_text(verification.matrix)

@@ -70,4 +70,5 @@ def _cells(outcome: Verification | PgcheckError) -> tuple[str, str, str]:
     if worst is None or not isinstance(outcome, Verification):
         return "", "", ""
     bias = f"{worst.bias:.1e} of 0" if worst.relative_bias is None else percent(worst.relative_bias)
-    return bias, worst.mdp.name, ", ".join(diagnosis.id for diagnosis in outcome.diagnosis)
+    ids = (diagnosis.id + (" (allowed)" if diagnosis.allowed else "") for diagnosis in outcome.diagnosis)
+    return bias, worst.mdp.name, ", ".join(ids)

@@ -1,34 +1,66 @@
 """After an exact pass: what longer episodes, other rewards and larger batches show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.contract import Contract
+from pgcheck.arrays import Floats
+from pgcheck.estimators.contract import EXAMPLES, contract_of
+from pgcheck.trajectories.paths import listed
 from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.probing import CHAIN_GAMMA, Prober
+from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
+from pgcheck.verification.reach import beyond_models
 from pgcheck.verification.stretch import Stretched, stretched
 
 SEED = 0  # of the drawn episodes: the same verdict every time
 
 
 def stretch(
-    estimator: Estimator, contract: Contract, findings: Sequence[Finding], scale: float = 1.0
+    prober: Prober, findings: Sequence[Finding], explanation: Explanation, scale: float = 1.0
 ) -> tuple[Stretched, ...]:
     """Returns what larger batches show, on the first model with a gradient: their size matters, not the model.
 
     Args:
-      estimator, contract: the estimator.
-      findings: its expectations, all of them right.
-      scale: the factor by which they are multiples of the gradient.
+      prober: calls the estimator.
+      findings: its expectations.
+      explanation: all that is wrong with them; without names where they are right.
+      scale: the factor by which they are multiples of the gradient, if they are right.
     """
     finding = next((finding for finding in findings if finding.norm > 0), None)
-    if finding is None:
+    if finding is None or explanation.view.of_known_sizes:
         return ()
-    rng, gradient = np.random.default_rng(SEED), scale * finding.gradient
-    return tuple(stretched(estimator, contract, finding.mdp, finding.policy, gradient, rng, scale=scale))
+    estimator, contract, field = prober.estimator, prober.contract, explanation.field
+
+    def due(size: int) -> Floats:
+        if not explanation.diagnoses:
+            return scale * finding.gradient
+        if contract.by_episode or field is None:
+            return finding.expectation.mean
+        return field.mean(replace(finding, expectation=replace(finding.expectation, batch_size=size)))
+
+    if explanation.view != AS_IT_IS and not contract.by_episode:  # what divides each batch is taken away first
+        viewed = prober.through(explanation.view).estimator
+        contract = contract_of(viewed, listed(finding.mdp, finding.policy, most=EXAMPLES)[0])
+        estimator = viewed
+    rng = np.random.default_rng(SEED)
+    return tuple(stretched(estimator, contract, finding.mdp, finding.policy, finding.gradient, rng, expected=due))
+
+
+def reach(prober: Prober, gamma: float, explanation: Explanation) -> list[Diagnosis]:
+    """Returns what is wrong with a long episode, or with large or small rewards, besides what is explained."""
+    field = explanation.field
+    if field is None:
+        return []
+    size = 1 if prober.contract.by_episode else 2
+
+    def expected(steps: int, discount: float) -> Floats:
+        return field.weights(steps, discount, size)
+
+    viewed = prober if explanation.view == AS_IT_IS else prober.through(explanation.view)
+    return beyond_models(viewed, gamma, expected)
 
 
 def explain_stretch(results: Sequence[Stretched]) -> list[Diagnosis]:

@@ -19,22 +19,41 @@ def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Grad
     return Gradients(alone, per_episode=True, single=contract.single)
 
 
-class Rescaled(External):
-    """An estimator whose gradient of each batch is multiplied by a length of the batch."""
+class Viewed(External):
+    """An estimator that sees altered episodes, and whose gradients are multiplied by a length."""
 
-    def __init__(self, estimator: Estimator, length: Callable[[Ints], Floats]) -> None:
-        """`length` maps the lengths of the episodes of M batches `[M, B]` to a factor for each batch `[M]`."""
+    def __init__(
+        self,
+        estimator: Estimator,
+        contract: Contract,
+        altered: Callable[[Batch], Batch],
+        length: Callable[[Ints], Floats] | None,
+    ) -> None:
+        """`length` maps the lengths of the episodes of M batches `[M, B]` to a factor for each batch `[M]`.
+
+        Where batches of one episode tell everything, each episode's gradient has its own factor.
+        """
         super().__init__(estimator.name)
-        self._estimator = estimator
-        self._length = length
+        self._estimator, self._kind = estimator, contract
+        self._altered, self._length = altered, length
 
     def __call__(self, batch: Batch, /) -> Floats:
-        """Returns the gradient of the whole batch, rescaled."""
-        (gradient,) = self.of_batches(batch, np.arange(len(batch))[None])
-        return np.asarray(gradient)
+        """Returns the rows of the batch, or its gradient, rescaled."""
+        if not self._kind.rows:
+            (gradient,) = self.of_batches(batch, np.arange(len(batch))[None])
+            return np.asarray(gradient)
+        rows = self._estimator(self._altered(batch))
+        lengths = batch.lengths[:, None] if self._kind.by_episode else batch.lengths[None]
+        return self._rescaled(rows, lengths)
 
     def of_batches(self, batch: Batch, index: Ints) -> Floats:
         """Returns the gradients of M batches, rescaled."""
-        gradients = self._estimator.of_batches(batch, index)
-        factor = self._length(batch.lengths[index]).reshape(-1, *(1 for _ in gradients.shape[1:]))
-        return np.asarray(gradients * factor)
+        if self._kind.by_episode and self._length is not None and index.shape[1] > 1:
+            alone = self.of_batches(batch, index.reshape(-1, 1))
+            return np.asarray(alone.reshape(*index.shape, *alone.shape[1:]).mean(axis=1))
+        return self._rescaled(self._estimator.of_batches(self._altered(batch), index), batch.lengths[index])
+
+    def _rescaled(self, gradients: Floats, lengths: Ints) -> Floats:
+        if self._length is None:
+            return gradients
+        return np.asarray(gradients * self._length(lengths).reshape(-1, *(1 for _ in gradients.shape[1:])))

@@ -1,7 +1,7 @@
 """The catalogue of what can be wrong with an estimator: the text of every diagnosis, by its cause.
 
 A cause is a public id, alone or followed by a slash and what tells it from other causes of that id. Texts are
-templates: `{quantity}` is "the gradient" or "it", the rest are figures of the diagnosis.
+templates for the figures of the diagnosis.
 """
 
 from dataclasses import dataclass
@@ -69,23 +69,24 @@ CAUSES: dict[str, str] = {
     ),
     # Multiples of the gradient, or of a known mistake (matching).
     "sign": "the sign is wrong: this is minus the gradient, as for a loss",
-    "scale/gamma": "gamma times {quantity}: the discount counts from t = 1",
-    "scale/over-gamma": "{quantity} divided by gamma",
-    "scale/horizon": "T times {quantity}, T the horizon",
+    "sign/besides": "the sign is wrong, as for a loss",
+    "scale/gamma": "gamma times the gradient: the discount counts from t = 1",
+    "scale/over-gamma": "the gradient divided by gamma",
+    "scale/horizon": "T times the gradient, T the horizon",
     "scale/batch-baseline": (
-        "exactly (1 - 1/B) times {quantity}: the baseline contains the episode's own return; leave that one out, or "
-        "divide by B - 1"
+        "exactly (1 - 1/B) times the gradient: the baseline contains the episode's own return; leave that one out, "
+        "or divide by B - 1"
     ),
-    "scale/batch-sum": "exactly B times {quantity}: a sum over the batch instead of the mean",
-    "scale/over-batch": "{quantity} divided by B once more, besides the mean",
-    "scale/batch-over-others": "exactly B/(B - 1) times {quantity}",
-    "scale/others": "exactly B - 1 times {quantity}",
-    "scale/over-others": "exactly 1/(B - 1) times {quantity}",
+    "scale/batch-sum": "exactly B times the gradient: a sum over the batch instead of the mean",
+    "scale/over-batch": "the gradient divided by B once more, besides the mean",
+    "scale/batch-over-others": "exactly B/(B - 1) times the gradient",
+    "scale/others": "exactly B - 1 times the gradient",
+    "scale/over-others": "exactly 1/(B - 1) times the gradient",
     "scale/factor": "it is {factor:.6g} times the gradient",
     "scale/factor-of-mistake": "it is {factor:.6g} times that",
     "scale/impulses": "its response to a unit reward is {factor:.6g} times the correct one",
-    "length-normalised/horizon": "{quantity} divided by the horizon T",
-    "length-normalised/mean-length": "{quantity} divided by the mean length E[L]",
+    "length-normalised/horizon": "the gradient divided by the horizon T",
+    "length-normalised/mean-length": "the gradient divided by the mean length E[L]",
     "zero-mean": "the expectation is 0: the weights do not depend on the action",
     # What batches show (batching).
     "length-normalised/batch-steps": (
@@ -181,7 +182,12 @@ INPUTS: dict[str, str] = {
 }
 
 _CANDIDATE = "possibly: "
-_NEGATIVE = "the sign is wrong; also, "
+_ALLOWED = " (allowed)"
+
+
+def known_ids() -> tuple[str, ...]:
+    """Returns the public ids of all causes, sorted."""
+    return tuple(sorted({cause.partition("/")[0] for cause in CAUSES}))
 
 
 @dataclass(frozen=True)
@@ -193,16 +199,16 @@ class Diagnosis:
       cause: why, a key of `CAUSES`.
       figures: the numbers and inputs in the text, by name.
       notes: what else holds, keys of `NOTES`.
-      negative: whether the sign is wrong besides.
       certain: whether it was shown to be there; if not, it is only a candidate.
+      allowed: whether it was declared to be intended.
     """
 
     id: str
     cause: str
     figures: tuple[tuple[str, Figure], ...] = ()
     notes: tuple[str, ...] = ()
-    negative: bool = False
     certain: bool = True
+    allowed: bool = False
 
     @property
     def text(self) -> str:
@@ -212,6 +218,5 @@ class Diagnosis:
             for name, figure in self.figures
         }
         template = CAUSES[self.cause] + "".join(NOTES[note] for note in self.notes)
-        text = template.format(quantity="it" if self.negative else "the gradient", **figures)
-        text = _NEGATIVE + text if self.negative else text
+        text = template.format(**figures) + (_ALLOWED if self.allowed else "")
         return text if self.certain else _CANDIDATE + text

@@ -10,14 +10,14 @@ from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
 from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.probing import Prober
 
 
-def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool) -> list[Diagnosis]:
-    """Returns the discount that an estimator applies to later rewards; empty where no other than γ explains it.
+def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool) -> Explanation | None:
+    """Returns the discount that an estimator applies to later rewards; None where no other than γ explains it.
 
     Args:
       prober: knows the estimator's impulses.
@@ -26,11 +26,11 @@ def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool
     """
     factor, elsewhere = _decay(prober, prober.gamma), _decay(prober, 0.5 * prober.gamma)
     if factor is None or elsewhere is None:
-        return []
+        return None
     lam = factor / prober.gamma
     if abs(2 * elsewhere / prober.gamma - lam) <= prober.rounding and -prober.rounding <= lam < 1 - prober.rounding:
         if lam <= prober.rounding and not has_critic:
-            return []  # each step is weighted by its own reward: a known mistake
+            return None  # each step is weighted by its own reward: a known mistake
         lam = max(lam, 0.0)
         weights: tuple[Weights, ...] = (lambda_returns(lam),)
         cause, figures = "bootstrap/lambda", (("lam", lam),)
@@ -39,7 +39,7 @@ def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool
         weights = (_discounted_by(factor, own), own)
         cause, figures = "discount-twice/constant", (("discount", factor),)
     else:
-        return []
+        return None
     name = public_id(cause)
     candidates = (
         *(Mistake(with_gamma_t(it), (name,), cause) for it in weights[-1:]),
@@ -47,7 +47,10 @@ def match_decay(prober: Prober, findings: Sequence[Finding], *, has_critic: bool
         Mistake(weights[-1], (name, "dropped-gamma"), cause, ("without-gamma-t",)),
     )
     named = match_mistakes(prober, findings, None, candidates)
-    return [replace(it, figures=figures) if it.cause == cause else it for it in named]
+    if named is None:
+        return None
+    diagnoses = (replace(it, figures=figures) if it.cause == cause else it for it in named.diagnoses)
+    return replace(named, diagnoses=tuple(diagnoses))
 
 
 def lambda_returns(lam: float) -> Weights:

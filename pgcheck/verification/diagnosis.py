@@ -3,13 +3,14 @@
 Only what was tested is named; the rest is `other`, with the matrix of impulses.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.verification.batching import explain_trend
 from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.influence import find_leak, find_unused
@@ -19,6 +20,23 @@ from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
 
 
+@dataclass(frozen=True, eq=False)
+class Diagnosed:
+    """What is known of an estimator besides its expectations.
+
+    Attributes:
+      explanation: what is wrong with it; without names for a right one.
+      warnings: what may be trouble although the expectations are right, such as NaN for episodes of one step.
+      matrix: how it weights steps by rewards; None for a right one, or where it could not be found out.
+      prober: calls it.
+    """
+
+    explanation: Explanation
+    warnings: tuple[Diagnosis, ...]
+    matrix: WeightMatrix | None
+    prober: Prober
+
+
 def diagnose(
     estimator: Estimator,
     contract: Contract,
@@ -26,71 +44,87 @@ def diagnose(
     *,
     failed: bool,
     tolerance: float,
-) -> tuple[list[Diagnosis], WeightMatrix | None]:
+    preferred: Callable[[Explanation], bool] | None = None,
+) -> Diagnosed:
     """Returns what is wrong with an estimator, and how it weights steps by rewards.
-
-    A right estimator has no matrix. It may still get a warning, such as NaN for episodes of one step.
 
     Args:
       estimator, contract: the estimator.
       findings: its expectations.
       failed: whether one of the expectations is wrong.
       tolerance: the relative bias that passes.
+      preferred: which of several explanations to return; None is the one that needs the fewest words.
     """
     enumerated = [finding for finding in findings if finding.enumeration is not None]
     gamma = next((finding.mdp.gamma for finding in enumerated if 0 < finding.mdp.gamma < 1), CHAIN_GAMMA)
     prober = Prober(estimator, contract, gamma, tolerance)
-    warnings = prober.not_finite()
+    warnings = tuple(prober.not_finite())
     if not failed:
-        return warnings, None
+        return Diagnosed(Explanation(), warnings, None, prober)
     matrix = prober.matrix(gamma)
-    return (_named(prober, enumerated, matrix) or [_unknown(matrix)]) + warnings, matrix
+    named = _named(prober, enumerated, matrix, preferred)
+    return Diagnosed(named if named.diagnoses else _unknown(matrix), warnings, matrix, prober)
 
 
-def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
-    """What is wrong, by name; empty where no name fits."""
+def _named(
+    prober: Prober,
+    findings: Sequence[Finding],
+    matrix: WeightMatrix | None,
+    preferred: Callable[[Explanation], bool] | None,
+) -> Explanation:
+    """What is wrong, by name; without names where none fits."""
     alterable = prober.alterable(findings)
     peeler = Peeler(prober, alterable, matrix)
-    if named := _unused(peeler):
-        return named
-    if named := match_mistakes(prober, findings, matrix) if findings else []:
+    named = _unused(peeler)
+    if named is None and findings:
+        named = match_mistakes(prober, findings, matrix, preferred=preferred)
+    if named is not None:
         return named
     if not alterable:
-        named = explain_trend(prober, findings)
+        named = Explanation(tuple(explain_trend(prober, findings)))
     else:
         named = (
             _leaking(peeler)
-            or find_nonlinear(prober, alterable, findings)
+            or _shown(find_nonlinear(prober, alterable, findings))
             or peeler.named()
-            or explain_responses(peeler, findings, matrix)
+            or Explanation(tuple(explain_responses(peeler, findings, matrix)))
         )
-    if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named):
-        named.append(Diagnosis("batch-coupled", "batch-coupled/rows"))
+    if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named.diagnoses):
+        coupled = Diagnosis("batch-coupled", "batch-coupled/rows")
+        named = replace(named, diagnoses=(*named.diagnoses, coupled))
     return named
 
 
-def _unused(peeler: Peeler) -> list[Diagnosis]:
-    """Episodes that have no part in the result, and what is wrong besides; empty where all have."""
+def _shown(diagnoses: Sequence[Diagnosis]) -> Explanation | None:
+    """What was seen to be there but does not tell the expectation; None where nothing was."""
+    return Explanation(tuple(diagnoses)) if diagnoses else None
+
+
+def _unused(peeler: Peeler) -> Explanation | None:
+    """Episodes that have no part in the result, and what is wrong besides; None where all have."""
     unused = None if peeler.prober.contract.by_episode else find_unused(peeler.prober, peeler.findings)
     if unused is None:
-        return []
+        return None
     diagnosis, length = unused
-    return _with_rest(diagnosis, peeler.named(View(length=length)))
+    return _with_rest(diagnosis, peeler.named(View(length=length, of_known_sizes=True)))
 
 
-def _leaking(peeler: Peeler) -> list[Diagnosis]:
-    """Returns that go on into the next episode, and what is wrong besides; empty where they do not."""
+def _leaking(peeler: Peeler) -> Explanation | None:
+    """Returns that go on into the next episode, and what is wrong besides; None where they do not."""
     leak = None if peeler.prober.contract.by_episode else find_leak(peeler.prober)
-    return [] if leak is None else _with_rest(leak, peeler.named(View(alone=True)))
+    if leak is None:
+        return None
+    rest = _with_rest(leak, peeler.named(View(alone=True)))
+    return replace(rest, complete=False)  # what leaks is not compared with what would
 
 
-def _with_rest(diagnosis: Diagnosis, rest: list[Diagnosis] | None) -> list[Diagnosis]:
-    """A diagnosis, and what is wrong once it is taken away; None where that has no name."""
+def _with_rest(diagnosis: Diagnosis, rest: Explanation | None) -> Explanation:
+    """A diagnosis, and what is wrong once it is taken away; that more may hide where it has no name."""
     if rest is None:
-        return [replace(diagnosis, notes=(*diagnosis.notes, "more-may-hide"))]
-    return [diagnosis, *rest]
+        return Explanation((replace(diagnosis, notes=(*diagnosis.notes, "more-may-hide")),))
+    return rest.after(diagnosis)
 
 
-def _unknown(matrix: WeightMatrix | None) -> Diagnosis:
+def _unknown(matrix: WeightMatrix | None) -> Explanation:
     """What the impulses show where no name fits."""
-    return Diagnosis("other", "other" if matrix is None else "other/matrix")
+    return Explanation((Diagnosis("other", "other" if matrix is None else "other/matrix"),))

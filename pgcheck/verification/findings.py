@@ -1,5 +1,6 @@
 """What is known of an estimator on one model: its expectation E[ĝ] beside the gradient ∇J, and their figures."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ from pgcheck.arrays import Floats, norm_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy, freedom
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.paths import enumerated_paths, measured
 from pgcheck.verification.exhaustive import Expectation
 
 NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
@@ -16,11 +18,11 @@ NOTHING = 1e-300  # the size of an expectation on a model where it and the gradi
 
 @dataclass(frozen=True, eq=False)
 class Enumeration:
-    """A model with all its episodes, which are few enough to be altered.
+    """A model with all its episodes, which are few enough to be altered; or a block of the episodes of a large one.
 
     Attributes:
       mdp, policy: the model.
-      batch: all episodes.
+      batch: the episodes.
       prob: P(τ) of each `[N]`.
     """
 
@@ -29,10 +31,21 @@ class Enumeration:
     batch: Batch
     prob: Floats
 
-    @property
-    def mean_length(self) -> float:
-        """E[L]."""
-        return float(self.prob @ self.batch.lengths)
+
+@dataclass(frozen=True)
+class Setting:
+    """What factors depend on.
+
+    Attributes:
+      gamma, horizon: of the model.
+      mean_length: E[L].
+      batch_size: B.
+    """
+
+    gamma: float
+    horizon: int
+    mean_length: float
+    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,20 @@ class Finding:
         """The steps of the longest episode; the horizon where the episodes are too many to be kept."""
         lengths = None if self.enumeration is None else self.enumeration.batch.lengths
         return self.mdp.horizon if lengths is None else int(lengths.max(initial=0))
+
+    def total(self, part: Callable[[Enumeration], Floats]) -> Floats:
+        """Returns Σ_τ P(τ) x(τ), for a function that gives it for some of the model's episodes."""
+        if self.enumeration is not None:
+            return part(self.enumeration)
+        blocks = measured(self.mdp, self.policy, enumerated_paths(self.mdp, self.policy), self.policy)
+        parts = (part(Enumeration(self.mdp, self.policy, batch, prob)) for batch, prob, _ in blocks)
+        return np.asarray(sum(parts, np.zeros(())))
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What factors depend on."""
+        length = float(self.total(lambda it: np.asarray(it.prob @ it.batch.lengths)))
+        return Setting(self.mdp.gamma, self.mdp.horizon, length, self.batch_size)
 
     @property
     def norm(self) -> float:
@@ -157,14 +184,18 @@ class Finding:
         )
 
     def is_right(self, tolerance: float, scale: float = 1.0) -> bool:
-        """Whether E[ĝ] is scale · ∇J within a relative tolerance.
+        """Whether E[ĝ] is scale · ∇J within a relative tolerance."""
+        return self.is_near(scale * self.gradient, tolerance)
 
-        Where ∇J is 0, the tolerance is relative to the greatest reward.
+    def is_near(self, expected: Floats, tolerance: float) -> bool:
+        """Whether E[ĝ] is what is expected, within a tolerance relative to that.
+
+        Where 0 is expected, the tolerance is relative to the greatest reward.
         """
-        off = norm_of(self.expectation.mean - scale * self.gradient)
-        if self.norm == 0:
+        off, size = norm_of(self.expectation.mean - expected), norm_of(expected)
+        if size == 0:
             return off <= tolerance * max(float(np.abs(self.mdp.reward).max(initial=0)), 1e-300) or off == 0
-        return off <= tolerance * abs(scale) * self.norm
+        return off <= tolerance * size
 
     def _in_order(self, values: Floats) -> Floats:
         """`[*theta.shape]` in the order of the parameters `[d]`."""

@@ -19,10 +19,12 @@ from pgcheck.verification.alterations import (
 )
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.decay import match_decay
+from pgcheck.verification.explanation import THE_GRADIENT, Explanation, Field
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
-from pgcheck.verification.matching import CANDIDATES, Scale, known_scales, match_mistakes, means_of
+from pgcheck.verification.matching import CANDIDATES, match_mistakes, means_of
 from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober, View
+from pgcheck.verification.scales import Scale, known_scales
 from pgcheck.verification.terms import fitting_term, term_means
 
 MIN_FREEDOM = 4  # directions of all gradients together, below which a mistake and a term together could fit by chance
@@ -53,10 +55,10 @@ class Peeler:
         self._follows_next_states: bool | None = None
         self._seen: dict[View, list[Finding] | None] = {View(): list(findings)}
 
-    def named(self, within: View | None = None) -> list[Diagnosis] | None:
+    def named(self, within: View | None = None) -> Explanation | None:
         """Returns what explains all of the bias, the fewest faults first; None where nothing does.
 
-        Empty where the view itself is right.
+        Without a diagnosis where the view itself is right.
         """
         layers = list(self._layers(within or View()))
         for rest_of in (self._known, self._split):
@@ -64,7 +66,7 @@ class Peeler:
                 findings = self.seen(layer.view)
                 rest = None if findings is None else rest_of(findings, layer.view)
                 if rest is not None:
-                    return [*layer.diagnoses, *rest]
+                    return replace(rest.after(*layer.diagnoses), view=layer.view)
         return None
 
     def seen(self, view: View) -> list[Finding] | None:
@@ -122,23 +124,24 @@ class Peeler:
                 changed = replace(view.then(*flag.view.changes), length=length)
                 yield Layer(changed, (*diagnoses, *flag.diagnoses))
 
-    def _known(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
+    def _known(self, findings: Sequence[Finding], view: View) -> Explanation | None:
         """Nothing, a known mistake, or one with a term, if that is all that is wrong with a view; else None."""
         if all(finding.is_right(self.prober.tolerance) for finding in findings):
-            return []
-        return match_mistakes(self.prober, findings, self.matrix) or self._with_term(findings) or None
+            return Explanation((), True, field=THE_GRADIENT)
+        return match_mistakes(self.prober, findings, self.matrix) or self._with_term(findings)
 
-    def _with_term(self, findings: Sequence[Finding]) -> list[Diagnosis]:
+    def _with_term(self, findings: Sequence[Finding]) -> Explanation | None:
         """A known mistake, or none, and a term without any reward: what is left of one is a multiple of the other."""
         freedom = sum(finding.freedom for finding in findings)
         if freedom < 2:
-            return []
+            return None
         candidates = (REFERENCE, *CANDIDATES) if freedom >= MIN_FREEDOM else (REFERENCE,)
-        scales: list[Scale | None] = [None, *(known_scales(findings) if freedom >= MIN_FREEDOM else ())]
+        scales: list[Scale | None] = [None]
+        scales += known_scales(findings, products=False) if freedom >= MIN_FREEDOM else ()
         sizes = [finding.size for finding in findings]
         means = [(candidate, means_of(candidate, findings)) for candidate in candidates]
         for scale in scales:
-            factors = (1.0,) * len(findings) if scale is None else scale.factors
+            factors = (1.0,) * len(findings) if scale is None else scale.factors(findings)
             for candidate, expected in means:
                 rest = [
                     finding.expectation.mean - factor * mean
@@ -147,17 +150,17 @@ class Peeler:
                 term = fitting_term(rest, sizes, self._terms, self.prober.tolerance)
                 if term is None:
                     continue
+                field = Field(candidate, scale, ((term.term, term.coefficient),))
                 mistakes = (
                     [Diagnosis(name, candidate.cause, notes=candidate.notes) for name in candidate.ids]
                     if isinstance(candidate, Mistake)
                     else []
                 )
-                if not mistakes and scale is None:
-                    return [replace(term, notes=("right-without-it",))]
-                return [term, *mistakes, *([] if scale is None else [scale.diagnosis])]
-        return []
+                named = _beside(term.diagnosis, [*mistakes, *(() if scale is None else scale.diagnoses)])
+                return Explanation(named, True, field=field)
+        return None
 
-    def _split(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
+    def _split(self, findings: Sequence[Finding], view: View) -> Explanation | None:
         """What is wrong with the part that follows the rewards, and with the one that is there without them."""
         prober, unrewarded = self.prober, self.seen(view.then(no_rewards))
         if unrewarded is None:
@@ -170,27 +173,28 @@ class Peeler:
         ]
         is_there = any(norm_of(mean) > prober.tolerance * size for mean, size in zip(means, sizes, strict=True))
         if all(finding.is_right(prober.tolerance) for finding in rewarded):
-            named: list[Diagnosis] = []
+            named: Explanation | None = Explanation((), True, field=THE_GRADIENT)
         else:
-            has_critic = self.follows_next_states()
-            named = match_decay(prober, rewarded, has_critic=has_critic)
-            if named and named[0].cause == "bootstrap/lambda":
-                return [*named, *self._entropy_beside_critic(view)] if is_there else named
+            named = match_decay(prober, rewarded, has_critic=self.follows_next_states())
+            if named is not None and named.diagnoses[0].cause == "bootstrap/lambda" and is_there:
+                beside = self._entropy_beside_critic(view)
+                return Explanation((*named.diagnoses, *beside))  # the values of a critic are not known
             named = named or match_mistakes(prober, rewarded, self.matrix)
-            if not named:
-                return None
-        if not is_there:
+        if named is None or not is_there:
             return named
         term = fitting_term(means, sizes, self._terms, prober.tolerance)
-        if term is None and view.length is None:
-            term = self._over_batch_length(view)
-        if term is None:
-            unknown = self._unknown_term()
-            # What is missing from a part that is known may stand in one that is not.
-            if named:
-                return [replace(it, certain=False) for it in (unknown, *named)]
-            term = unknown
-        return [term, *named] if named else [replace(term, notes=("right-without-it",))]
+        if term is not None:
+            assert named.field is not None
+            field = replace(named.field, terms=((term.term, term.coefficient),))
+            return Explanation(_beside(term.diagnosis, named.diagnoses), True, field=field)
+        over_batch = self._over_batch_length(view) if view.length is None else None
+        if over_batch is not None:
+            return Explanation(_beside(over_batch, named.diagnoses), True)
+        unknown = self._unknown_term()
+        # What is missing from a part that is known may stand in one that is not.
+        if named.diagnoses:
+            return Explanation(tuple(replace(it, certain=False) for it in (unknown, *named.diagnoses)))
+        return Explanation(_beside(unknown, ()))
 
     def _over_batch_length(self, view: View) -> Diagnosis | None:
         """A term that is divided by the number of steps in the batch although the rest is not."""
@@ -199,9 +203,9 @@ class Peeler:
             return None
         means = [finding.expectation.mean for finding in seen]
         term = fitting_term(means, [finding.size for finding in seen], self._terms, self.prober.tolerance)
-        if term is None or term.cause != "regulariser/entropy":
+        if term is None or term.diagnosis.cause != "regulariser/entropy":
             return None
-        return replace(term, cause="regulariser/entropy-mean")
+        return replace(term.diagnosis, cause="regulariser/entropy-mean")
 
     def _unknown_term(self) -> Diagnosis:
         """What a term without any reward depends on."""
@@ -229,3 +233,8 @@ class Peeler:
     def _limit(self, finding: Finding) -> float:
         """What is within rounding of a finding's expectation and gradient."""
         return self.prober.tolerance * finding.size
+
+
+def _beside(term: Diagnosis, others: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """A term, and what is wrong besides."""
+    return (term, *others) if others else (replace(term, notes=("right-without-it",)),)

@@ -80,7 +80,7 @@ def _term(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
     if all(norm_of(mean) <= prober.tolerance * size for mean, size in zip(means, sizes, strict=True)):
         return []
     term = fitting_term(means, sizes, term_means(findings), prober.tolerance)
-    return [] if term is None else [term]
+    return [] if term is None else [term.diagnosis]
 
 
 def _worst(findings: Sequence[Finding]) -> Finding:

@@ -11,9 +11,9 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.calls import Rescaled, each_episode
+from pgcheck.verification.calls import Viewed, each_episode
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.exhaustive import number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import (
     WeightMatrix,
@@ -45,11 +45,13 @@ class View:
       changes: what is done to the episodes before the estimator sees them.
       length: what the gradient of each batch is multiplied by.
       alone: whether each episode is a batch by itself.
+      of_known_sizes: whether `length` is known only for the batch sizes that were looked at.
     """
 
     changes: tuple[Change, ...] = ()
     length: Length | None = None
     alone: bool = False
+    of_known_sizes: bool = False
 
     def altered(self, batch: Batch) -> Batch:
         """Returns the episodes that the estimator sees."""
@@ -95,18 +97,22 @@ class Prober:
         """Returns the gradients of batches of one episode `[N, *theta.shape]`."""
         return self.each(batch) if self.contract.by_episode else self._of_single_batches(batch)
 
+    def through(self, view: View) -> "Prober":
+        """Returns a prober of the estimator as a view shows it."""
+        estimator = Viewed(self.estimator, self.contract, view.altered, view.length)
+        return Prober(estimator, self.contract, self.gamma, self.tolerance, self.scale)
+
     def mean(self, finding: Finding, view: View = AS_IT_IS) -> Floats | None:
         """Returns E[ĝ] of the view on a finding's model; None where the estimator cannot be called like that."""
-        assert finding.enumeration is not None
-        batch, prob = view.altered(finding.enumeration.batch), finding.enumeration.prob
+        viewed = self.through(view)
         try:
+            if finding.enumeration is None:
+                by_episode = over_episodes(viewed.estimator, finding.mdp, finding.policy, self.contract)
+                return None if by_episode is None else by_episode.mean
+            batch, prob = finding.enumeration.batch, finding.enumeration.prob
             if view.alone or self.contract.by_episode:
-                rows = self.alone(batch)
-                if view.length is not None:
-                    rows = rows * view.length(batch.lengths[:, None]).reshape(-1, *(1 for _ in rows.shape[1:]))
-                return np.asarray(np.tensordot(prob, rows, axes=1))
-            estimator = self.estimator if view.length is None else Rescaled(self.estimator, view.length)
-            return over_batches(estimator, batch, prob, finding.batch_size, self.contract).mean
+                return np.asarray(np.tensordot(prob, viewed.alone(batch), axes=1))
+            return over_batches(viewed.estimator, batch, prob, finding.batch_size, self.contract).mean
         except EstimatorError as error:
             self.was_not_finite = self.was_not_finite or error.not_finite
             return None

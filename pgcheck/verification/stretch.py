@@ -1,12 +1,12 @@
 """Larger batches than can be enumerated: drawn episodes, against what batches of one, two and three imply.
 
 Where the gradient of a batch is the mean of its episodes' gradients, or of its pairs' (leave-one-out baselines), the
-gradient of a large batch is known exactly. Where it is not what is known, its expectation decides, by repeated draws.
+gradient of a large batch is known exactly. Where it is not that, its expectation decides, by repeated draws.
 """
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -69,22 +69,23 @@ def stretched(
     gradient: Floats,
     rng: np.random.Generator,
     *,
-    scale: float = 1.0,
+    expected: Callable[[int], Floats] | None = None,
 ) -> list[Stretched]:
-    """Returns what larger batches of a model's episodes show of an estimator that is right for small ones.
+    """Returns what larger batches of a model's episodes show of an estimator that is as expected for small ones.
 
     Args:
       estimator, contract: the estimator.
       mdp, policy: the model.
-      gradient: ∇J `[*theta.shape]`, times `scale`.
+      gradient: ∇J `[*theta.shape]`.
       rng: draws the episodes.
-      scale: the factor that the expectation may have.
+      expected: from B to the expectation that is due; None is the gradient.
     """
+    due = expected or (lambda size: gradient)
     results: list[Stretched] = []
     stretch: _Stretch | None = None
     for size in SIZES:
         try:
-            stretch = stretch or _Stretch(estimator, contract, mdp, policy, gradient, rng, scale)
+            stretch = stretch or _Stretch(estimator, contract, mdp, policy, gradient, rng, due)
             results.append(stretch.at(size))
         except _CallError:  # memory, or a limit of the estimator's own: such batches cannot be judged
             return [*results, Stretched(mdp.name, size, "raised", False)]
@@ -109,10 +110,10 @@ class _Stretch:
 
     def __init__(
         self, estimator: Estimator, contract: Contract, mdp: MDP, policy: Policy, gradient: Floats,
-        rng: np.random.Generator, scale: float,
+        rng: np.random.Generator, due: Callable[[int], Floats],
     ) -> None:  # fmt: skip
         self.estimator, self.contract = estimator, contract
-        self.mdp, self.policy, self.gradient, self.rng, self.scale = mdp, policy, gradient, rng, scale
+        self.mdp, self.policy, self.gradient, self.rng, self.due = mdp, policy, gradient, rng, due
         self.batch, self.drawn = _drawn(mdp, policy, SIZES[-1], rng)
         self.rounding = 1e-4 if contract.single else 1e-9
         self.pool = np.unique(self.drawn)[:POOL]
@@ -193,10 +194,11 @@ class _Stretch:
     def _by_draws(self, size: int) -> Stretched:
         """Whether the mean of repeated batches is off, along ∇J or in a component, by more than chance explains.
 
-        Subtracted from each batch's gradient is one whose expectation is ∇J, of the same episodes, so that less is
+        Subtracted from each batch's gradient is one whose expectation is known, of the same episodes, so that less is
         left to chance: what small batches imply, where that is a mean over episodes, else reward-to-go.
         """
-        square = float(np.sum(self.gradient**2))
+        due = self.due(size)
+        square = float(np.sum(due**2))
         if square == 0:
             return Stretched(self.mdp.name, size, "unknown", False)
         repeats = GROUPS * max(1, EPISODES // (GROUPS * size))
@@ -204,25 +206,27 @@ class _Stretch:
         index = drawn.reshape(repeats, size)
         values = self._gradients(batch, index)
         if self.alone is not None and not self.contract.rows:
+            center = self.due(1)
             with _calling():
                 each = each_episode(self.estimator, batch, self.contract).values
         else:
-            each = self.scale * batch.shaped(REWARD_TO_GO.each(batch))
+            factor = float(np.sum(due * self.gradient)) / (float(np.sum(self.gradient**2)) or 1.0)
+            center = factor * self.gradient
+            each = factor * batch.shaped(REWARD_TO_GO.each(batch))
         reference = each[index].mean(axis=1)
-
-        unit = self.gradient.ravel() / math.sqrt(square)
+        unit = due.ravel() / math.sqrt(square)
 
         def by_group(off: Floats) -> Floats:
-            """Means of groups over ‖∇J‖, along ∇J and in each component `[GROUPS, 1 + d]`."""
+            """Means of groups over ‖due‖, along it and in each component `[GROUPS, 1 + d]`."""
             off = off.reshape(repeats, -1) / math.sqrt(square)
             columns = np.column_stack([off @ unit, off])
             return np.asarray(columns.reshape(GROUPS, repeats // GROUPS, -1).mean(axis=1))
 
-        excess, control = by_group(values - reference), by_group(reference - self.gradient)
+        excess, control = by_group(values - reference - (due - center)), by_group(reference - center)
         is_fair = np.array([abs(_t(column)) <= MAX_CONTROL for column in control.T])
         if not is_fair[0]:
             return Stretched(self.mdp.name, size, "unknown", False)
-        # A part of ∇J too small to matter is rounding, whatever its t.
+        # A part too small to matter is rounding, whatever its t.
         off, least = excess.mean(axis=0), 1e-4 if self.contract.single else 1e-6
         is_far = np.array([abs(_t(column)) > CRITICAL for column in excess.T]) & (np.abs(off) > least)
         if np.any(is_far & is_fair):

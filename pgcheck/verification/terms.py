@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.mistakes import Candidate
+from pgcheck.estimators.mistakes import Candidate, public_id
 from pgcheck.estimators.weights import discounts
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
@@ -19,11 +19,29 @@ class Term:
 
     Attributes:
       cause: the key of its text in `verification.causes.CAUSES`.
-      mean: its expectation over the episodes of a model, times a coefficient `[*theta.shape]`.
+      mean: Σ P(τ) x(τ) over some episodes of a model, where a coefficient times x is added `[*theta.shape]`.
     """
 
     cause: str
     mean: Callable[[Enumeration], Floats]
+
+
+@dataclass(frozen=True)
+class FittedTerm:
+    """A term with its coefficient.
+
+    Attributes:
+      term: the term.
+      coefficient: what it is multiplied by.
+    """
+
+    term: Term
+    coefficient: float
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What is wrong."""
+        return Diagnosis(public_id(self.term.cause), self.term.cause, (("coefficient", abs(self.coefficient)),))
 
 
 def _entropy(factor: Callable[[Batch], Floats]) -> Callable[[Enumeration], Floats]:
@@ -63,17 +81,14 @@ TERMS: tuple[Term, ...] = (
     Term("regulariser/entropy-mean", _entropy(_over_length)),
     Term("regulariser/entropy-mean", _sampled),
     Term("regulariser/entropy-horizon", _entropy(lambda batch: np.full((1, 1), 1.0 / batch.horizon))),
-    Term("regulariser/weight-decay", lambda enumeration: -enumeration.batch.theta),
-    Term("regulariser/constant", lambda enumeration: np.ones(enumeration.batch.theta.shape)),
+    Term("regulariser/weight-decay", lambda it: -it.batch.theta * it.prob.sum()),
+    Term("regulariser/constant", lambda it: np.ones(it.batch.theta.shape) * it.prob.sum()),
 )
 
 
 def term_means(findings: Sequence[Finding]) -> list[tuple[Term, list[Floats]]]:
-    """Returns the expectation of each term on each finding's model; all of them have an enumeration."""
-    return [
-        (term, [term.mean(finding.enumeration) for finding in findings if finding.enumeration is not None])
-        for term in TERMS
-    ]
+    """Returns the expectation of each term on each finding's model."""
+    return [(term, [finding.total(term.mean) for finding in findings]) for term in TERMS]
 
 
 def fitting_term(
@@ -81,7 +96,7 @@ def fitting_term(
     sizes: Sequence[float],
     terms: Sequence[tuple[Term, list[Floats]]],
     tolerance: float,
-) -> Diagnosis | None:
+) -> FittedTerm | None:
     """Returns the term of which all of some expectations are one multiple; None where there is none, or where
     they are 0.
 
@@ -104,5 +119,5 @@ def fitting_term(
             norm_of(mean - coefficient * own) <= tolerance * size
             for mean, own, size in zip(means, expected, sizes, strict=True)
         ):
-            return Diagnosis("regulariser", term.cause, (("coefficient", abs(coefficient)),))
+            return FittedTerm(term, coefficient)
     return None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,16 @@ from pgcheck.formats.overrides import overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.paths import listed
+from pgcheck.verification.allowance import checked_ids, is_allowed, is_confirmed, marked
 from pgcheck.verification.battery import battery
-from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, stretch
+from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, reach, stretch
 from pgcheck.verification.diagnosis import diagnose
 from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, finding_of, gather
-from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.exhaustive import over_batches, over_episodes
+from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
-from pgcheck.verification.probing import MAX_ALTERED, Prober
-from pgcheck.verification.reach import beyond_models
+from pgcheck.verification.probing import CHAIN_GAMMA, Prober
 from pgcheck.verification.verification import Verdict, Verification
 
 Models = Sequence[str | Path | tuple[MDP, Policy]] | str | Path
@@ -46,6 +47,7 @@ def verify(
     kl: float | None = None,
     tolerance: float | None = None,
     up_to_scale: bool = False,
+    allow: Sequence[str] = (),
     batch_sizes: Sequence[int] | None = None,
     max_trajectories: int = MAX_LISTED_TRAJECTORIES,
     max_calls: int | None = None,
@@ -64,6 +66,7 @@ def verify(
       horizon, gamma, entropy, kl: override the models' own.
       tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
+      allow: ids of deviations that are intended, like `dropped-gamma`: accepted where they explain all of the bias.
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
       max_trajectories: a model with more is left out.
       max_calls: the most batches of one size on one model; None is 30,000 on the battery without
@@ -76,9 +79,9 @@ def verify(
       EstimatorError: the estimator cannot be called, returns no gradient, or returns different values for the same
         batch.
       ModelError: a model cannot be read.
-      UsageError: a batch size or the tolerance is out of range, or there are no models.
+      UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models.
     """
-    estimator = estimator_of(estimate)
+    estimator, allowed = estimator_of(estimate), checked_ids(allow)
     loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
@@ -92,9 +95,9 @@ def verify(
     limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
     unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
     evidence = gather(estimator, loaded, limits, progress, skip_unsuitable=unsuitable)
-    verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
+    judgement = _judged(estimator, evidence, limits, tolerance, allowed, up_to_scale=up_to_scale)
     evidence.check_again(estimator)  # after all these calls it is still the same function
-    return verification if verification.verdict == "fail" else _stretched(estimator, verification)
+    return judgement.verification if judgement.verification.verdict == "fail" else _stretched(judgement)
 
 
 def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) -> int:
@@ -123,42 +126,73 @@ def problems_of(
     ]
 
 
+@dataclass(frozen=True, eq=False)
+class _Judgement:
+    """A verdict on small batches, and what larger ones are compared with.
+
+    Attributes:
+      verification: the verdict.
+      prober: calls the estimator.
+      explanation: what is accepted as all that is wrong; without names for a right estimator.
+    """
+
+    verification: Verification
+    prober: Prober
+    explanation: Explanation
+
+
 def _judged(
-    estimator: Estimator, evidence: Evidence, limits: Limits, tolerance: float | None, *, up_to_scale: bool
-) -> Verification:
+    estimator: Estimator,
+    evidence: Evidence,
+    limits: Limits,
+    tolerance: float | None,
+    allow: tuple[str, ...],
+    *,
+    up_to_scale: bool,
+) -> _Judgement:
     """The verdict on the evidence, and the diagnosis."""
-    findings, contract = evidence.findings, evidence.contract
-    off_policy = estimator.off_policy
-    if contract is None:
-        unknown = Contract(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
-        tolerance = tolerance or TOLERANCE
-        return Verification(
-            "inconclusive", (), unknown, tolerance, None, (), None, evidence.skipped, off_policy
-        )  # fmt: skip
+    findings, skipped = evidence.findings, evidence.skipped
+    unknown = Contract(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
+    contract = evidence.contract or unknown
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if contract.single else TOLERANCE
     scale = _common_scale(findings) if up_to_scale else None
     is_right = all(finding.is_right(tolerance, scale or 1.0) for finding in findings) and (scale is None or scale > 0)
+
+    def is_meant(explanation: Explanation) -> bool:
+        return is_allowed(explanation, allow, findings, up_to_scale=up_to_scale)
+
     shown = findings if is_right else (*findings, *_on_small_model(estimator, contract, findings))
-    diagnosis, matrix = diagnose(estimator, contract, shown, failed=not is_right, tolerance=tolerance)
-    verdict: Verdict = "fail" if not is_right else "pass" if _is_complete(evidence, limits) else "inconclusive"
+    diagnosed = diagnose(
+        estimator, contract, shown, failed=not is_right, tolerance=tolerance, preferred=is_meant if allow else None
+    )
+    explanation = diagnosed.explanation
+    is_accepted = is_right or (
+        is_meant(explanation) and is_confirmed(diagnosed.prober, explanation, findings, tolerance)
+    )
+    if not is_right and is_accepted:
+        scale = explanation.common_factor(findings) if up_to_scale else None
+    verdict: Verdict = "fail" if not is_accepted else "pass" if _is_complete(evidence, limits) else "inconclusive"
+    diagnosis = (*marked(explanation.diagnoses, allow), *diagnosed.warnings)
     verification = Verification(
-        verdict, findings, contract, tolerance, scale, tuple(diagnosis), matrix, evidence.skipped, off_policy
+        verdict, findings, contract, tolerance, scale, diagnosis, diagnosed.matrix, skipped, estimator.off_policy,
+        allowed=allow,
     )  # fmt: skip
-    if not is_right or not findings:
-        return verification
     gamma = gamma_of_chains(findings)
-    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0)
-    if beyond := beyond_models(prober, gamma):
-        return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-    if verification.is_noisy:
-        return replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
-    return verification
+    accepted = replace(explanation, field=explanation.field or THE_GRADIENT) if is_right else explanation
+    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0)
+    if is_accepted and findings:
+        if beyond := reach(prober, gamma, accepted):
+            verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
+        elif verification.is_noisy:
+            verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
+    return _Judgement(verification, prober, accepted)
 
 
-def _stretched(estimator: Estimator, verification: Verification) -> Verification:
+def _stretched(judgement: _Judgement) -> Verification:
     """A verdict on small batches, with what larger ones show."""
-    results = stretch(estimator, verification.contract, verification.findings, verification.scale or 1.0)
+    verification = judgement.verification
+    results = stretch(judgement.prober, verification.findings, judgement.explanation, verification.scale or 1.0)
     is_wrong = any(result.outcome == "wrong" for result in results)
     return replace(
         verification,
@@ -180,19 +214,19 @@ def _is_complete(evidence: Evidence, limits: Limits) -> bool:
 
 def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence[Finding]) -> list[Finding]:
     """A finding for the diagnosis alone, where no other model has so few batches that they can be altered."""
-    if contract.by_episode or any(
-        finding.enumeration is not None
-        and number_of_batches(len(finding.enumeration.batch), finding.batch_size, contract) <= MAX_ALTERED
-        for finding in findings
-    ):
+    if not findings or Prober(estimator, contract, CHAIN_GAMMA, TOLERANCE).alterable(findings):
         return []
     mdp, policy = battery()[0]
     enumeration = Enumeration(mdp, policy, *listed(mdp, policy))
     try:
-        expectation = over_batches(estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract)
+        if contract.by_episode:
+            expectation = over_episodes(estimator, mdp, policy, contract)
+        else:
+            expectation = over_batches(estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract)
     except Exception:  # the estimator may be made for the other models only
         return []
-    return [finding_of(enumeration, expectation)]
+    finding = None if expectation is None else finding_of(enumeration, expectation)
+    return [] if finding is None or finding.is_right(TOLERANCE) else [finding]
 
 
 def _common_scale(findings: Sequence[Finding]) -> float | None:

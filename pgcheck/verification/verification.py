@@ -55,6 +55,7 @@ class Verification:
       beyond: whether it is right on every finding, and fails by longer episodes, other rewards or larger batches.
       stretched: what larger batches of drawn episodes show.
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
+      allowed: ids of the deviations that were allowed, as they were given.
     """
 
     verdict: Verdict
@@ -69,11 +70,22 @@ class Verification:
     beyond: bool = False
     stretched: tuple[Stretched, ...] = ()
     counts_past_rewards: bool | None = None
+    allowed: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
         """The exit status of the command line."""
         return VERDICT_STATUS[self.verdict]
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """The ids of what is wrong and allowed, in order."""
+        return tuple(dict.fromkeys(diagnosis.id for diagnosis in self.diagnosis if diagnosis.allowed))
+
+    @property
+    def leaves_a_rest(self) -> bool:
+        """Whether it fails although all that has a name is allowed: the names do not explain all of the bias."""
+        return self.verdict == "fail" and all(diagnosis.allowed for diagnosis in self.diagnosis)
 
     @property
     def worst(self) -> Finding | None:
@@ -111,7 +123,7 @@ class Verification:
     def is_noisy(self) -> bool:
         """Whether the estimator is right, but with a needlessly large variance."""
         ratio = self.variance_over_reward_to_go
-        return self.verdict == "pass" and ratio is not None and ratio > NOISY
+        return self.verdict == "pass" and not self.deviations and ratio is not None and ratio > NOISY
 
     @property
     def scope(self) -> Scope:

@@ -48,8 +48,8 @@ def test_every_text_belongs_to_a_cause_that_is_looked_for() -> None:
 
 
 def test_the_figures_stand_in_the_text() -> None:
-    minus = Diagnosis("sign", "scale/gamma", negative=True)
-    assert minus.text == "the sign is wrong; also, gamma times it: the discount counts from t = 1"
+    intended = Diagnosis("scale", "scale/gamma", allowed=True)
+    assert intended.text == "gamma times the gradient: the discount counts from t = 1 (allowed)"
     assert Diagnosis("scale", "scale/over-gamma").text == "the gradient divided by gamma"
     trend = Diagnosis("nonlinear", "nonlinear/doubled", (("few", 2), ("many", 3)), ("bias-shrinks",))
     assert trend.text.endswith("; from B = 2 to 3 the bias shrinks")
