@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from pgcheck.formats.modelfile import load
+from pgcheck.formats.modelfile import Model, load_model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -18,11 +18,16 @@ BATTERY = (
 
 
 def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
+    """Returns the MDPs of the battery with their policies; arguments are those of `battery_models`."""
+    return [(model.mdp, model.policy) for model in battery_models(horizon=horizon, gamma=gamma)]
+
+
+def battery_models(*, horizon: int | None = None, gamma: float | None = None) -> list[Model]:
     """Returns the models of the battery, with `horizon` and `gamma` in place of their own where given."""
     return list(_loaded(horizon, gamma))
 
 
 @lru_cache(maxsize=4)
-def _loaded(horizon: int | None, gamma: float | None) -> tuple[tuple[MDP, Policy], ...]:
+def _loaded(horizon: int | None, gamma: float | None) -> tuple[Model, ...]:
     """The models, which are read once: nothing can change them."""
-    return tuple(load(name, horizon=horizon or steps, gamma=gamma) for name, steps in BATTERY)
+    return tuple(load_model(name, horizon=horizon or steps, gamma=gamma) for name, steps in BATTERY)

@@ -28,7 +28,7 @@ def stretch(
     if finding is None:
         return ()
     rng, gradient = np.random.default_rng(SEED), scale * finding.gradient
-    return tuple(stretched(estimator, contract, finding.mdp, finding.policy, gradient, rng, scale=scale))
+    return tuple(stretched(estimator, contract, finding.setting, gradient, rng, scale=scale))
 
 
 def explain_stretch(results: Sequence[Stretched]) -> list[Diagnosis]:

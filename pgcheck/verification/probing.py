@@ -13,7 +13,7 @@ from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.calls import Rescaled, each_episode
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.exhaustive import over_batches
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import (
     WeightMatrix,
@@ -106,7 +106,8 @@ class Prober:
                     rows = rows * view.length(batch.lengths[:, None]).reshape(-1, *(1 for _ in rows.shape[1:]))
                 return np.asarray(np.tensordot(prob, rows, axes=1))
             estimator = self.estimator if view.length is None else Rescaled(self.estimator, view.length)
-            return over_batches(estimator, batch, prob, finding.batch_size, self.contract).mean
+            same_start = finding.enumeration.same_start
+            return over_batches(estimator, batch, prob, finding.batch_size, self.contract, same_start=same_start).mean
         except EstimatorError as error:
             self.was_not_finite = self.was_not_finite or error.not_finite
             return None
@@ -132,7 +133,7 @@ class Prober:
             if finding.enumeration is not None
             and (
                 self.contract.by_episode
-                or number_of_batches(len(finding.enumeration.batch), finding.batch_size, self.contract) <= MAX_ALTERED
+                or finding.enumeration.number_of_batches(finding.batch_size, self.contract) <= MAX_ALTERED
             )
         ]
 

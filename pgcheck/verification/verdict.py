@@ -11,22 +11,24 @@ from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.opening import estimator_of
-from pgcheck.formats.modelfile import load, overridden
+from pgcheck.formats.modelfile import Model, load_model, overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.paths import listed
-from pgcheck.verification.battery import battery
+from pgcheck.verification.battery import battery_models
 from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, stretch
 from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, finding_of, gather
-from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, gather
+from pgcheck.verification.exhaustive import over_batches
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
 from pgcheck.verification.probing import MAX_ALTERED, Prober
 from pgcheck.verification.reach import beyond_models
+from pgcheck.verification.setting import setting_of
+from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Verdict, Verification
 
-Models = Sequence[str | Path | tuple[MDP, Policy]] | str | Path
+OneModel = str | Path | Model | tuple[MDP, Policy] | tuple[MDP, Policy, Policy]
+Models = Sequence[OneModel] | str | Path
 
 TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
@@ -41,6 +43,8 @@ def verify(
     *,
     horizon: int | None = None,
     gamma: float | None = None,
+    off_policy: bool = False,
+    same_start: bool = False,
     tolerance: float | None = None,
     up_to_scale: bool = False,
     batch_sizes: Sequence[int] | None = None,
@@ -52,13 +56,18 @@ def verify(
     """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
 
     The expectation is Σ_τ P(τ) ĝ(τ) over all trajectories; for an estimator of whole batches,
-    Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it.
+    Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it. With `off_policy`, P is
+    the probability under the model's behavior, while ∇J stays that of the policy; with `same_start`, the sum goes
+    over s_0 and then over the batches of episodes that begin there.
 
     Args:
       estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
         batch `[*theta.shape]`, or the name of a built-in estimator: it runs in this process. Or an `Estimator`.
-      models: names, paths, or MDPs with their policies; None is the battery of bundled models.
+      models: names, paths, MDPs with their policies or with a policy and a behavior, or `Model`s; None is the
+        battery of bundled models.
       horizon, gamma: override the models' own.
+      off_policy: whether the model's behavior draws the episodes.
+      same_start: whether the episodes of a batch share s_0, as the completions of one prompt do.
       tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
@@ -73,10 +82,10 @@ def verify(
       EstimatorError: the estimator cannot be called, returns no gradient, or returns different values for the same
         batch.
       ModelError: a model cannot be read.
-      UsageError: a batch size or the tolerance is out of range, or there are no models.
+      UsageError: a batch size or the tolerance is out of range, or there are no models, or one lacks a behavior.
     """
     estimator = estimator_of(estimate)
-    loaded = problems_of(models, horizon=horizon, gamma=gamma)
+    loaded = problems_of(models, horizon=horizon, gamma=gamma, off_policy=off_policy)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
     if tolerance is not None and not 0 < tolerance <= 1:
@@ -88,7 +97,8 @@ def verify(
     sizes = None if batch_sizes is None else tuple(batch_sizes)
     limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
     unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
-    evidence = gather(estimator, loaded, limits, progress, skip_unsuitable=unsuitable)
+    settings = [setting_of(model, off_policy=off_policy, same_start=same_start) for model in loaded]
+    evidence = gather(estimator, settings, limits, progress, skip_unsuitable=unsuitable)
     verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
     evidence.check_again(estimator)  # after all these calls it is still the same function
     return verification if verification.verdict == "fail" else _stretched(estimator, verification)
@@ -100,19 +110,27 @@ def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) ->
 
 
 def problems_of(
-    models: Models | None = None, *, horizon: int | None = None, gamma: float | None = None
-) -> list[tuple[MDP, Policy]]:
-    """Returns MDPs with their policies; arguments and errors are those of `verify`."""
+    models: Models | None = None,
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    off_policy: bool = False,
+) -> list[Model]:
+    """Returns the models; arguments and errors are those of `verify`."""
     if models is None:
-        return battery(horizon=horizon, gamma=gamma)
+        return battery_models(horizon=horizon, gamma=gamma)
     if isinstance(models, str | Path):
         models = [models]
-    return [
-        load(model, horizon=horizon, gamma=gamma)
-        if isinstance(model, str | Path)
-        else (overridden(model[0], horizon=horizon, gamma=gamma), model[1])
-        for model in models
-    ]
+    loaded = []
+    for model in models:
+        if isinstance(model, str | Path):
+            model = load_model(model)
+        elif not isinstance(model, Model):
+            model = Model(model[0], model[1], model[2] if len(model) > 2 else None)
+        model = replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma))
+        setting_of(model, off_policy=off_policy)  # a behavior that is missing or unfit is refused before any call
+        loaded.append(model)
+    return loaded
 
 
 def _judged(
@@ -174,17 +192,20 @@ def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence
     """A finding for the diagnosis alone, where no other model has so few batches that they can be altered."""
     if contract.by_episode or any(
         finding.enumeration is not None
-        and number_of_batches(len(finding.enumeration.batch), finding.batch_size, contract) <= MAX_ALTERED
+        and finding.enumeration.number_of_batches(finding.batch_size, contract) <= MAX_ALTERED
         for finding in findings
     ):
         return []
-    mdp, policy = battery()[0]
-    enumeration = Enumeration(mdp, policy, *listed(mdp, policy))
+    like = findings[0].setting
+    setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
+    enumeration = Enumeration.of(setting)
     try:
-        expectation = over_batches(estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract)
+        expectation = over_batches(
+            estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract, same_start=like.same_start
+        )
     except Exception:  # the estimator may be made for the other models only
         return []
-    return [finding_of(enumeration, expectation)]
+    return [finding_of(setting, enumeration.batch, expectation, enumeration)]
 
 
 def _common_scale(findings: Sequence[Finding]) -> float | None:
