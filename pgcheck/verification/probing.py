@@ -73,11 +73,13 @@ class Prober:
       scale: what gradients are divided by: the factor that was accepted.
       tolerance: the relative difference within which two expectations are the same.
       rounding: the relative difference within which two weights are the same.
+      off_policy: whether another policy than the one that is differentiated draws the episodes.
       was_not_finite: whether the estimator has returned NaN or infinity for altered episodes.
     """
 
     def __init__(
-        self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float, scale: float = 1.0
+        self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float, scale: float = 1.0,
+        *, off_policy: bool = False,
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.contract = contract
@@ -85,6 +87,7 @@ class Prober:
         self.scale = scale
         self.rounding = CLOSE_SINGLE if contract.single else CLOSE
         self.tolerance = max(self.rounding, tolerance)
+        self.off_policy = off_policy
         self.was_not_finite = False
 
     def each(self, batch: Batch) -> Floats:

@@ -1,6 +1,7 @@
 """Beyond the models: a long episode, large and small rewards, for estimators that pass on all models.
 
-An estimator whose weights are right in a chain of few steps has to weight a long chain alike.
+An estimator whose weights are right in a chain of few steps has to weight a long chain alike. Where the
+behavior draws the episodes of the models, another policy draws those of the chains, so that the ratios are not 1.
 """
 
 import numpy as np
@@ -8,7 +9,15 @@ import numpy as np
 from pgcheck.arrays import Bools, Floats
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.impulses import chain, chain_episodes, coefficients, correct_weights, impulses
+from pgcheck.verification.impulses import (
+    alternating,
+    chain,
+    chain_behavior,
+    chain_episodes,
+    coefficients,
+    impulses,
+    right_weights,
+)
 from pgcheck.verification.influence import influences
 from pgcheck.verification.probing import CHAIN_GAMMA, CHAIN_STEPS, Prober
 
@@ -19,32 +28,45 @@ SIZES = (1e4, -1e4, 1e-3)  # of single rewards
 def beyond_models(prober: Prober, gamma: float) -> list[Diagnosis]:
     """Returns what is wrong with a long episode, or with large or small rewards; empty where nothing is.
 
-    Empty too where the weights of few steps are not those of γ^k for k ≥ t, so that they say nothing of many.
+    Empty too where the weights of few steps are not among `right_weights`, so that they say nothing of many.
     """
     # Where γ^k falls fast, late steps hardly show: a greater γ is used, unless the code has a γ of its own.
-    gammas = [g for g in (max(gamma, CHAIN_GAMMA), gamma) if _is_right(prober, CHAIN_STEPS, g, 1.0)]
-    if not gammas:
-        return []
+    for g in (max(gamma, CHAIN_GAMMA), gamma):
+        which = _which(prober, g)
+        if which is not None:
+            return _beyond(prober, g, which)
+    return []
+
+
+def _beyond(prober: Prober, gamma: float, which: int) -> list[Diagnosis]:
+    """What is wrong, of an estimator with these of the `right_weights` in a chain of few steps."""
+
+    def right(steps: int) -> Floats:
+        return right_weights(steps, gamma, off_policy=prober.off_policy)[which]
+
     for size in SIZES:
-        if not _is_right(prober, CHAIN_STEPS, gammas[0], size):
+        weights = _weights(prober, CHAIN_STEPS, gamma, size)
+        if weights is not None and _is_wrong(weights, right(CHAIN_STEPS), prober.rounding).any():
             return [Diagnosis("reach", "reach/rewards", (("reward", size),))]
-    if prober.contract.by_episode and _is_right_at_length(prober, LONG_STEPS, gammas[0]):
+    if prober.contract.by_episode and _is_right_at_length(prober, LONG_STEPS, gamma, right(LONG_STEPS)):
         return []
-    weights = _weights(prober, LONG_STEPS, gammas[0], 1.0)
+    weights = _weights(prober, LONG_STEPS, gamma, 1.0)
     if weights is None:
         return []
-    wrong = np.flatnonzero(_is_wrong(weights, gammas[0], prober.rounding).any(axis=(0, 1)))
+    wrong = np.flatnonzero(_is_wrong(weights, right(LONG_STEPS), prober.rounding).any(axis=(0, 1)))
     if not len(wrong):
         return []
     return [Diagnosis("reach", "reach/steps", (("steps", LONG_STEPS), ("step", int(wrong[0]))))]
 
 
-def _is_right(prober: Prober, steps: int, gamma: float, size: float) -> bool:
-    """Whether W is γ^k for k ≥ t, as far as the estimator can be called on such episodes."""
-    weights = _weights(prober, steps, gamma, size)
+def _which(prober: Prober, gamma: float) -> int | None:
+    """Which of the `right_weights` W is in a chain of few steps; None where it is none of them."""
+    weights = _weights(prober, CHAIN_STEPS, gamma, 1.0)
     if weights is None:
-        return size != 1.0
-    return not _is_wrong(weights, gamma, prober.rounding).any()
+        return None
+    families = right_weights(CHAIN_STEPS, gamma, off_policy=prober.off_policy)
+    fitting = (i for i, right in enumerate(families) if not _is_wrong(weights, right, prober.rounding).any())
+    return next(fitting, None)
 
 
 def _weights(prober: Prober, steps: int, gamma: float, size: float) -> Floats | None:
@@ -55,14 +77,14 @@ def _weights(prober: Prober, steps: int, gamma: float, size: float) -> Floats | 
 
     try:
         if prober.contract.by_episode:
-            return impulses(rescaled, steps, gamma)[None]
-        pair = influences(prober.estimator, 2, gamma, steps=steps, reward=size) / prober.scale
-        return np.stack([pair[i, :, i] for i in range(2)])
+            return impulses(rescaled, steps, gamma, off_policy=prober.off_policy)[None]
+        pair = influences(prober.estimator, 2, gamma, steps=steps, reward=size, off_policy=prober.off_policy)
+        return np.stack([pair[i, :, i] for i in range(2)]) / prober.scale
     except Exception:  # the estimator may be made for one model only
         return None
 
 
-def _is_right_at_length(prober: Prober, steps: int, gamma: float) -> bool:
+def _is_right_at_length(prober: Prober, steps: int, gamma: float, right: Floats) -> bool:
     """Whether the steps of a long episode are weighted right by its last reward and by the middle one.
 
     A few episodes tell what all impulses would, which are looked at where these do not.
@@ -71,15 +93,16 @@ def _is_right_at_length(prober: Prober, steps: int, gamma: float) -> bool:
     columns = (steps // 2 - 1, steps - 1)
     rewards = np.zeros((len(columns) + 1, steps))
     rewards[np.arange(len(columns)), columns] = 1.0
-    batch = chain_episodes(mdp, policy, [[(t + 1) % 2 for t in range(steps)]] * len(rewards))
+    behavior = chain_behavior(mdp, steps) if prober.off_policy else None
+    batch = chain_episodes(mdp, policy, [alternating(steps)] * len(rewards), behavior=behavior)
     try:
         weights = coefficients(batch, prober.each(batch.altered(rewards=rewards)))
     except Exception:  # the estimator may be made for one model only
         return True
-    off = [np.abs(weights[i] - weights[-1] - gamma**k)[: k + 1].max() for i, k in enumerate(columns)]
+    off = [np.abs(weights[i] - weights[-1] - right[:, k])[: k + 1].max() for i, k in enumerate(columns)]
     return float(max(off)) <= prober.rounding
 
 
-def _is_wrong(weights: Floats, gamma: float, tolerance: float) -> Bools:
-    """The rows t and columns k ≥ t in which W is not γ^k `[M, T, T]`."""
-    return np.abs(np.triu(weights - correct_weights(weights.shape[-1], gamma))) > tolerance
+def _is_wrong(weights: Floats, right: Floats, tolerance: float) -> Bools:
+    """The rows t and columns k ≥ t in which W is not what it has to be `[M, T, T]`."""
+    return np.abs(np.triu(weights - right)) > tolerance

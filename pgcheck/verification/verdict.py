@@ -158,10 +158,11 @@ def _judged(
     if not is_right or not findings:
         return verification
     gamma = gamma_of_chains(findings)
-    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0)
+    drawn_by_behavior = findings[0].setting.off_policy
+    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0, off_policy=drawn_by_behavior)
     if beyond := beyond_models(prober, gamma):
         return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-    if verification.is_noisy:
+    if verification.is_noisy and not drawn_by_behavior:
         return replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
     return verification
 
