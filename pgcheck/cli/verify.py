@@ -42,6 +42,12 @@ def verify(
         str | None,
         typer.Option(metavar="R", show_default="1e-6; 1e-4 for float32", help="Relative bias that passes."),
     ] = None,
+    off_policy: Annotated[
+        bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
+    ] = False,
+    same_start: Annotated[
+        bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
+    ] = False,
     up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
     batch_sizes: Annotated[
         str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
@@ -71,13 +77,15 @@ def verify(
     settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
     steps, discount, seconds = horizon_of(horizon), gamma_of(gamma), seconds_of(timeout)
     with printing(output, form) as printer:
-        problems = problems_of(models or None, horizon=steps, gamma=discount)
+        problems = problems_of(models or None, horizon=steps, gamma=discount, off_policy=off_policy)
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
                 return judge(
                     function,
                     problems,
+                    off_policy=off_policy,
+                    same_start=same_start,
                     up_to_scale=up_to_scale,
                     skip_unsuitable=not models,
                     progress=bar.named,

@@ -17,6 +17,7 @@ from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
+from pgcheck.verification.ratios import at_home, explain_ratios
 
 
 def diagnose(
@@ -43,8 +44,29 @@ def diagnose(
     warnings = prober.not_finite()
     if not failed:
         return warnings, None
+    if any(finding.setting.off_policy for finding in enumerated):
+        diagnoses, matrix = _named_off_policy(prober, enumerated)
+        return diagnoses + warnings, matrix
     matrix = prober.matrix(gamma)
     return (_named(prober, enumerated, matrix) or [_unknown(matrix)]) + warnings, matrix
+
+
+def _named_off_policy(
+    home_prober: Prober, findings: Sequence[Finding]
+) -> tuple[list[Diagnosis], WeightMatrix | None]:
+    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too."""
+    prober = Prober(
+        home_prober.estimator, home_prober.contract, home_prober.gamma, home_prober.tolerance, off_policy=True
+    )
+    alterable = prober.alterable(findings)
+    home = at_home(prober, alterable)
+    if not home:
+        return [_unknown(None)], None
+    if all(finding.is_right(prober.tolerance) for finding in home):
+        return explain_ratios(prober, alterable, home, []), None
+    matrix = home_prober.matrix(home_prober.gamma)
+    rest = _named(home_prober, home, matrix) or [_unknown(matrix)]
+    return explain_ratios(prober, alterable, home, rest), matrix
 
 
 def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:

@@ -65,12 +65,12 @@ def match_mistakes(
     one_direction = sum(finding.freedom for finding in findings) < 2
     matches = _matches(findings, mistakes, prober.tolerance, any_factor=not one_direction)
     agreeing = [match for match in matches if matrix is not None and match.has_same_weights(matrix, prober.gamma)]
-    if one_direction and not agreeing:
+    if one_direction and not agreeing and not prober.off_policy:
         return _match_impulses(prober, matrix)
     if not matches:
         return []
     diagnoses = _diagnoses((agreeing or matches)[0], matrix, prober.tolerance)
-    without_discount = prober.matrix(1.0)
+    without_discount = None if prober.off_policy else prober.matrix(1.0)
     if diagnoses and without_discount is not None and without_discount.is_right:
         diagnoses[0] = replace(diagnoses[0], notes=(*diagnoses[0].notes, "right-at-gamma-1"))
     return diagnoses

@@ -99,7 +99,10 @@ def verify(
     unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
     settings = [setting_of(model, off_policy=off_policy, same_start=same_start) for model in loaded]
     evidence = gather(estimator, settings, limits, progress, skip_unsuitable=unsuitable)
-    verification = _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale)
+    verification = replace(
+        _judged(estimator, evidence, limits, tolerance, up_to_scale=up_to_scale),
+        off_policy=off_policy, same_start=same_start, unit_ratios=estimator.off_policy and not off_policy,
+    )  # fmt: skip
     evidence.check_again(estimator)  # after all these calls it is still the same function
     return verification if verification.verdict == "fail" else _stretched(estimator, verification)
 
@@ -138,13 +141,10 @@ def _judged(
 ) -> Verification:
     """The verdict on the evidence, and the diagnosis."""
     findings, contract = evidence.findings, evidence.contract
-    off_policy = estimator.off_policy
     if contract is None:
         unknown = Contract(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
         tolerance = tolerance or TOLERANCE
-        return Verification(
-            "inconclusive", (), unknown, tolerance, None, (), None, evidence.skipped, off_policy
-        )  # fmt: skip
+        return Verification("inconclusive", (), unknown, tolerance, None, (), None, evidence.skipped)
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if contract.single else TOLERANCE
     scale = _common_scale(findings) if up_to_scale else None
@@ -153,8 +153,8 @@ def _judged(
     diagnosis, matrix = diagnose(estimator, contract, shown, failed=not is_right, tolerance=tolerance)
     verdict: Verdict = "fail" if not is_right else "pass" if _is_complete(evidence, limits) else "inconclusive"
     verification = Verification(
-        verdict, findings, contract, tolerance, scale, tuple(diagnosis), matrix, evidence.skipped, off_policy
-    )  # fmt: skip
+        verdict, findings, contract, tolerance, scale, tuple(diagnosis), matrix, evidence.skipped
+    )
     if not is_right or not findings:
         return verification
     gamma = gamma_of_chains(findings)
