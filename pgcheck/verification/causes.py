@@ -142,8 +142,8 @@ CAUSES: dict[str, str] = {
     "cut-episodes-dropped": "episodes that the time limit cuts off are left out: they are part of the expectation",
     "nonlinear/doubled": f"doubling the rewards does not double the gradient: {_NONLINEAR}",
     "nonlinear/group": (
-        "doubling all rewards of a group changes nothing: the advantages are divided by the group's standard deviation, "
-        "or ranked; without that division (as in Dr. GRPO) the gradient follows the rewards"
+        "doubling all rewards of a group changes nothing: the advantages are divided by the group's standard "
+        "deviation, or ranked; without that division (as in Dr. GRPO) the gradient follows the rewards"
     ),
     "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
     "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",

@@ -19,6 +19,7 @@ from pgcheck.estimators.weights import ratios
 from pgcheck.trajectories.batch import Batch
 
 Multiplier = Callable[[Batch], Floats]  # what w_t is multiplied by [N, T]
+Apply = Callable[[Batch, Weights], Floats]  # from on-policy weights to weights off-policy [N, T]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Correction:
     """
 
     cause: str
-    apply: Callable[[Batch, Weights], Floats]
+    apply: Apply
     multiplier: Multiplier | None = None
 
 

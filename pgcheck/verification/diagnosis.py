@@ -63,10 +63,10 @@ def _named_off_policy(
     if not home:
         return [_unknown(None)], None
     if all(finding.is_right(prober.tolerance) for finding in home):
-        return explain_ratios(prober, alterable, home, []), None
+        return explain_ratios(prober, alterable, home, [], findings), None
     matrix = home_prober.matrix(home_prober.gamma)
     rest = _named(home_prober, home, matrix) or [_unknown(matrix)]
-    return explain_ratios(prober, alterable, home, rest), matrix
+    return explain_ratios(prober, alterable, home, rest, findings), matrix
 
 
 def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:

@@ -70,12 +70,13 @@ class _SelfNormalised(External):
         return np.asarray(np.einsum("mbt,mbtd->md", weighted, score)).reshape(len(index), *batch.theta.shape)
 
 
-def find_self_normalised(prober: Prober, findings: Sequence[Finding]) -> list[Diagnosis]:
+def find_self_normalised(prober: Prober, findings: Sequence[Finding], every: Sequence[Finding]) -> list[Diagnosis]:
     """Returns whether an estimator of whole batches is a self-normalised one; empty where it is not.
 
     Args:
       prober: knows the estimator.
-      findings: its expectations off-policy; their episodes can be altered.
+      findings: its expectations off-policy, of so few batches that they can be compared.
+      every: all of its expectations, for how the bias goes with the batch size.
     """
     if prober.contract.by_episode or not findings:
         return []
@@ -83,7 +84,7 @@ def find_self_normalised(prober: Prober, findings: Sequence[Finding]) -> list[Di
         for weights, ids in _WEIGHTS:
             if all(_fits(prober, finding, _SelfNormalised(kind, weights)) for finding in findings):
                 diagnosis = Diagnosis("ratio", "ratio/self-normalised")
-                trend = trend_of(findings, prober.tolerance)
+                trend = trend_of(every, prober.tolerance)
                 named = diagnosis if trend is None else trend.noted(diagnosis)
                 return [named, *(Diagnosis(name, name) for name in ids)]
     return []

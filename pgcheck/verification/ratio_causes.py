@@ -9,8 +9,8 @@ _HOW_OFTEN = ", on up to {share:.3g} % of a model's steps"
 RATIO_CAUSES: dict[str, str] = {
     "ratio/missing": "the behavior drew the episodes, but no importance ratio pi/b stands for that",
     "ratio/single-step": (
-        "each step has its own ratio rho_t alone, as in PPO's surrogate: the state needs the product rho_0 ... rho_t, "
-        "and a later reward the ratios up to its own step"
+        "each step has its own ratio rho_t alone, as in PPO's surrogate: the state needs the product rho_0 ... rho_t "
+        "instead, and a later reward the ratios up to its own step"
     ),
     "ratio/future": (
         "the ratios rho_0 ... rho_t weight all rewards to go, although the behavior chose the later actions too: "
@@ -43,8 +43,8 @@ RATIO_CAUSES: dict[str, str] = {
         "below {low:.4g}; up to {share:.3g} % of a model's steps have such a ratio"
     ),
     "ratio/self-normalised": (
-        "the weights are divided by the sum of the ratios in the batch (self-normalised): biased for every B, and the "
-        "bias vanishes as 1/B"
+        "the weights are divided by the sum of the ratios in the batch (self-normalised): biased for every B, and "
+        "the bias vanishes as 1/B"
     ),
     "ratio/unknown": (
         "right where the policy itself draws the episodes, wrong where the behavior does: the importance ratios pi/b "

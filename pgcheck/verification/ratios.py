@@ -89,7 +89,11 @@ def at_home(prober: Prober, findings: Sequence[Finding]) -> list[Finding] | None
 
 
 def explain_ratios(
-    prober: Prober, findings: Sequence[Finding], home: Sequence[Finding], rest: list[Diagnosis]
+    prober: Prober,
+    findings: Sequence[Finding],
+    home: Sequence[Finding],
+    rest: list[Diagnosis],
+    every: Sequence[Finding],
 ) -> list[Diagnosis]:
     """Returns what is wrong with the ratios, and what else is.
 
@@ -98,6 +102,7 @@ def explain_ratios(
       findings: its expectations where the behavior draws the episodes; these can be altered.
       home: the same where the policy itself draws them.
       rest: what is wrong there; empty where nothing is.
+      every: all expectations, also those of more batches than can be altered.
     """
     if _same(prober, findings, home):
         return rest  # whoever draws the episodes: the ratios are right
@@ -111,7 +116,7 @@ def explain_ratios(
     cut, trace = find_cuts(prober)
     if cut.is_there:
         return _cut(prober, findings, cut, trace, rest, mistakes)
-    if named := find_self_normalised(prober, findings):
+    if named := find_self_normalised(prober, findings, every):
         return _with_rest(named, rest)
     if rest:
         return [*rest, Diagnosis("ratio", "ratio/perhaps", certain=False)]
