@@ -7,12 +7,10 @@ def test_reinforce():
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pgcheck.estimators.base import Estimate
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
 from pgcheck.report.verification import explanation, first_line
+from pgcheck.verification.models import OneModel
 from pgcheck.verification.verdict import verify
 from pgcheck.verification.verification import Verification
 
@@ -32,7 +30,9 @@ class GradientMismatch(AssertionError):  # noqa: N818
 def assert_policy_gradient(
     estimate: Estimate | str,
     *,
-    models: Sequence[str | Path | tuple[MDP, Policy]] | None = None,
+    models: Sequence[OneModel] | None = None,
+    off_policy: bool = False,
+    same_start: bool = False,
     tolerance: float | None = None,
     up_to_scale: bool = False,
     allow: Sequence[str] = (),
@@ -43,7 +43,10 @@ def assert_policy_gradient(
     Args:
       estimate: a function from a `pgcheck.Batch` to one gradient for each episode `[N, *theta.shape]`, or one for
         the whole batch `[*theta.shape]`; it runs in this process.
-      models: bundled names, paths, or MDPs with their policies; None is a battery of small bundled models.
+      models: bundled names, paths, MDPs with their policies (and behaviors), or `Model`s; None is a battery of small
+        bundled models.
+      off_policy: whether the model's behavior draws the episodes; ∇J stays that of the policy.
+      same_start: whether the episodes of a batch share their first state.
       tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
       allow: ids of deviations that are intended, like `dropped-gamma`: accepted where they explain all of the bias.
@@ -56,8 +59,9 @@ def assert_policy_gradient(
     """
     __tracebackhide__ = True
     verification = verify(
-        estimate, models, tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, batch_sizes=batch_sizes
-    )
+        estimate, models, off_policy=off_policy, same_start=same_start, tolerance=tolerance, up_to_scale=up_to_scale,
+        allow=allow, batch_sizes=batch_sizes,
+    )  # fmt: skip
     if verification.verdict != "pass":
         raise GradientMismatch(verification)
     return verification

@@ -43,6 +43,12 @@ def verify(
         str | None,
         typer.Option(metavar="R", show_default="1e-6; 1e-4 for float32", help="Relative bias that passes."),
     ] = None,
+    off_policy: Annotated[
+        bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
+    ] = False,
+    same_start: Annotated[
+        bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
+    ] = False,
     up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
     allow: Annotated[
         list[str] | None,
@@ -72,7 +78,7 @@ def verify(
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.verification.allowance import checked_ids
-    from pgcheck.verification.verdict import problems_of
+    from pgcheck.verification.models import problems_of
     from pgcheck.verification.verdict import verify as judge
 
     more, models = leading_estimators(others or [])
@@ -80,13 +86,15 @@ def verify(
     allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
-        problems = problems_of(models or None, **overrides)
+        problems = problems_of(models or None, **overrides, off_policy=off_policy)
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
                 return judge(
                     function,
                     problems,
+                    off_policy=off_policy,
+                    same_start=same_start,
                     up_to_scale=up_to_scale,
                     allow=allowed,
                     skip_unsuitable=not models,

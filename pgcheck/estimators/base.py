@@ -154,6 +154,9 @@ class WeightedScores:
         each = self.each(batch)
         if self.aggregation == "mean":
             return batch.shaped(each[index].mean(axis=1))
+        if self.aggregation == "ratio":
+            share = self.shares(batch, np.ones(len(batch)))[index]
+            return batch.shaped(np.einsum("mb,mbd->md", share, each[index]) / share.sum(axis=1)[:, None])
         return batch.shaped(np.stack([self._combined(batch, each, rows) for rows in index]))
 
     def each(self, batch: Batch) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 
 from pgcheck.arrays import Bools, Floats
 from pgcheck.estimators.base import Weights, score_sums, weighted_score_sum
+from pgcheck.estimators.off_policy import per_decision
 from pgcheck.estimators.on_policy import reward_to_go
 from pgcheck.estimators.weights import all_steps, discounts, onward, returns
 from pgcheck.trajectories.batch import Batch
@@ -170,7 +171,7 @@ def _is_last(batch: Batch) -> Bools:
     return np.asarray(np.arange(len(batch.outcomes)) == batch.lengths[:, None] - 1)
 
 
-REFERENCE = Candidate(reward_to_go)
+REFERENCE = Candidate(per_decision)  # which is γ^t G_t where the policy itself drew the episodes
 
 
 @dataclass(frozen=True, eq=False)

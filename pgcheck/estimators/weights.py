@@ -49,6 +49,8 @@ def td_errors(batch: Batch) -> Floats:
 
 def ratios(batch: Batch) -> Floats:
     """Returns ρ_t = π(a_t|s_t) / b(a_t|s_t) `[N, T]`; 1 beyond the end."""
+    if batch.behavior is None or batch.behavior is batch.policy:
+        return np.ones((len(batch), len(batch.outcomes)))
     by_outcome = outcome_ratios(batch.mdp, batch.policy, batch.behavior)
     taken: Floats = np.append(by_outcome, 1.0)[batch.outcomes].T
     return taken

@@ -1,5 +1,7 @@
 """What a verdict covers, and what would let it cover more."""
 
+from collections.abc import Iterator
+
 from pgcheck.report.words import many, percent
 from pgcheck.verification.limits import Skipped
 from pgcheck.verification.verification import Verification
@@ -14,7 +16,8 @@ def scope_text(verification: Verification) -> str:
         rewards = f"rewards of {scope.least:,g}"
     sizes = [many(scope.steps, "step"), many(scope.states, "state"), many(scope.actions, "action")]
     models = f"{many(scope.models, 'model')} (at most {', '.join(sizes)}, {rewards})"
-    return f"exact over all {listed} of {models}, {_batches(verification)}{_stretch(verification)}"
+    covered = f"exact over all {listed} of {models}, {_batches(verification)}{_stretch(verification)}"
+    return covered + "".join(_drawing(verification))
 
 
 def advice(skipped: Skipped) -> str:
@@ -25,6 +28,17 @@ def advice(skipped: Skipped) -> str:
     options = [] if limit.needed is None else [f"{limit.option} {_rounded(limit.needed)}"]
     options += [] if limit.horizon is None else [f"--horizon {limit.horizon}"]
     return f"Try {', or '.join(options)}." if options else ""
+
+
+def _drawing(verification: Verification) -> Iterator[str]:
+    """Who drew the episodes, and whether those of a batch share their first state."""
+    if verification.off_policy:
+        yield "; the behavior drew the episodes"
+    if verification.same_start:
+        starts, models = verification.scope.starts, verification.scope.models
+        several = "all models" if starts == models else f"{starts} of {many(models, 'model')}"
+        where = f"there are several on {several}" if starts else "there is only one on each model"
+        yield f"; the episodes of a batch share their first state ({where})"
 
 
 def _batches(verification: Verification) -> str:

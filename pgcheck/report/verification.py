@@ -68,6 +68,8 @@ def _record(name: str, verification: Verification) -> Record:
         "allowed": list(verification.allowed),
         "tolerance": verification.tolerance,
         "accepted_scale": verification.scale,
+        "off_policy": verification.off_policy,
+        "same_start": verification.same_start,
         "per_episode": verification.contract.by_episode,
         "models": [
             {
@@ -99,7 +101,9 @@ def _left_out(skipped: Skipped) -> Record:
 
 
 def _row(finding: Finding | None) -> Record:
-    """The figures of a finding; all None without one."""
+    """The figures of a finding; all None without one. What variances are compared with depends on who draws."""
+    off_policy = finding is not None and finding.setting.off_policy
+    on, off = (None, finding) if off_policy else (finding, None)
     return {
         "model": finding and finding.mdp.name,
         "horizon": finding and finding.mdp.horizon,
@@ -109,8 +113,10 @@ def _row(finding: Finding | None) -> Record:
         "cosine": finding and finding.cosine,
         "scale": finding and finding.scale,
         "variance": finding and finding.expectation.trace,
-        "variance_reinforce": finding and finding.reinforce,
-        "variance_reward_to_go": finding and finding.reward_to_go,
+        "variance_reinforce": on and on.reinforce,
+        "variance_reward_to_go": on and on.reward_to_go,
+        "variance_importance_sampling": off and off.reinforce,
+        "variance_per_decision": off and off.reward_to_go,
     }
 
 
@@ -128,7 +134,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
             "",
             _table(verification),
             "",
-            "variance: per rollout, relative to REINFORCE",
+            f"variance: per rollout, relative to {'importance-sampling' if verification.off_policy else 'REINFORCE'}",
         ]
         if any(finding.freedom < 2 for finding in verification.findings):
             blocks.append("cosine omitted: only one free direction")
@@ -172,8 +178,8 @@ def _success(verification: Verification) -> Iterator[Filled]:
     if verification.flat:
         flat = ", ".join(verification.flat)
         yield Filled(f"The gradient is 0 on {flat}: sign, scale and discount were not tested there.")
-    if verification.off_policy:
-        yield Filled("The policy itself drew the episodes, so all ratios are 1: no other behavior was tested.")
+    if verification.unit_ratios:
+        yield Filled("The policy itself drew the episodes, so all ratios are 1; try --off-policy.")
     for diagnosis in verification.diagnosis:
         yield Filled(f"{'' if diagnosis.allowed else 'Warning: '}{diagnosis.id}: {diagnosis.text}")
     if verification.is_noisy:
@@ -188,7 +194,8 @@ def _noise(verification: Verification) -> Filled:
         None: "",
     }[verification.counts_past_rewards]
     ratio = verification.variance_over_reward_to_go
-    text = f"Unbiased, but high variance: up to {ratio:.2f} times the variance of reward-to-go{why}."
+    other = "per-decision" if verification.off_policy else "reward-to-go"
+    text = f"Unbiased, but high variance: up to {ratio:.2f} times the variance of {other}{why}."
     return Filled(text)
 
 

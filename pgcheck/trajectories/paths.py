@@ -92,18 +92,19 @@ def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]
     yield from _of_length_0(mdp, sampler.ended_at_start)
 
 
-def listed(mdp: MDP, policy: Policy, most: int | None = None) -> tuple[Batch, Floats]:
+def listed(mdp: MDP, policy: Policy, most: int | None = None, behavior: Policy | None = None) -> tuple[Batch, Floats]:
     """Returns all trajectories of a model as one batch, with their probabilities; with `most`, stops at so many.
 
-    More than `most` may come: lots are not divided.
+    More than `most` may come: lots are not divided. Where a `behavior` draws the actions, it is the batch's, and the
+    probabilities are those under it.
     """
     lots: list[Paths] = []
-    for paths in enumerated_paths(mdp, policy):
+    for paths in enumerated_paths(mdp, behavior or policy):
         lots.append(paths)
         if most is not None and sum(len(lot.measure) for lot in lots) >= most:
             break
     every = _joined(mdp, lots)
-    return Batch.from_paths(mdp, policy, every.steps), every.measure
+    return Batch.from_paths(mdp, policy, every.steps, behavior), every.measure
 
 
 def measured(

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from pgcheck.formats.modelfile import load
+from pgcheck.formats.modelfile import Model, load_model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -17,20 +17,25 @@ BATTERY = (
 )  # fmt: skip
 
 
-def battery(
+def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
+    """Returns the MDPs of the battery with their policies; arguments are those of `battery_models`."""
+    return [(model.mdp, model.policy) for model in battery_models(horizon=horizon, gamma=gamma)]
+
+
+def battery_models(
     *,
     horizon: int | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
-) -> list[tuple[MDP, Policy]]:
+) -> list[Model]:
     """Returns the models of the battery, with these numbers in place of their own where given."""
     return list(_loaded(horizon, gamma, entropy, kl))
 
 
 @lru_cache(maxsize=4)
-def _loaded(
-    horizon: int | None, gamma: float | None, entropy: float | None, kl: float | None
-) -> tuple[tuple[MDP, Policy], ...]:
+def _loaded(horizon: int | None, gamma: float | None, entropy: float | None, kl: float | None) -> tuple[Model, ...]:
     """The models, which are read once: nothing can change them."""
-    return tuple(load(name, horizon=horizon or steps, gamma=gamma, entropy=entropy, kl=kl) for name, steps in BATTERY)
+    return tuple(
+        load_model(name, horizon=horizon or steps, gamma=gamma, entropy=entropy, kl=kl) for name, steps in BATTERY
+    )

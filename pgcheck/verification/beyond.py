@@ -7,10 +7,10 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.contract import EXAMPLES, contract_of
-from pgcheck.trajectories.paths import listed
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import right_weights
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
 from pgcheck.verification.reach import beyond_models
 from pgcheck.verification.stretch import Stretched, stretched
@@ -43,21 +43,23 @@ def stretch(
 
     if explanation.view != AS_IT_IS and not contract.by_episode:  # what divides each batch is taken away first
         viewed = prober.through(explanation.view).estimator
-        contract = contract_of(viewed, listed(finding.mdp, finding.policy, most=EXAMPLES)[0])
+        contract = contract_of(viewed, finding.setting.listed(EXAMPLES)[0])
         estimator = viewed
     rng = np.random.default_rng(SEED)
-    return tuple(stretched(estimator, contract, finding.mdp, finding.policy, finding.gradient, rng, expected=due))
+    return tuple(stretched(estimator, contract, finding.setting, finding.gradient, rng, expected=due))
 
 
 def reach(prober: Prober, gamma: float, explanation: Explanation) -> list[Diagnosis]:
     """Returns what is wrong with a long episode, or with large or small rewards, besides what is explained."""
     field = explanation.field
-    if field is None:
+    if field is None or (prober.off_policy and explanation.diagnoses):
         return []
     size = 1 if prober.contract.by_episode else 2
 
-    def expected(steps: int, discount: float) -> Floats:
-        return field.weights(steps, discount, size)
+    def expected(steps: int, discount: float) -> list[Floats]:
+        if prober.off_policy:
+            return right_weights(steps, discount, off_policy=True)
+        return [field.weights(steps, discount, size)]
 
     viewed = prober if explanation.view == AS_IT_IS else prober.through(explanation.view)
     return beyond_models(viewed, gamma, expected)

@@ -6,6 +6,8 @@ templates for the figures of the diagnosis.
 
 from dataclasses import dataclass
 
+from pgcheck.verification.ratio_causes import RATIO_CAUSES
+
 Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
 
 _GAMMA_T = "gamma^t is left out: the gradient of the discounted return weights step t by gamma^t"
@@ -140,6 +142,10 @@ CAUSES: dict[str, str] = {
     ),
     "cut-episodes-dropped": "episodes that the time limit cuts off are left out: they are part of the expectation",
     "nonlinear/doubled": f"doubling the rewards does not double the gradient: {_NONLINEAR}",
+    "nonlinear/group": (
+        "doubling all rewards of a group changes nothing: the advantages are divided by the group's standard "
+        "deviation, or ranked; without that division (as in Dr. GRPO) the gradient follows the rewards"
+    ),
     "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
     "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",
     "regulariser/entropy-discounted": (
@@ -159,6 +165,7 @@ CAUSES: dict[str, str] = {
     ),
     "nan/no-reward": "the result is not finite where every reward is 0",
     "nan/inputs": "the result is not finite for {inputs}",
+    **RATIO_CAUSES,
     # What is left.
     "other": "none of the known mistakes",
     "other/matrix": "none of the known mistakes; the matrix shows how each reward weights each step",

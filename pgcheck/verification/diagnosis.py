@@ -18,6 +18,7 @@ from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
+from pgcheck.verification.ratios import at_home, explain_ratios
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,31 @@ def diagnose(
     warnings = tuple(prober.not_finite())
     if not failed:
         return Diagnosed(Explanation(), warnings, None, prober)
+    if any(finding.setting.off_policy for finding in enumerated):
+        away = Prober(estimator, contract, gamma, tolerance, off_policy=True)
+        named, matrix = _named_off_policy(prober, away, enumerated, preferred)
+        return Diagnosed(named if named.diagnoses else _unknown(matrix), warnings, matrix, away)
     matrix = prober.matrix(gamma)
     named = _named(prober, enumerated, matrix, preferred)
     return Diagnosed(named if named.diagnoses else _unknown(matrix), warnings, matrix, prober)
+
+
+def _named_off_policy(
+    home_prober: Prober,
+    prober: Prober,
+    findings: Sequence[Finding],
+    preferred: Callable[[Explanation], bool] | None,
+) -> tuple[Explanation, WeightMatrix | None]:
+    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too."""
+    alterable = prober.alterable(findings)
+    home = at_home(prober, alterable)
+    if not home:
+        return Explanation(), None
+    if all(finding.is_right(prober.tolerance) for finding in home):
+        return explain_ratios(prober, alterable, home, Explanation(complete=True), findings), None
+    matrix = home_prober.matrix(home_prober.gamma)
+    rest = _named(home_prober, home, matrix, preferred)
+    return explain_ratios(prober, alterable, home, rest if rest.diagnoses else _unknown(matrix), findings), matrix
 
 
 def _named(

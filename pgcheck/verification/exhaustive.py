@@ -11,10 +11,9 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators import expectation
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract, rows_change
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.calls import each_episode
+from pgcheck.verification.setting import Setting, by_start
 
 MAX_BLOCKS_CHECKED = 20  # blocks of episodes in which some rows are compared with batches of one
 BATCHES_A_REQUEST = 8192
@@ -44,13 +43,23 @@ class _CoupledRowsError(Exception):
 
 
 def over_episodes(
-    estimator: Estimator, mdp: MDP, policy: Policy, contract: Contract, *, progress: Fraction | None = None
+    estimator: Estimator, setting: Setting, contract: Contract, *, progress: Fraction | None = None
 ) -> Expectation | None:
-    """Returns Σ_τ P(τ) ĝ(τ), block by block; None where rows turn out to depend on their batch after all."""
+    """Returns Σ_τ P(τ) ĝ(τ), block by block; None where rows turn out to depend on their batch after all.
+
+    P is the probability under the policy that draws the episodes.
+    """
     blocks = itertools.count()
     single, shape = contract.single, (0,)
 
     def each(batch: Batch) -> Floats:
+        if not setting.same_start or not contract.rows:
+            return of_block(batch)
+        order = list(by_start(batch))  # rows are asked for in batches that the estimator is made for
+        rows = np.concatenate([of_block(batch.part(numbers)) for numbers in order])
+        return rows[np.argsort(np.concatenate(order))]
+
+    def of_block(batch: Batch) -> Floats:
         nonlocal single, shape
         answer = each_episode(estimator, batch, contract)
         if contract.rows and next(blocks) < MAX_BLOCKS_CHECKED:
@@ -61,7 +70,7 @@ def over_episodes(
         return answer.values.reshape(len(batch), -1)
 
     try:
-        sums = expectation.over_episodes(each, mdp, policy, policy, progress=progress)
+        sums = expectation.over_episodes(each, setting.mdp, setting.policy, setting.actor, progress=progress)
     except _CoupledRowsError:
         return None
     return Expectation(1, sums.mean.reshape(shape), sums.trace, single)
@@ -79,24 +88,31 @@ def over_batches(
     size: int,
     contract: Contract,
     *,
+    same_start: bool = False,
     progress: Fraction | None = None,
 ) -> Expectation:
     """Returns Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B = `size` independent episodes.
 
-    Where the order of the episodes does not matter, one batch stands for all its orders, with its multinomial weight.
+    Where they share s_0, it is Σ_s P(s_0 = s) Σ P(τ_1|s) … P(τ_B|s) ĝ(τ_1, …, τ_B), τ_1, …, τ_B from s on. Where the
+    order of the episodes does not matter, one batch stands for all its orders, with its multinomial weight.
     """
     mean = np.zeros(batch.theta.shape)
     square, done = 0.0, 0
-    for index in _batches(len(batch), size, contract.ordered):
-        weight = np.prod(prob[index], axis=1)
-        if not contract.ordered:
-            weight *= math.factorial(size) / _repeats(index)
-        gradients = estimator.of_batches(batch, index)
-        mean += np.tensordot(weight, gradients, axes=1)
-        square += float(weight @ np.sum(gradients.reshape(len(weight), -1) ** 2, axis=1))
-        done += len(index)
-        if progress is not None:
-            progress(done / number_of_batches(len(batch), size, contract))
+    groups = list(by_start(batch)) if same_start else [np.arange(len(batch))]
+    total = sum(number_of_batches(len(numbers), size, contract) for numbers in groups)
+    for numbers in groups:
+        start = math.fsum(prob[numbers]) if same_start else 1.0
+        for members in _batches(len(numbers), size, contract.ordered):
+            index = numbers[members]
+            weight = start * np.prod(prob[index] / start, axis=1)
+            if not contract.ordered:
+                weight *= math.factorial(size) / _repeats(index)
+            gradients = estimator.of_batches(batch, index)
+            mean += np.tensordot(weight, gradients, axes=1)
+            square += float(weight @ np.sum(gradients.reshape(len(weight), -1) ** 2, axis=1))
+            done += len(index)
+            if progress is not None:
+                progress(done / total)
     return Expectation(size, mean, size * max(square - float(np.sum(mean**2)), 0.0), contract.single)
 
 

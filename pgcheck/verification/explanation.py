@@ -8,7 +8,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators.mistakes import REFERENCE, Candidate
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.findings import Finding, Setting
+from pgcheck.verification.findings import Circumstances, Finding
 from pgcheck.verification.impulses import correct_weights, impulses
 from pgcheck.verification.probing import AS_IT_IS, View
 from pgcheck.verification.scales import Scale
@@ -33,7 +33,7 @@ class Field:
 
     def mean(self, finding: Finding) -> Floats:
         """Returns the expectation on a finding's model, for its batch size `[*theta.shape]`."""
-        factor = 1.0 if self.scale is None else self.scale.factor(finding.setting)
+        factor = 1.0 if self.scale is None else self.scale.factor(finding.circumstances)
         mean = np.zeros(finding.gradient.shape)
         if self.candidate is not None:
             mean = mean + factor * mean_of(self.candidate, finding)
@@ -45,7 +45,7 @@ class Field:
         """Returns how steps of a chain are weighted by rewards `[T, T]`, in batches of `size`."""
         if self.candidate is None:
             return np.zeros((steps, steps))
-        factor = 1.0 if self.scale is None else self.scale.factor(Setting(gamma, steps, float(steps), size))
+        factor = 1.0 if self.scale is None else self.scale.factor(Circumstances(gamma, steps, float(steps), size))
         if self.candidate is REFERENCE:
             return np.asarray(factor * correct_weights(steps, gamma))
         return np.asarray(factor * impulses(self.candidate.each, steps, gamma))

@@ -7,11 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
+from pgcheck.estimators.contract import Contract
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy, freedom
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import enumerated_paths, measured
-from pgcheck.verification.exhaustive import Expectation
+from pgcheck.verification.exhaustive import Expectation, number_of_batches
+from pgcheck.verification.setting import Setting, by_start
 
 NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
 
@@ -22,18 +24,32 @@ class Enumeration:
 
     Attributes:
       mdp, policy: the model.
-      batch: the episodes.
-      prob: P(τ) of each `[N]`.
+      batch: the episodes, with the policy that drew them.
+      prob: P(τ) of each under that policy `[N]`.
+      same_start: whether the episodes of a batch share s_0.
     """
 
     mdp: MDP
     policy: Policy
     batch: Batch
     prob: Floats
+    same_start: bool = False
+
+    @classmethod
+    def of(cls, setting: Setting) -> "Enumeration":
+        """Returns all episodes of a model."""
+        batch, prob = setting.listed()
+        return cls(setting.mdp, setting.policy, batch, prob, setting.same_start)
+
+    def number_of_batches(self, size: int, contract: Contract) -> int:
+        """Returns how many batches of `size` an estimator is called with."""
+        if not self.same_start:
+            return number_of_batches(len(self.batch), size, contract)
+        return sum(number_of_batches(len(numbers), size, contract) for numbers in by_start(self.batch))
 
 
 @dataclass(frozen=True)
-class Setting:
+class Circumstances:
     """What factors depend on.
 
     Attributes:
@@ -67,20 +83,30 @@ class Finding:
     """The expectation on one model, for one batch size, beside the gradient.
 
     Attributes:
-      mdp, policy: the model.
+      setting: the model, who drew the episodes, and which stand in a batch together.
       expectation: E[ĝ] and its batch size.
       gradient: ∇J `[*theta.shape]`; all 0 where nothing but rounding is left of it.
-      reinforce, reward_to_go: tr Σ of these estimators; None where it is not known exactly.
+      reinforce, reward_to_go: tr Σ of these estimators, or where another policy draws the episodes, of
+        `importance-sampling` and `per-decision`, which then stand in their place; None where it is not known exactly.
       enumeration: the model's episodes, where they are few.
     """
 
-    mdp: MDP
-    policy: Policy
+    setting: Setting
     expectation: Expectation
     gradient: Floats
     reinforce: float | None
     reward_to_go: float | None
     enumeration: Enumeration | None
+
+    @property
+    def mdp(self) -> MDP:
+        """The model."""
+        return self.setting.mdp
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of which ∇J is the gradient, whoever drew the episodes."""
+        return self.setting.policy
 
     @property
     def batch_size(self) -> int:
@@ -97,15 +123,18 @@ class Finding:
         """Returns Σ_τ P(τ) x(τ), for a function that gives it for some of the model's episodes."""
         if self.enumeration is not None:
             return part(self.enumeration)
-        blocks = measured(self.mdp, self.policy, enumerated_paths(self.mdp, self.policy), self.policy)
-        parts = (part(Enumeration(self.mdp, self.policy, batch, prob)) for batch, prob, _ in blocks)
+        setting = self.setting
+        blocks = measured(self.mdp, self.policy, enumerated_paths(self.mdp, setting.actor), setting.actor)
+        parts = (
+            part(Enumeration(self.mdp, self.policy, batch, prob, setting.same_start)) for batch, prob, _ in blocks
+        )
         return np.asarray(sum(parts, np.zeros(())))
 
     @cached_property
-    def setting(self) -> Setting:
+    def circumstances(self) -> Circumstances:
         """What factors depend on."""
         length = float(self.total(lambda it: np.asarray(it.prob @ it.batch.lengths)))
-        return Setting(self.mdp.gamma, self.mdp.horizon, length, self.batch_size)
+        return Circumstances(self.mdp.gamma, self.mdp.horizon, length, self.batch_size)
 
     @property
     def norm(self) -> float:

@@ -2,6 +2,7 @@
 
 W[t, k] is the coefficient of ∇log π(a_t|s_t) after a unit reward at step k. For k ≥ t it has to be γ^k. For k < t the
 reward cannot depend on the action, so that any weight that does not depend on the action is right, such as 0 or γ^k.
+Where another policy draws the episodes, γ^k ρ_0 … ρ_k is right, and so is γ^k times the ratio of the whole episode.
 """
 
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.estimators.weights import ratios
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 
 PREFERENCE = 0.6  # of the first action, so that the two actions are not equally likely
+BEHAVIOR = (0.9, 0.3, 0.5)  # the same of a policy that draws the episodes, in each state in turn
 
 EachEpisode = Callable[[Batch], Floats]  # gradients of single episodes [N, *theta.shape]
 
@@ -71,6 +74,13 @@ def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1)
     return mdp, TabularSoftmax.of(mdp, {(name, "one"): PREFERENCE for name in names})
 
 
+def chain_behavior(mdp: MDP, steps: int) -> Policy:
+    """Returns a policy that draws the episodes of a chain of so many steps, other than its own."""
+    return TabularSoftmax.of(
+        mdp, {(name, "one"): BEHAVIOR[i % (steps + 1) % len(BEHAVIOR)] for i, name in enumerate(mdp.observations)}
+    )
+
+
 def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
     """Returns a model in which the first step leads to either of two states, and an episode through each of them.
 
@@ -87,13 +97,18 @@ def fork(gamma: float) -> tuple[MDP, Policy, Batch]:
     return mdp, policy, Batch.from_paths(mdp, policy, np.array([[0, 0], [0, 1], [4, 6]]))
 
 
-def chain_episodes(mdp: MDP, policy: Policy, actions: list[list[int]], starts: Ints | None = None) -> Batch:
-    """Returns the episodes of a chain in which these actions are taken, one list an episode, from s_0 = `starts`."""
+def chain_episodes(
+    mdp: MDP, policy: Policy, actions: list[list[int]], starts: Ints | None = None, behavior: Policy | None = None
+) -> Batch:
+    """Returns the episodes of a chain in which these actions are taken, one list an episode, from s_0 = `starts`.
+
+    `behavior` draws them; None is the policy itself.
+    """
     steps = len(actions[0])
     outcome = {(int(s), int(a)): k for k, (s, a) in enumerate(zip(mdp.state, mdp.action, strict=True))}
     first = np.zeros(len(actions), dtype=np.int64) if starts is None else starts
     outcomes = [[outcome[int(s) + t, row[t]] for s, row in zip(first, actions, strict=True)] for t in range(steps)]
-    return Batch.from_paths(mdp, policy, np.vstack([first[None], np.array(outcomes)]))
+    return Batch.from_paths(mdp, policy, np.vstack([first[None], np.array(outcomes)]), behavior)
 
 
 def coefficients(batch: Batch, gradients: Floats) -> Floats:
@@ -104,14 +119,31 @@ def coefficients(batch: Batch, gradients: Floats) -> Floats:
     return np.asarray(taken / (1 - batch.probs[batch.states, batch.actions]))
 
 
-def impulses(each_episode: EachEpisode, steps: int, gamma: float, *, terminated: bool = True) -> Floats:
+def impulses(
+    each_episode: EachEpisode, steps: int, gamma: float, *, terminated: bool = True, off_policy: bool = False
+) -> Floats:
     """Returns W `[T, T]`: what a unit reward at step k adds to the coefficient of step t."""
     mdp, policy = chain(steps, gamma, terminated=terminated)
-    actions = [[(t + 1) % 2 for t in range(steps)]] * (steps + 1)
-    batch = chain_episodes(mdp, policy, actions)
+    behavior = chain_behavior(mdp, steps) if off_policy else None
+    batch = chain_episodes(mdp, policy, [alternating(steps)] * (steps + 1), behavior=behavior)
     rewards = np.vstack([np.eye(steps), np.zeros((1, steps))])  # the last episode has no reward
     weights = coefficients(batch, each_episode(batch.altered(rewards=rewards)))
     return np.asarray((weights[:-1] - weights[-1]).T)
+
+
+def alternating(steps: int) -> list[int]:
+    """Returns the actions of the episodes that impulses go through."""
+    return [(t + 1) % 2 for t in range(steps)]
+
+
+def right_weights(steps: int, gamma: float, *, off_policy: bool) -> list[Floats]:
+    """Returns the right W `[T, T]`, of which k ≥ t counts: γ^k, or each that is right off-policy."""
+    weights = correct_weights(steps, gamma)
+    if not off_policy:
+        return [weights]
+    mdp, policy = chain(steps, gamma)
+    ratio = ratios(chain_episodes(mdp, policy, [alternating(steps)], behavior=chain_behavior(mdp, steps)))[0]
+    return [weights * np.cumprod(ratio), weights * np.prod(ratio)]
 
 
 def correct_weights(steps: int, gamma: float) -> Floats:

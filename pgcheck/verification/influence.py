@@ -11,7 +11,7 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators.base import Estimator
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.impulses import chain, chain_episodes, coefficients
+from pgcheck.verification.impulses import alternating, chain, chain_behavior, chain_episodes, coefficients
 from pgcheck.verification.probing import CHAIN_STEPS, Length, Prober
 
 USUAL_SIZES = (2, 3, 8)  # batches that are looked at, beside those of the findings
@@ -25,6 +25,7 @@ def influences(
     steps: int = CHAIN_STEPS,
     reward: float = 1.0,
     terminated: bool = True,
+    off_policy: bool = False,
 ) -> Floats:
     """Returns W `[B, T, B, T]` of batches of `size` episodes, times B: 1 where a mean has a weight of 1.
 
@@ -35,11 +36,13 @@ def influences(
       steps: T.
       reward: the size of the single rewards, by which the weights are divided.
       terminated: whether the episodes terminate, or the horizon cuts them off.
+      off_policy: whether another policy draws them.
     """
     mdp, policy = chain(steps, gamma, terminated=terminated, copies=size)
     impulse = np.vstack([np.eye(size * steps), np.zeros((1, size * steps))])  # the last batch has no reward
     starts = np.tile(np.arange(size) * (steps + 1), len(impulse))
-    batch = chain_episodes(mdp, policy, [[(t + 1) % 2 for t in range(steps)]] * len(starts), starts)
+    behavior = chain_behavior(mdp, steps) if off_policy else None
+    batch = chain_episodes(mdp, policy, [alternating(steps)] * len(starts), starts, behavior)
     batch = batch.altered(rewards=reward * impulse.reshape(-1, steps))
     gradients = estimator.of_batches(batch, np.arange(len(starts)).reshape(-1, size))
     by_copy = np.asarray(gradients, dtype=np.float64).reshape(len(starts), steps + 1, -1)

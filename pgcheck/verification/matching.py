@@ -69,14 +69,14 @@ def match_mistakes(
             explanations.append(explanation)
         if matches and preferred is None:
             break
-    if one_direction and not explanations:
+    if one_direction and not explanations and not prober.off_policy:
         return _match_impulses(prober, matrix)
     return _noted(prober, explanations[0]) if explanations else None
 
 
 def _noted(prober: Prober, explanation: Explanation) -> Explanation:
     """An explanation that says so where the estimator is right without discount."""
-    without_discount = prober.matrix(1.0)
+    without_discount = None if prober.off_policy else prober.matrix(1.0)
     if not explanation.diagnoses or without_discount is None or not without_discount.is_right:
         return explanation
     first, *rest = explanation.diagnoses

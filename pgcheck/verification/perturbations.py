@@ -34,6 +34,11 @@ def find_nonlinear(prober: Prober, alterable: Sequence[Finding], findings: Seque
         if altered is None or norm_of(altered - base - factor * (mean - base)) <= prober.tolerance * size:
             continue
         trend = trend_of(findings, prober.tolerance)
+        # A constant that is added to a standard deviation does not show in large rewards.
+        large, larger = (prober.mean(worst, View((rewards_times(size),))) for size in (1e6, 2e6))
+        is_scaleless = large is not None and larger is not None and norm_of(larger - large) <= 1e-4 * norm_of(large)
+        if is_scaleless and worst.setting.same_start and not prober.contract.by_episode:
+            cause = "nonlinear/group"
         nonlinear = Diagnosis("nonlinear", cause)
         return [nonlinear if trend is None else trend.noted(nonlinear), *_term(prober, alterable)]
     return []

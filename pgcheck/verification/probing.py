@@ -13,7 +13,7 @@ from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.calls import Viewed, each_episode
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.exhaustive import number_of_batches, over_batches, over_episodes
+from pgcheck.verification.exhaustive import over_batches, over_episodes
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import (
     WeightMatrix,
@@ -75,11 +75,13 @@ class Prober:
       scale: what gradients are divided by: the factor that was accepted.
       tolerance: the relative difference within which two expectations are the same.
       rounding: the relative difference within which two weights are the same.
+      off_policy: whether another policy than the one that is differentiated draws the episodes.
       was_not_finite: whether the estimator has returned NaN or infinity for altered episodes.
     """
 
     def __init__(
-        self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float, scale: float = 1.0
+        self, estimator: Estimator, contract: Contract, gamma: float, tolerance: float, scale: float = 1.0,
+        *, off_policy: bool = False,
     ) -> None:  # fmt: skip
         self.estimator = estimator
         self.contract = contract
@@ -87,6 +89,7 @@ class Prober:
         self.scale = scale
         self.rounding = CLOSE_SINGLE if contract.single else CLOSE
         self.tolerance = max(self.rounding, tolerance)
+        self.off_policy = off_policy
         self.was_not_finite = False
 
     def each(self, batch: Batch) -> Floats:
@@ -100,19 +103,22 @@ class Prober:
     def through(self, view: View) -> "Prober":
         """Returns a prober of the estimator as a view shows it."""
         estimator = Viewed(self.estimator, self.contract, view.altered, view.length)
-        return Prober(estimator, self.contract, self.gamma, self.tolerance, self.scale)
+        return Prober(estimator, self.contract, self.gamma, self.tolerance, self.scale, off_policy=self.off_policy)
 
     def mean(self, finding: Finding, view: View = AS_IT_IS) -> Floats | None:
         """Returns E[ĝ] of the view on a finding's model; None where the estimator cannot be called like that."""
         viewed = self.through(view)
         try:
             if finding.enumeration is None:
-                by_episode = over_episodes(viewed.estimator, finding.mdp, finding.policy, self.contract)
+                by_episode = over_episodes(viewed.estimator, finding.setting, self.contract)
                 return None if by_episode is None else by_episode.mean
             batch, prob = finding.enumeration.batch, finding.enumeration.prob
             if view.alone or self.contract.by_episode:
                 return np.asarray(np.tensordot(prob, viewed.alone(batch), axes=1))
-            return over_batches(viewed.estimator, batch, prob, finding.batch_size, self.contract).mean
+            return over_batches(
+                viewed.estimator, batch, prob, finding.batch_size, self.contract,
+                same_start=finding.enumeration.same_start,
+            ).mean  # fmt: skip
         except EstimatorError as error:
             self.was_not_finite = self.was_not_finite or error.not_finite
             return None
@@ -138,7 +144,7 @@ class Prober:
             if finding.enumeration is not None
             and (
                 self.contract.by_episode
-                or number_of_batches(len(finding.enumeration.batch), finding.batch_size, self.contract) <= MAX_ALTERED
+                or finding.enumeration.number_of_batches(finding.batch_size, self.contract) <= MAX_ALTERED
             )
         ]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from pgcheck.estimators.mistakes import public_id
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.findings import Finding, Setting
+from pgcheck.verification.findings import Circumstances, Finding
 
-Factor = Callable[[Setting], float]
+Factor = Callable[[Circumstances], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Scale:
 
     def factors(self, findings: Sequence[Finding]) -> tuple[float, ...]:
         """Returns the factor on each finding."""
-        return tuple(self.factor(finding.setting) for finding in findings)
+        return tuple(self.factor(finding.circumstances) for finding in findings)
 
     def constant(self, findings: Sequence[Finding]) -> float | None:
         """Returns the factor where it is the same on every finding; else None."""
@@ -37,16 +37,14 @@ class Scale:
 
     def negated(self) -> "Scale":
         """Returns minus the factor."""
-        return Scale((Diagnosis("sign", "sign/besides"), *self.diagnoses), lambda setting: -self.factor(setting))
+        return Scale((Diagnosis("sign", "sign/besides"), *self.diagnoses), lambda it: -self.factor(it))
 
     def times(self, other: "Scale") -> "Scale":
         """Returns the product of two factors."""
-        return Scale(
-            (*self.diagnoses, *other.diagnoses), lambda setting: self.factor(setting) * other.factor(setting)
-        )
+        return Scale((*self.diagnoses, *other.diagnoses), lambda it: self.factor(it) * other.factor(it))
 
 
-MINUS = Scale((Diagnosis("sign", "sign"),), lambda setting: -1.0)
+MINUS = Scale((Diagnosis("sign", "sign"),), lambda it: -1.0)
 
 _KNOWN: tuple[tuple[str, Factor], ...] = (
     ("scale/gamma", lambda it: it.gamma),
@@ -79,5 +77,5 @@ def known_scales(findings: Sequence[Finding], *, products: bool = True) -> list[
 
 def free_scale(factor: float, cause: str) -> Scale:
     """Returns a factor without a meaning of its own, the same everywhere."""
-    size = Scale((Diagnosis(public_id(cause), cause, (("factor", abs(factor)),)),), lambda setting: abs(factor))
+    size = Scale((Diagnosis(public_id(cause), cause, (("factor", abs(factor)),)),), lambda it: abs(factor))
     return size.negated() if factor < 0 else size

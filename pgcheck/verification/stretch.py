@@ -15,13 +15,11 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators.base import Estimator, gradients
 from pgcheck.estimators.contract import Contract, differ
-from pgcheck.estimators.on_policy import REWARD_TO_GO
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
+from pgcheck.estimators.off_policy import PER_DECISION
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import padded, sampled_paths
-from pgcheck.trajectories.sampling import Sampler
 from pgcheck.verification.calls import each_episode
+from pgcheck.verification.draws import drawn
+from pgcheck.verification.setting import Setting
 
 SIZES = (5, 8, 64, 1000)
 BATCHES = 4  # of each size that are compared, as far as there are episodes
@@ -64,8 +62,7 @@ class Stretched:
 def stretched(
     estimator: Estimator,
     contract: Contract,
-    mdp: MDP,
-    policy: Policy,
+    setting: Setting,
     gradient: Floats,
     rng: np.random.Generator,
     *,
@@ -75,7 +72,7 @@ def stretched(
 
     Args:
       estimator, contract: the estimator.
-      mdp, policy: the model.
+      setting: the model, and who draws its episodes.
       gradient: ∇J `[*theta.shape]`.
       rng: draws the episodes.
       expected: from B to the expectation that is due; None is the gradient.
@@ -85,10 +82,10 @@ def stretched(
     stretch: _Stretch | None = None
     for size in SIZES:
         try:
-            stretch = stretch or _Stretch(estimator, contract, mdp, policy, gradient, rng, due)
+            stretch = stretch or _Stretch(estimator, contract, setting, gradient, rng, due)
             results.append(stretch.at(size))
         except _CallError:  # memory, or a limit of the estimator's own: such batches cannot be judged
-            return [*results, Stretched(mdp.name, size, "raised", False)]
+            return [*results, Stretched(setting.mdp.name, size, "raised", False)]
     return results
 
 
@@ -109,12 +106,14 @@ class _Stretch:
     """Episodes of a model, and what an estimator makes of small batches of them."""
 
     def __init__(
-        self, estimator: Estimator, contract: Contract, mdp: MDP, policy: Policy, gradient: Floats,
+        self, estimator: Estimator, contract: Contract, setting: Setting, gradient: Floats,
         rng: np.random.Generator, due: Callable[[int], Floats],
     ) -> None:  # fmt: skip
-        self.estimator, self.contract = estimator, contract
-        self.mdp, self.policy, self.gradient, self.rng, self.due = mdp, policy, gradient, rng, due
-        self.batch, self.drawn = _drawn(mdp, policy, SIZES[-1], rng)
+        self.estimator, self.contract, self.setting = estimator, contract, setting
+        self.name, self.gradient, self.rng, self.due = setting.mdp.name, gradient, rng, due
+        # Where the episodes of a batch share s_0, these are episodes from one state.
+        self.batch, numbers = drawn(setting, SIZES[-1], 1, rng)
+        self.drawn = numbers[0]
         self.rounding = 1e-4 if contract.single else 1e-9
         self.pool = np.unique(self.drawn)[:POOL]
         self.alone: Floats | None = None
@@ -138,11 +137,11 @@ class _Stretch:
                 return self._by_draws(size)
             if float(np.max(np.abs(self._value(index) - expected))) > self.rounding * self.size:
                 if counted := self._counted(batches):  # whose expectation is known: a part of ∇J
-                    return Stretched(self.mdp.name, size, "wrong", True, counted / size, counted)
-                drawn = self._by_draws(size)
+                    return Stretched(self.name, size, "wrong", True, counted / size, counted)
+                by_draws = self._by_draws(size)
                 # It is not what small batches imply, although no bias shows in the draws.
-                return replace(drawn, outcome="unknown") if drawn.outcome == "right" else drawn
-        return Stretched(self.mdp.name, size, "right", True)
+                return replace(by_draws, outcome="unknown") if by_draws.outcome == "right" else by_draws
+        return Stretched(self.name, size, "right", True)
 
     def _value(self, index: Ints) -> Floats:
         """The gradient of a batch, or its rows."""
@@ -195,15 +194,15 @@ class _Stretch:
         """Whether the mean of repeated batches is off, along ∇J or in a component, by more than chance explains.
 
         Subtracted from each batch's gradient is one whose expectation is known, of the same episodes, so that less is
-        left to chance: what small batches imply, where that is a mean over episodes, else reward-to-go.
+        left to chance: what small batches imply, where that is a mean over episodes, else per-decision, which is
+        reward-to-go where the policy itself drew the episodes.
         """
         due = self.due(size)
         square = float(np.sum(due**2))
         if square == 0:
-            return Stretched(self.mdp.name, size, "unknown", False)
+            return Stretched(self.name, size, "unknown", False)
         repeats = GROUPS * max(1, EPISODES // (GROUPS * size))
-        batch, drawn = _drawn(self.mdp, self.policy, repeats * size, self.rng)
-        index = drawn.reshape(repeats, size)
+        batch, index = drawn(self.setting, size, repeats, self.rng)
         values = self._gradients(batch, index)
         if self.alone is not None and not self.contract.rows:
             center = self.due(1)
@@ -212,7 +211,7 @@ class _Stretch:
         else:
             factor = float(np.sum(due * self.gradient)) / (float(np.sum(self.gradient**2)) or 1.0)
             center = factor * self.gradient
-            each = factor * batch.shaped(REWARD_TO_GO.each(batch))
+            each = factor * batch.shaped(PER_DECISION.each(batch))
         reference = each[index].mean(axis=1)
         unit = due.ravel() / math.sqrt(square)
 
@@ -225,14 +224,14 @@ class _Stretch:
         excess, control = by_group(values - reference - (due - center)), by_group(reference - center)
         is_fair = np.array([abs(_t(column)) <= MAX_CONTROL for column in control.T])
         if not is_fair[0]:
-            return Stretched(self.mdp.name, size, "unknown", False)
+            return Stretched(self.name, size, "unknown", False)
         # A part too small to matter is rounding, whatever its t.
         off, least = excess.mean(axis=0), 1e-4 if self.contract.single else 1e-6
         is_far = np.array([abs(_t(column)) > CRITICAL for column in excess.T]) & (np.abs(off) > least)
         if np.any(is_far & is_fair):
-            return Stretched(self.mdp.name, size, "wrong", False, 1 + float(off[0]))
+            return Stretched(self.name, size, "wrong", False, 1 + float(off[0]))
         bound = abs(float(off[0])) + CRITICAL * float(excess[:, 0].std(ddof=1)) / math.sqrt(GROUPS)
-        return Stretched(self.mdp.name, size, "right", False, bound=bound)
+        return Stretched(self.name, size, "right", False, bound=bound)
 
 
 def _t(values: Floats) -> float:
@@ -241,11 +240,3 @@ def _t(values: Floats) -> float:
     if mean == 0:
         return 0.0
     return mean / deviation * math.sqrt(len(values)) if deviation > 0 else math.copysign(math.inf, mean)
-
-
-def _drawn(mdp: MDP, policy: Policy, n: int, rng: np.random.Generator) -> tuple[Batch, Ints]:
-    """n rollouts in random order: the distinct episodes as a batch, and their numbers `[n]`."""
-    lots = list(sampled_paths(Sampler(mdp, policy, n, rng, paths=True)))
-    count = np.concatenate([lot.measure for lot in lots]).astype(np.int64)
-    batch = Batch.from_paths(mdp, policy, padded(mdp, [lot.steps for lot in lots]))
-    return batch, rng.permutation(np.repeat(np.arange(len(count)), count))

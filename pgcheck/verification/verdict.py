@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -11,24 +10,20 @@ from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.opening import estimator_of
-from pgcheck.formats.modelfile import load
-from pgcheck.formats.overrides import overridden
-from pgcheck.model.mdp import MDP
-from pgcheck.model.policy import Policy
-from pgcheck.trajectories.paths import listed
 from pgcheck.verification.allowance import checked_ids, is_allowed, is_confirmed, marked
-from pgcheck.verification.battery import battery
+from pgcheck.verification.battery import battery_models
 from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, reach, stretch
 from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, finding_of, gather
+from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, gather
 from pgcheck.verification.exhaustive import over_batches, over_episodes
 from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
+from pgcheck.verification.models import Models, problems_of
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober
+from pgcheck.verification.setting import setting_of
+from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Verdict, Verification
-
-Models = Sequence[str | Path | tuple[MDP, Policy]] | str | Path
 
 TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
@@ -45,6 +40,8 @@ def verify(
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
+    off_policy: bool = False,
+    same_start: bool = False,
     tolerance: float | None = None,
     up_to_scale: bool = False,
     allow: Sequence[str] = (),
@@ -57,13 +54,18 @@ def verify(
     """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
 
     The expectation is Σ_τ P(τ) ĝ(τ) over all trajectories; for an estimator of whole batches,
-    Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it.
+    Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it. With `off_policy`, P is
+    the probability under the model's behavior, while ∇J stays that of the policy; with `same_start`, the sum goes
+    over s_0 and then over the batches of episodes that begin there.
 
     Args:
       estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
         batch `[*theta.shape]`, or the name of a built-in estimator: it runs in this process. Or an `Estimator`.
-      models: names, paths, or MDPs with their policies; None is the battery of bundled models.
+      models: names, paths, MDPs with their policies or with a policy and a behavior, or `Model`s; None is the
+        battery of bundled models.
       horizon, gamma, entropy, kl: override the models' own.
+      off_policy: whether the model's behavior draws the episodes.
+      same_start: whether the episodes of a batch share s_0, as the completions of one prompt do.
       tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
       allow: ids of deviations that are intended, like `dropped-gamma`: accepted where they explain all of the bias.
@@ -79,10 +81,11 @@ def verify(
       EstimatorError: the estimator cannot be called, returns no gradient, or returns different values for the same
         batch.
       ModelError: a model cannot be read.
-      UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models.
+      UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models, or one
+        lacks a behavior.
     """
     estimator, allowed = estimator_of(estimate), checked_ids(allow)
-    loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
+    loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, off_policy=off_policy)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
     if tolerance is not None and not 0 < tolerance <= 1:
@@ -94,8 +97,14 @@ def verify(
     sizes = None if batch_sizes is None else tuple(batch_sizes)
     limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
     unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
-    evidence = gather(estimator, loaded, limits, progress, skip_unsuitable=unsuitable)
+    settings = [setting_of(model, off_policy=off_policy, same_start=same_start) for model in loaded]
+    evidence = gather(estimator, settings, limits, progress, skip_unsuitable=unsuitable)
     judgement = _judged(estimator, evidence, limits, tolerance, allowed, up_to_scale=up_to_scale)
+    verification = replace(
+        judgement.verification,
+        off_policy=off_policy, same_start=same_start, unit_ratios=estimator.off_policy and not off_policy,
+    )  # fmt: skip
+    judgement = replace(judgement, verification=verification)
     evidence.check_again(estimator)  # after all these calls it is still the same function
     return judgement.verification if judgement.verification.verdict == "fail" else _stretched(judgement)
 
@@ -103,27 +112,6 @@ def verify(
 def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) -> int:
     """Returns the most batches of one size on one model: fewer where neither models nor sizes were asked for."""
     return MAX_CALLS_ON_BATTERY if models is None and batch_sizes is None else MAX_CALLS
-
-
-def problems_of(
-    models: Models | None = None,
-    *,
-    horizon: int | None = None,
-    gamma: float | None = None,
-    entropy: float | None = None,
-    kl: float | None = None,
-) -> list[tuple[MDP, Policy]]:
-    """Returns MDPs with their policies; arguments and errors are those of `verify`."""
-    if models is None:
-        return battery(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-    if isinstance(models, str | Path):
-        models = [models]
-    return [
-        load(model, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-        if isinstance(model, str | Path)
-        else (overridden(model[0], horizon=horizon, gamma=gamma, entropy=entropy, kl=kl), model[1])
-        for model in models
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,16 +163,16 @@ def _judged(
     verdict: Verdict = "fail" if not is_accepted else "pass" if _is_complete(evidence, limits) else "inconclusive"
     diagnosis = (*marked(explanation.diagnoses, allow), *diagnosed.warnings)
     verification = Verification(
-        verdict, findings, contract, tolerance, scale, diagnosis, diagnosed.matrix, skipped, estimator.off_policy,
-        allowed=allow,
-    )  # fmt: skip
+        verdict, findings, contract, tolerance, scale, diagnosis, diagnosed.matrix, skipped, allowed=allow
+    )
     gamma = gamma_of_chains(findings)
     accepted = replace(explanation, field=explanation.field or THE_GRADIENT) if is_right else explanation
-    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0)
+    off_policy = any(finding.setting.off_policy for finding in findings)
+    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0, off_policy=off_policy)
     if is_accepted and findings:
         if beyond := reach(prober, gamma, accepted):
             verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-        elif verification.is_noisy:
+        elif verification.is_noisy and not off_policy:
             verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
     return _Judgement(verification, prober, accepted)
 
@@ -216,16 +204,19 @@ def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence
     """A finding for the diagnosis alone, where no other model has so few batches that they can be altered."""
     if not findings or Prober(estimator, contract, CHAIN_GAMMA, TOLERANCE).alterable(findings):
         return []
-    mdp, policy = battery()[0]
-    enumeration = Enumeration(mdp, policy, *listed(mdp, policy))
+    like = findings[0].setting
+    setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
+    enumeration = Enumeration.of(setting)
     try:
         if contract.by_episode:
-            expectation = over_episodes(estimator, mdp, policy, contract)
+            expectation = over_episodes(estimator, setting, contract)
         else:
-            expectation = over_batches(estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract)
+            expectation = over_batches(
+                estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract, same_start=like.same_start
+            )
     except Exception:  # the estimator may be made for the other models only
         return []
-    finding = None if expectation is None else finding_of(enumeration, expectation)
+    finding = None if expectation is None else finding_of(setting, enumeration.batch, expectation, enumeration)
     return [] if finding is None or finding.is_right(TOLERANCE) else [finding]
 
 

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from pgcheck.errors import VERDICT_STATUS
 from pgcheck.estimators.contract import Contract
 from pgcheck.verification.causes import Diagnosis
@@ -27,6 +29,7 @@ class Scope:
       states, actions: the most of a model.
       least, greatest: the least and the greatest reward.
       batch_sizes: pairs of a batch size and the number of models on which it was used.
+      starts: on how many of the models an episode can begin in several states.
     """
 
     models: int
@@ -36,6 +39,7 @@ class Scope:
     least: float
     greatest: float
     batch_sizes: tuple[tuple[int, int], ...]
+    starts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,10 @@ class Verification:
       diagnosis: what is wrong, by name; of an estimator that passes, warnings.
       matrix: how the estimator weights steps by rewards, where it could be found out.
       skipped: what was left out: too large, or not what the estimator is made for.
-      off_policy: whether the estimator is built in and made for episodes that another policy drew.
+      off_policy: whether the models' behavior drew the episodes.
+      same_start: whether the episodes of a batch share s_0.
+      unit_ratios: whether the estimator is built in and made for episodes of another policy, but the policy itself
+        drew them.
       beyond: whether it is right on every finding, and fails by longer episodes, other rewards or larger batches.
       stretched: what larger batches of drawn episodes show.
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
@@ -67,6 +74,8 @@ class Verification:
     matrix: WeightMatrix | None
     skipped: tuple[Skipped, ...]
     off_policy: bool = False
+    same_start: bool = False
+    unit_ratios: bool = False
     beyond: bool = False
     stretched: tuple[Stretched, ...] = ()
     counts_past_rewards: bool | None = None
@@ -114,7 +123,10 @@ class Verification:
 
     @property
     def variance_over_reward_to_go(self) -> float | None:
-        """The greatest variance relative to `reward-to-go`, once divided by `scale`; None where it is not known."""
+        """The greatest variance relative to `reward-to-go`, once divided by `scale`; None where it is not known.
+
+        Where the behavior draws the episodes, relative to `per-decision`.
+        """
         ratios = [finding.variance_over_reward_to_go for finding in self.findings]
         greatest = max((ratio for ratio in ratios if ratio is not None), default=None)
         return None if greatest is None else greatest / (self.scale or 1.0) ** 2
@@ -138,6 +150,7 @@ class Verification:
             min((float(reward.min()) for reward in rewards), default=0.0),
             max((float(reward.max()) for reward in rewards), default=0.0),
             tuple(sorted(Counter(finding.batch_size for finding in self.findings).items())),
+            len({finding.mdp.name for finding in self.findings if np.count_nonzero(finding.mdp.start) > 1}),
         )
 
     @property

@@ -1,0 +1,78 @@
+"""What an estimator is checked on: a model, who draws its episodes, and which of them stand in a batch together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Floats, Ints
+from pgcheck.errors import UsageError
+from pgcheck.estimators.weights import outcome_ratios
+from pgcheck.formats.modelfile import Model
+from pgcheck.model.mdp import MDP
+from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.paths import listed
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A model, and how its episodes come into a batch.
+
+    Attributes:
+      mdp, policy: the model, and the point θ at which the gradient is taken.
+      behavior: draws the episodes; None where the policy itself does.
+      same_start: whether the episodes of a batch share s_0, as the completions of one prompt do.
+    """
+
+    mdp: MDP
+    policy: Policy
+    behavior: Policy | None = None
+    same_start: bool = False
+
+    @property
+    def actor(self) -> Policy:
+        """The policy that draws the actions."""
+        return self.policy if self.behavior is None else self.behavior
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether another policy draws the episodes."""
+        return self.behavior is not None
+
+    def listed(self, most: int | None = None) -> tuple[Batch, Floats]:
+        """Returns all episodes with the probabilities by which they are drawn `[N]`; with `most`, about so many."""
+        return listed(self.mdp, self.policy, most, self.behavior)
+
+
+def setting_of(model: Model, *, off_policy: bool = False, same_start: bool = False) -> Setting:
+    """Returns how a model is checked.
+
+    Args:
+      model: with a behavior, where `off_policy` is asked for.
+      off_policy: whether the behavior draws the episodes.
+      same_start: whether the episodes of a batch share s_0.
+
+    Raises:
+      UsageError: the model has no behavior, or one that is not of this model, or one that never takes an action
+        which the policy takes.
+    """
+    mdp, behavior = model.mdp, model.behavior
+    if not off_policy:
+        return Setting(mdp, model.policy, None, same_start)
+    if behavior is None:
+        raise UsageError(
+            f"{mdp.name} has no behavior: off-policy episodes need a second policy, which draws them.\n"
+            "  Add `behavior: {softmax: {}}` to the model (preferences left out are 0)."
+        )
+    shape = behavior.probs().shape
+    if shape != (mdp.num_states, mdp.num_actions):
+        raise UsageError(f"{mdp.name}: the behavior has probabilities {shape}, the model {mdp.available.shape}")
+    outcome_ratios(mdp, model.policy, behavior)
+    return Setting(mdp, model.policy, behavior, same_start)
+
+
+def by_start(batch: Batch) -> Iterator[Ints]:
+    """Yields the numbers of the episodes that share a first state, one first state at a time."""
+    for state in np.unique(batch.starts):
+        yield np.flatnonzero(batch.starts == state)
