@@ -1,8 +1,10 @@
 """Random small problems with every feature of the model file."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from pgcheck import MDP, TabularSoftmax
+from pgcheck import MDP, Linear, TabularSoftmax
 
 
 def random_problem(
@@ -65,3 +67,28 @@ def random_problem(
     )
     plain = TabularSoftmax.of(mdp)
     return mdp, TabularSoftmax.of(mdp, {key: float(rng.normal(0, spread)) for key in plain.parameters})
+
+
+def random_linear(seed: int, *, weights: int | None = None, **options: float | bool | None) -> tuple[MDP, Linear]:
+    """A random MDP, and a linear policy whose features are those of what states look like; some are 0.
+
+    Args:
+      seed: of everything random.
+      weights: d; drawn if None.
+      options: of `random_problem`.
+    """
+    mdp, _ = random_problem(seed, **options)  # type: ignore[arg-type]
+    rng = np.random.default_rng([seed, 1])
+    size = int(rng.integers(1, 5)) if weights is None else weights
+    shape = (len(mdp.observations), mdp.num_actions, size)
+    features = (rng.normal(size=shape) * (rng.random(shape) < 0.7))[mdp.observation]
+    names = tuple((f"w{i}",) for i in range(size))
+    return mdp, Linear(rng.normal(size=size), names, features, mdp.available)
+
+
+def with_objective(mdp: MDP, seed: int, entropy: float, kl: float) -> MDP:
+    """The MDP with an objective, whose reference is a random table π_ref(a|s), alike where states look alike."""
+    rng = np.random.default_rng([seed, 2])
+    odds = np.exp(rng.normal(size=(len(mdp.observations), mdp.num_actions)))[mdp.observation] * mdp.available
+    reference = odds / np.maximum(odds.sum(axis=1, keepdims=True), 1e-300)
+    return replace(mdp, entropy=entropy, kl=kl, reference=reference)

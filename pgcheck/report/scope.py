@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pgcheck.report.words import many, percent
+from pgcheck.report.words import many, objective, percent
 from pgcheck.verification.limits import Skipped
 from pgcheck.verification.verification import Verification
 
@@ -15,7 +15,9 @@ def scope_text(verification: Verification) -> str:
     if scope.least == scope.greatest:
         rewards = f"rewards of {scope.least:,g}"
     sizes = [many(scope.steps, "step"), many(scope.states, "state"), many(scope.actions, "action")]
-    models = f"{many(scope.models, 'model')} (at most {', '.join(sizes)}, {rewards})"
+    objectives = dict.fromkeys(objective(finding.mdp) for finding in verification.findings)
+    weights = next(iter(objectives), "") if len(objectives) < 2 else ", each with its own objective"
+    models = f"{many(scope.models, 'model')} (at most {', '.join(sizes)}, {rewards}{weights})"
     covered = f"exact over all {listed} of {models}, {_batches(verification)}{_stretch(verification)}"
     return covered + "".join(_drawing(verification))
 

@@ -107,6 +107,8 @@ def _row(finding: Finding | None) -> Record:
     return {
         "model": finding and finding.mdp.name,
         "horizon": finding and finding.mdp.horizon,
+        "entropy": finding and finding.mdp.entropy,
+        "kl": finding and finding.mdp.kl,
         "batch_size": finding and finding.batch_size,
         "bias": finding and finding.bias,
         "relative_bias": finding and finding.relative_bias,
