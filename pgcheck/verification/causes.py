@@ -83,7 +83,7 @@ CAUSES: dict[str, str] = {
     "scale/others": "exactly B - 1 times the gradient",
     "scale/over-others": "exactly 1/(B - 1) times the gradient",
     "scale/factor": "it is {factor:.6g} times the gradient",
-    "scale/factor-of-mistake": "it is {factor:.6g} times that",
+    "scale/factor-of-mistake": "there is a factor of {factor:.6g} besides",
     "scale/impulses": "its response to a unit reward is {factor:.6g} times the correct one",
     "length-normalised/horizon": "the gradient divided by the horizon T",
     "length-normalised/mean-length": "the gradient divided by the mean length E[L]",
@@ -141,6 +141,10 @@ CAUSES: dict[str, str] = {
     "cut-episodes-dropped": "episodes that the time limit cuts off are left out: they are part of the expectation",
     "nonlinear/doubled": f"doubling the rewards does not double the gradient: {_NONLINEAR}",
     "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
+    "nonlinear/sum": (
+        "the effect of two rewards is not the sum of their effects: is the running sum reset wherever a reward is not "
+        "0, or only some of the rewards counted?"
+    ),
     "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",
     "regulariser/entropy-discounted": (
         _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}, discounted by gamma^t"
