@@ -36,6 +36,10 @@ CAUSES: dict[str, str] = {
     "length-normalised/mean-reward": (
         "this is the gradient of the mean reward per step, undiscounted: the sum of an episode's rewards over L"
     ),
+    "length-normalised/baseline": (
+        "each episode is divided by its length L, with a baseline from the returns of the batch: average over "
+        "episodes only"
+    ),
     "action-dependent-baseline/episode-mean": (
         "the mean of the episode's own returns to go is subtracted: that baseline depends on the action"
     ),
@@ -78,7 +82,13 @@ CAUSES: dict[str, str] = {
         "or divide by B - 1"
     ),
     "scale/batch-sum": "exactly B times the gradient: a sum over the batch instead of the mean",
-    "scale/over-batch": "the gradient divided by B once more, besides the mean",
+    "scale/over-batch": (
+        "the gradient divided by B once more, besides the mean; or each score is multiplied by the mean of all "
+        "advantages: are [N, 1] and [N] multiplied?"
+    ),
+    "scale/broadcast": (
+        "the gradient divided by B where B is the horizon T: are advantages [N] multiplied by scores [N, T]?"
+    ),
     "scale/batch-over-others": "exactly B/(B - 1) times the gradient",
     "scale/others": "exactly B - 1 times the gradient",
     "scale/over-others": "exactly 1/(B - 1) times the gradient",
@@ -142,8 +152,8 @@ CAUSES: dict[str, str] = {
     "nonlinear/doubled": f"doubling the rewards does not double the gradient: {_NONLINEAR}",
     "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
     "nonlinear/sum": (
-        "the effect of two rewards is not the sum of their effects: is the running sum reset wherever a reward is not "
-        "0, or only some of the rewards counted?"
+        "the effect of two rewards is not the sum of their effects: is the running sum reset wherever a reward is "
+        "not 0, or are only some rewards counted?"
     ),
     "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",
     "regulariser/entropy-discounted": (

@@ -89,7 +89,9 @@ def _named(
             or peeler.named()
             or Explanation(tuple(explain_responses(peeler, findings, matrix)))
         )
-    if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named.diagnoses):
+    if prober.contract.coupled and not {"batch-coupled", "leaks-between-episodes"} & {
+        it.id for it in named.diagnoses
+    }:
         coupled = Diagnosis("batch-coupled", "batch-coupled/rows")
         named = replace(named, diagnoses=(*named.diagnoses, coupled))
     return named
