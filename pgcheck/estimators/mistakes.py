@@ -7,7 +7,7 @@ A mistake carries ids; `verification.causes` has the texts.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from pgcheck.estimators.base import Weights, score_sums, weighted_score_sum
 from pgcheck.estimators.off_policy import per_decision
 from pgcheck.estimators.on_policy import reward_to_go
 from pgcheck.estimators.weights import all_steps, discounts, onward, returns
+from pgcheck.exact.critic import critic
 from pgcheck.trajectories.batch import Batch
 
 
@@ -117,6 +118,14 @@ def mean_over_steps(batch: Batch) -> Floats:
 def mean_reward(batch: Batch) -> Floats:
     """w_t = Σ_k r_k / L."""
     return np.broadcast_to(batch.credits.sum(axis=1, keepdims=True) / _lengths(batch), batch.credits.shape)
+
+
+def baseline_over_length(batch: Batch, gamma: float | None = None) -> Floats:
+    """w_t = (R − J) / L: the returns of other episodes are a baseline, and L depends on the actions."""
+    mdp = batch.mdp if gamma is None else replace(batch.mdp, gamma=gamma)
+    series = mdp.gamma ** np.arange(len(batch.outcomes), dtype=np.float64)
+    value = float(mdp.start @ critic(mdp, batch.policy).values(0))
+    return all_steps(batch, (batch.credits @ series - value) / np.maximum(batch.lengths, 1))
 
 
 def centred(batch: Batch) -> Floats:
@@ -229,6 +238,11 @@ MISTAKES: tuple[Mistake, ...] = (
         if it.without_discount
     ),
     Mistake(mean_reward, ("length-normalised", "undiscounted"), "length-normalised/mean-reward"),
+    Mistake(baseline_over_length, ("length-normalised",), "length-normalised/baseline"),
+    Mistake(
+        partial(baseline_over_length, gamma=1.0), ("length-normalised", "undiscounted", "dropped-gamma"),
+        "length-normalised/baseline", ("without-discount",),
+    ),
     Mistake(return_without_last_step, ("last-step-missing",), "last-step-missing/return"),
     Mistake(return_times_pi, ("gradient-of-pi",), "gradient-of-pi/return"),
 )  # fmt: skip

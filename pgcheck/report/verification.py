@@ -222,7 +222,8 @@ def _reasons(verification: Verification) -> Iterator[Filled]:
     for line in _explained(verification):
         yield Filled(line, "  ")
     if {diagnosis.id for diagnosis in verification.diagnosis if not diagnosis.allowed} == {"dropped-gamma"}:
-        yield Filled("  If gamma^t is left out on purpose: --allow dropped-gamma, or --gamma 1.", "  ")
+        text = "  If gamma^t is left out on purpose, check with --gamma 1. Or accept it: --allow dropped-gamma."
+        yield Filled(text, "  ")
     if verification.leaves_a_rest:
         yield Filled("  What is allowed does not account for all of the bias.", "  ")
 

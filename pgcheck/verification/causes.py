@@ -38,6 +38,10 @@ CAUSES: dict[str, str] = {
     "length-normalised/mean-reward": (
         "this is the gradient of the mean reward per step, undiscounted: the sum of an episode's rewards over L"
     ),
+    "length-normalised/baseline": (
+        "each episode is divided by its length L, with a baseline from the returns of the batch: average over "
+        "episodes only"
+    ),
     "action-dependent-baseline/episode-mean": (
         "the mean of the episode's own returns to go is subtracted: that baseline depends on the action"
     ),
@@ -80,12 +84,18 @@ CAUSES: dict[str, str] = {
         "or divide by B - 1"
     ),
     "scale/batch-sum": "exactly B times the gradient: a sum over the batch instead of the mean",
-    "scale/over-batch": "the gradient divided by B once more, besides the mean",
+    "scale/over-batch": (
+        "the gradient divided by B once more, besides the mean; or each score is multiplied by the mean of all "
+        "advantages: are [N, 1] and [N] multiplied?"
+    ),
+    "scale/broadcast": (
+        "the gradient divided by B where B is the horizon T: are advantages [N] multiplied by scores [N, T]?"
+    ),
     "scale/batch-over-others": "exactly B/(B - 1) times the gradient",
     "scale/others": "exactly B - 1 times the gradient",
     "scale/over-others": "exactly 1/(B - 1) times the gradient",
     "scale/factor": "it is {factor:.6g} times the gradient",
-    "scale/factor-of-mistake": "it is {factor:.6g} times that",
+    "scale/factor-of-mistake": "there is a factor of {factor:.6g} besides",
     "scale/impulses": "its response to a unit reward is {factor:.6g} times the correct one",
     "length-normalised/horizon": "the gradient divided by the horizon T",
     "length-normalised/mean-length": "the gradient divided by the mean length E[L]",
@@ -147,6 +157,10 @@ CAUSES: dict[str, str] = {
         "deviation, or ranked; without that division (as in Dr. GRPO) the gradient follows the rewards"
     ),
     "nonlinear/negated": f"negating the rewards does not negate the gradient: {_NONLINEAR}",
+    "nonlinear/sum": (
+        "the effect of two rewards is not the sum of their effects: is the running sum reset wherever a reward is "
+        "not 0, or are only some rewards counted?"
+    ),
     "regulariser/entropy": _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}",
     "regulariser/entropy-discounted": (
         _NO_REWARD + ", such as an entropy bonus of {coefficient:.4g}, discounted by gamma^t"

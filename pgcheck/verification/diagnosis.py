@@ -107,12 +107,14 @@ def _named(
         named = Explanation(tuple(explain_trend(prober, findings)))
     else:
         named = (
-            _leaking(peeler)
+            _leaking(peeler, findings)
             or _shown(find_nonlinear(prober, alterable, findings))
             or peeler.named()
             or Explanation(tuple(explain_responses(peeler, findings, matrix)))
         )
-    if prober.contract.coupled and not any(diagnosis.id == "batch-coupled" for diagnosis in named.diagnoses):
+    if prober.contract.coupled and not {"batch-coupled", "leaks-between-episodes"} & {
+        it.id for it in named.diagnoses
+    }:
         coupled = Diagnosis("batch-coupled", "batch-coupled/rows")
         named = replace(named, diagnoses=(*named.diagnoses, coupled))
     return named
@@ -132,11 +134,13 @@ def _unused(peeler: Peeler) -> Explanation | None:
     return _with_rest(diagnosis, peeler.named(View(length=length, of_known_sizes=True)))
 
 
-def _leaking(peeler: Peeler) -> Explanation | None:
+def _leaking(peeler: Peeler, findings: Sequence[Finding]) -> Explanation | None:
     """Returns that go on into the next episode, and what is wrong besides; None where they do not."""
     leak = None if peeler.prober.contract.by_episode else find_leak(peeler.prober)
     if leak is None:
         return None
+    if nonlinear := find_nonlinear(peeler.prober, peeler.findings, findings):
+        return Explanation((leak, *nonlinear))
     rest = _with_rest(leak, peeler.named(View(alone=True)))
     return replace(rest, complete=False)  # what leaks is not compared with what would
 

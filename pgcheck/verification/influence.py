@@ -52,20 +52,36 @@ def influences(
 
 
 def find_leak(prober: Prober) -> Diagnosis | None:
-    """Returns whether returns go on into the following episode of a batch, as if both were one long episode."""
+    """Returns whether returns go on into the following episode of a batch, as if both were one long episode.
+
+    The following one may be that before it in the batch; the returns may be standardised afterwards.
+    """
     for terminated, cause in ((True, "leaks-between-episodes"), (False, "leaks-between-episodes/cut")):
         try:
             weights = influences(prober.estimator, 2, prober.gamma, terminated=terminated)
         except Exception:  # the estimator may be made for one model only
             return None
         noise = prober.rounding * float(np.abs(weights).max())
-        if float(np.abs(weights[1, :, 0]).max()) > noise:
-            continue  # each has a part in the other, as in a baseline
-        # In one row, W of a long episode is geometric from t on; so it is across the border.
-        row = np.concatenate([weights[0, 0, 0], weights[0, 0, 1]])
-        if abs(row[CHAIN_STEPS]) > noise and float(np.abs(row[1:] * row[0] - row[:-1] * row[1]).max()) <= noise:
-            return Diagnosis("leaks-between-episodes", cause)
+        by_step = prober.gamma ** np.arange(CHAIN_STEPS, dtype=np.float64)[:, None, None]
+        for first, second in ((0, 1), (1, 0)):
+            for divisor in (np.ones_like(by_step), by_step):
+                if _is_one_list(weights[[first, second]][:, :, [first, second]] / divisor, noise):
+                    return Diagnosis("leaks-between-episodes", cause)
     return None
+
+
+def _is_one_list(weights: Floats, noise: float) -> bool:
+    """Whether the weights of two episodes `[2, T, 2, T]` are those of one long episode, but for a common shift."""
+    # A reward of the first episode is nothing to the second, and the first reward of the second nothing to its rest.
+    row = np.concatenate([weights[0, 0, 0], weights[0, 0, 1]])
+    if float(np.abs(weights[1, :, 0]).max()) <= noise:
+        # In one row, W of a long episode is geometric from t on; so it is across the border.
+        return abs(row[CHAIN_STEPS]) > noise and bool(np.abs(row[1:] * row[0] - row[:-1] * row[1]).max() <= noise)
+    shift = weights[1, 1:, 1, 0]
+    if np.ptp(shift) > noise or np.ptp(np.append(weights[1, :, 0, 0], weights[0, 1:, 0, 0])) > noise:
+        return False
+    column = np.append(weights[0, :, 1, 0], weights[1, 0, 1, 0]) - shift[0]
+    return abs(column[-2]) > noise and bool(np.abs(column[1:] * column[-2] - column[:-1] * column[-1]).max() <= noise)
 
 
 def find_unused(prober: Prober, findings: Sequence[Finding]) -> tuple[Diagnosis, Length] | None:

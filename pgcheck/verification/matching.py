@@ -13,7 +13,7 @@ from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix, correct_weights, impulses, weights_agree
 from pgcheck.verification.misplaced import MISPLACED_SCORES
 from pgcheck.verification.probing import CHAIN_STEPS, Prober
-from pgcheck.verification.scales import Scale, free_scale, known_scales
+from pgcheck.verification.scales import Scale, free_scale, known_scales, varying_scales
 
 # An estimator that leaves out the reward of its own step often discounts from the next reward on: no mistake besides.
 _SCALES_OF_OFF_BY_ONE = ("scale/gamma", "scale/over-gamma")
@@ -94,7 +94,7 @@ def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float 
 def _stages(
     findings: Sequence[Finding], mistakes: Sequence[Mistake], tolerance: float, *, any_factor: bool
 ) -> Iterator[list[Match]]:
-    """What fits: mistakes as they are; then times a factor with a meaning; then times any one factor."""
+    """What fits: mistakes as they are; then times a factor with a meaning; then times any one factor, or both."""
     means = [finding.expectation.mean for finding in findings]
     sizes = [_size(finding) for finding in findings]
     candidates = [(candidate, means_of(candidate, findings)) for candidate in (REFERENCE, *mistakes)]
@@ -116,13 +116,17 @@ def _stages(
     ]
     if not any_factor:
         return
-    matches = []
-    for candidate, expected in candidates:
-        factor = best_factor(means, expected)
-        if factor is not None and fits(expected, [factor] * len(means)):
-            cause = "scale/factor-of-mistake" if isinstance(candidate, Mistake) else "scale/factor"
-            matches.append(Match(candidate, free_scale(factor, cause)))
-    yield matches
+    for known in (None, *varying_scales(findings)):
+        known_factors = ones if known is None else known.factors(findings)
+        matches = []
+        for candidate, expected in candidates:
+            scaled = [factor * field for factor, field in zip(known_factors, expected, strict=True)]
+            factor = best_factor(means, scaled)
+            if factor is not None and fits(scaled, [factor] * len(means)):
+                is_alone = candidate is REFERENCE and known is None
+                free = free_scale(factor, "scale/factor" if is_alone else "scale/factor-of-mistake")
+                matches.append(Match(candidate, free if known is None else known.times(free)))
+        yield matches
 
 
 def _size(finding: Finding) -> float:

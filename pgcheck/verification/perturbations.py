@@ -1,5 +1,6 @@
 """What is said where no names explain all of the bias: how the expectation responds when the episodes are altered."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +12,9 @@ from pgcheck.verification.alterations import no_rewards, rewards_times
 from pgcheck.verification.batching import explain_trend, trend_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.impulses import WeightMatrix
+from pgcheck.verification.impulses import WeightMatrix, chain, chain_episodes, coefficients
 from pgcheck.verification.peeling import Peeler
-from pgcheck.verification.probing import Prober, View
+from pgcheck.verification.probing import CHAIN_STEPS, Prober, View
 from pgcheck.verification.terms import fitting_term, term_means
 
 
@@ -41,7 +42,26 @@ def find_nonlinear(prober: Prober, alterable: Sequence[Finding], findings: Seque
             cause = "nonlinear/group"
         nonlinear = Diagnosis("nonlinear", cause)
         return [nonlinear if trend is None else trend.noted(nonlinear), *_term(prober, alterable)]
+    if not _adds_up(prober):
+        return [Diagnosis("nonlinear", "nonlinear/sum"), *_term(prober, alterable)]
     return []
+
+
+def _adds_up(prober: Prober) -> bool:
+    """Whether two rewards at two steps of an episode have the weights of the one and of the other, added up."""
+    pairs = list(itertools.combinations(range(CHAIN_STEPS), 2))
+    single = np.eye(CHAIN_STEPS)
+    rewards = np.vstack([np.zeros((1, CHAIN_STEPS)), single, [single[j] + single[k] for j, k in pairs]])
+    mdp, policy = chain(CHAIN_STEPS, prober.gamma)
+    batch = chain_episodes(mdp, policy, [[(t + 1) % 2 for t in range(CHAIN_STEPS)]] * len(rewards))
+    try:
+        weights = coefficients(batch, prober.alone(batch.altered(rewards=rewards)))
+    except Exception:  # the estimator may be made for one model only, or for larger batches
+        return True
+    added = weights[1:] - weights[0]
+    sums = np.array([added[j] + added[k] for j, k in pairs])
+    off = np.abs(added[CHAIN_STEPS:] - sums).max()
+    return float(off) <= prober.rounding * max(1.0, float(np.abs(weights).max()))
 
 
 def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:

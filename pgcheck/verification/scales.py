@@ -58,6 +58,7 @@ _KNOWN: tuple[tuple[str, Factor], ...] = (
     ("scale/batch-over-others", lambda it: it.batch_size / (it.batch_size - 1) if it.batch_size > 1 else 1.0),
     ("scale/others", lambda it: it.batch_size - 1.0 if it.batch_size > 1 else 1.0),
     ("scale/over-others", lambda it: 1 / (it.batch_size - 1) if it.batch_size > 1 else 1.0),
+    ("scale/broadcast", lambda it: 1 / it.batch_size if it.batch_size == it.horizon else 1.0),
 )
 _SINGLE = tuple(Scale((Diagnosis(public_id(cause), cause),), factor) for cause, factor in _KNOWN)
 _PAIRS = tuple(one.times(other) for one, other in itertools.combinations(_SINGLE, 2))
@@ -73,6 +74,11 @@ def known_scales(findings: Sequence[Finding], *, products: bool = True) -> list[
         pairs = [scale for scale in _PAIRS if scale.constant(findings) is None]
         scales += [*pairs, *(scale.negated() for scale in pairs)]
     return [scale for scale in scales if any(abs(factor - 1) > 1e-9 for factor in scale.factors(findings))]
+
+
+def varying_scales(findings: Sequence[Finding]) -> list[Scale]:
+    """Returns the single factors that have a meaning and are not the same on all findings."""
+    return [scale for scale in _SINGLE if scale.constant(findings) is None]
 
 
 def free_scale(factor: float, cause: str) -> Scale:

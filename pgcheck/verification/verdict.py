@@ -155,13 +155,18 @@ def _judged(
         estimator, contract, shown, failed=not is_right, tolerance=tolerance, preferred=is_meant if allow else None
     )
     explanation = diagnosed.explanation
-    is_accepted = is_right or (
-        is_meant(explanation) and is_confirmed(diagnosed.prober, explanation, findings, tolerance)
-    )
+    names = explanation.diagnoses
+    is_accepted = is_right
+    if not is_right and (is_meant(explanation) or any(finding.enumeration is None for finding in findings)):
+        is_explained = is_confirmed(diagnosed.prober, explanation, findings, tolerance)
+        is_accepted = is_explained and is_meant(explanation)
+        if explanation.complete and not is_explained:
+            names = tuple(replace(it, notes=(*it.notes, "more-may-hide")) for it in names)
     if not is_right and is_accepted:
         scale = explanation.common_factor(findings) if up_to_scale else None
+        names = explanation.without(scale)
     verdict: Verdict = "fail" if not is_accepted else "pass" if _is_complete(evidence, limits) else "inconclusive"
-    diagnosis = (*marked(explanation.diagnoses, allow), *diagnosed.warnings)
+    diagnosis = (*marked(names, allow), *diagnosed.warnings)
     verification = Verification(
         verdict, findings, contract, tolerance, scale, diagnosis, diagnosed.matrix, skipped, allowed=allow
     )

@@ -201,3 +201,22 @@ def test_what_would_allow_a_model_is_said_and_true(run: Run) -> None:
     for more in (("3000",), ("300", "--horizon", "2")):
         assert run(*words, *more).returncode == 0
     assert run(*words, "2000").returncode == 3
+
+
+def test_what_is_allowed_is_said_in_the_first_line(run: Run) -> None:
+    done = run("verify", "dropped-gamma", "two_state", "--allow", "dropped-gamma, sign")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "dropped-gamma: PASS, allowing dropped-gamma"
+    record = json.loads(
+        run("verify", "dropped-gamma", "two_state", "--allow", "dropped-gamma", "--format=json").stdout
+    )
+    assert (record["verdict"], record["allowed"]) == ("pass", ["dropped-gamma"])
+    assert [it["id"] for it in record["diagnosis"]] == ["dropped-gamma"]
+    plain = run("verify", "reinforce", "two_state", "--allow=dropped-gamma").stdout
+    assert plain.splitlines()[0] == "reinforce: PASS"
+    several = run("verify", "dropped-gamma", "immediate-reward", "two_state", "--allow=dropped-gamma")
+    assert several.returncode == 1
+    assert several.stdout.startswith("1 of 2 PASS")
+    wrong = run("verify", "reinforce", "--allow=dropped_gamma")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "did you mean dropped-gamma?" in wrong.stderr
