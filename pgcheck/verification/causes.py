@@ -6,7 +6,9 @@ templates: `{quantity}` is "the gradient" or "it", the rest are figures of the d
 
 from dataclasses import dataclass
 
-Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
+from pgcheck.verification.objective_texts import NOTES_ON_TERMS, TEXTS, Lead, Objective, Variants
+
+Figure = float | int | str | tuple[str, ...] | Objective | Lead | Variants  # a tuple holds keys of INPUTS
 
 _GAMMA_T = "gamma^t is left out: the gradient of the discounted return weights step t by gamma^t"
 _FLAG = "the result depends on the flag `terminated`: "
@@ -158,6 +160,8 @@ CAUSES: dict[str, str] = {
     ),
     "nan/no-reward": "the result is not finite where every reward is 0",
     "nan/inputs": "the result is not finite for {inputs}",
+    # Another objective than the one asked for (objectives).
+    **{f"objective/{key}": text for key, text in TEXTS.items()},
     # What is left.
     "other": "none of the known mistakes",
     "other/matrix": "none of the known mistakes; the matrix shows how each reward weights each step",
@@ -172,6 +176,7 @@ NOTES: dict[str, str] = {
     "bias-proportional-to-1/B": "; the bias is exactly proportional to 1/B",
     "bias-shrinks": "; from B = {few} to {many} the bias shrinks",
     "bias-stays": "; from B = {few} to {many} the bias does not shrink as 1/B",
+    **{f"objective/{key}": text for key, text in NOTES_ON_TERMS.items()},
 }
 
 INPUTS: dict[str, str] = {
