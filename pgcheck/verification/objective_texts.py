@@ -42,7 +42,8 @@ TEXTS: dict[str, str] = {
     ),
     "kl-over-length": _TERM + "grad E[{sum} KL(pi || pi_ref)]: the KL of an episode is divided by its length L",
     "kl-reward": (
-        _TERM + "times {variants}: in the reward, only k1 = log(pi/pi_ref) has the gradient of KL(pi || pi_ref)"
+        "the penalty is {coefficient:.4g} times {variants}: only k1 = log(pi/pi_ref) gives the gradient of "
+        "KL(pi || pi_ref) there"
     ),
     "kl-without-gamma-t": _TERM + "sum grad KL: KL" + _EARLIER + "without gamma^t",
     "kl-undiscounted": _TERM + "grad E[sum KL(pi || pi_ref)]: KL" + _EARLIER + "is not discounted",
