@@ -1,6 +1,6 @@
 """KL penalties as losses have them: k1, k2 or k3, in the reward or in the loss, times one ratio or another.
 
-With x_t = log(pi(a_t|s_t) / pi_ref(a_t|s_t)), all of k1 = x, k2 = x^2 / 2 and k3 = exp(-x) - 1 + x are used for the KL
+With x_t = log(pi(a_t|s_t) / pi_ref(a_t|s_t)), k1 = x, k2 = x^2 / 2 and k3 = exp(-x) - 1 + x are all used for the KL
 of pi from pi_ref. What counts is the gradient, and that depends on where k stands and on what it is multiplied by.
 
 pgcheck verify examples/kl_terms.py:k3_loss token_tree --kl 0.1
@@ -97,8 +97,18 @@ def discounts(batch):
     return batch.gamma ** np.arange(batch.rewards.shape[1])
 
 
+PLACES = {
+    "reward": "in the reward",
+    "loss": "as a loss",
+    "token": "times the token's ratio",
+    "prefix": "times the prefix's ratio",
+    "sequence": "times the sequence's ratio",
+    "mean": "times the sequence mean's ratio",
+}
+
+
 def table(model="token_tree", beta=0.1):
-    """How far the KL term of each is from the gradient of -beta KL, in per cent, on-policy and off-policy.
+    """How far each KL term is from the gradient of -beta KL(pi || pi_ref), on-policy and off-policy.
 
     Without rewards the KL term is all that there is.
     """
@@ -106,18 +116,18 @@ def table(model="token_tree", beta=0.1):
 
     problem = pgcheck.load_model(model, kl=beta)
     mdp = dataclasses.replace(problem.mdp, reward=np.zeros_like(problem.mdp.reward))
-    print("KL term      on-policy  off-policy   bias in per cent of the gradient of KL(pi || pi_ref)")
-    for where in ("reward", "loss", "token", "prefix", "sequence", "mean"):
+    print(f"{'KL term':<36} {'on-policy':>10} {'off-policy':>11}")
+    for place, words in PLACES.items():
         for kind in ("k1", "k2", "k3"):
-            name = f"{kind}_{where}"
-            verdicts = [
-                pgcheck.verify(globals()[name], [(mdp, problem.policy, problem.behavior)], off_policy=off_policy)
-                for off_policy in (False, True)
-            ]
-            biases = [verdict.findings[0].relative_bias for verdict in verdicts]
-            cells = ["right" if verdict.verdict == "pass" else f"{100 * bias:.1f} %"
-                     for verdict, bias in zip(verdicts, biases)]
-            print(f"{name:<12} {cells[0]:>9} {cells[1]:>11}")
+            estimate = globals()[f"{kind}_{place}"]
+            cells = []
+            for off_policy in (False, True):
+                verification = pgcheck.verify(
+                    estimate, [(mdp, problem.policy, problem.behavior)], off_policy=off_policy
+                )
+                is_right = verification.verdict == "pass"
+                cells.append("right" if is_right else f"{verification.findings[0].relative_bias:.1%}")
+            print(f"{kind + ' ' + words:<36} {cells[0]:>10} {cells[1]:>11}")
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ CAUSES: dict[str, str] = {
     ),
     "regulariser/weight-decay": _NO_REWARD + ", such as weight decay of {coefficient:.4g}",
     "regulariser/constant": _NO_REWARD + ": {coefficient:.4g} in every component",
+    "regulariser/policy": _NO_REWARD + ": the weight of an action follows pi(a|s), as in an entropy or a KL term",
     "regulariser/unknown": _NO_REWARD + ", neither entropy nor weight decay",
     "action-dependent-baseline/action": ("the weight of a step depends on its action although all rewards are equal"),
     "action-dependent-baseline/no-reward": (

@@ -109,7 +109,7 @@ def _parallel(a: Floats, b: Floats) -> bool:
 
 
 def distinct(columns: Sequence[Column]) -> list[Column]:
-    """Returns the columns that are neither 0 nor a multiple of an earlier one, which learns how else it is written."""
+    """Returns the columns that are neither 0 nor multiples of an earlier one, which learns how else it is written."""
     kept: list[Column] = []
     for column in columns:
         if norm_of(column.values) <= FAINT:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 _OF_STATES = " of the states as visited"
 _KL, _OTHER_KL = "KL(pi(.|s_t) || pi_ref(.|s_t))", "KL(pi_ref(.|s_t) || pi(.|s_t))"
 _TERM = "{lead} {coefficient:.4g} "
-_EARLIER = " is credited to all earlier steps, but "
 
 TEXTS: dict[str, str] = {
     "followed": "this is the gradient of {followed}, not of {asked}",
@@ -18,8 +17,10 @@ TEXTS: dict[str, str] = {
     "unknown": "beside the gradient of J there is an entropy or KL term, but none of the known ones",
     # Entropy.
     "entropy-present": _TERM + "{sum} grad H(pi(.|s_t))" + _OF_STATES + ": later entropy is not credited",
-    "entropy-without-gamma-t": _TERM + "{sum} grad H: the entropy" + _EARLIER + "without gamma^t",
-    "entropy-undiscounted": _TERM + "grad E[sum H]: the entropy" + _EARLIER + "is not discounted",
+    "entropy-without-gamma-t": _TERM
+    + "times the gradient of the entropy, credited to all earlier steps but without gamma^t",
+    "entropy-undiscounted": _TERM
+    + "times the gradient of the entropy, credited to all earlier steps but not discounted",
     "entropy-sampled": (
         _TERM + "times the gradient of log pi at the actions of the behavior: -log pi as a loss is no entropy bonus"
     ),
@@ -45,8 +46,8 @@ TEXTS: dict[str, str] = {
         "the penalty is {coefficient:.4g} times {variants}: only k1 = log(pi/pi_ref) gives the gradient of "
         "KL(pi || pi_ref) there"
     ),
-    "kl-without-gamma-t": _TERM + "sum grad KL: KL" + _EARLIER + "without gamma^t",
-    "kl-undiscounted": _TERM + "grad E[sum KL(pi || pi_ref)]: KL" + _EARLIER + "is not discounted",
+    "kl-without-gamma-t": _TERM + "times the gradient of KL, credited to all earlier steps but without gamma^t",
+    "kl-undiscounted": _TERM + "times the gradient of KL, credited to all earlier steps but not discounted",
 }
 
 NOTES_ON_TERMS: dict[str, str] = {

@@ -82,7 +82,7 @@ class Splitter:
             if named:
                 return [replace(it, certain=False) for it in (unknown, *named)]
             term = unknown
-        return [term, *named] if named else [replace(term, notes=("right-without-it",))]
+        return [term, *named] if named or asked else [replace(term, notes=("right-without-it",))]
 
     def _own_ways(self, view: View, means: Sequence[Floats]) -> list[tuple[Way, list[Floats]]]:
         """Entropy and KL in the reward, as an estimator that has other faults credits its rewards."""
@@ -110,7 +110,11 @@ class Splitter:
         """What a term without any reward depends on."""
         if self._views.follows_next_states():
             return Diagnosis("bootstrap", "bootstrap/next-states")
+        if self.is_asked:
+            return Diagnosis("objective", "objective/unknown")
         if self.prober.weights_follow_actions(0.0):
+            if self.prober.weights_follow_policy():
+                return Diagnosis("regulariser", "regulariser/policy")
             return Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward")
         return Diagnosis("regulariser", "regulariser/unknown")
 
