@@ -51,7 +51,7 @@ def stretch(
 
 def reach(prober: Prober, gamma: float, explanation: Explanation) -> list[Diagnosis]:
     """Returns what is wrong with a long episode, or with large or small rewards, besides what is explained."""
-    field = explanation.field
+    field = explanation.field or explanation.credit
     if field is None or (prober.off_policy and explanation.diagnoses):
         return []
     size = 1 if prober.contract.by_episode else 2

@@ -6,9 +6,10 @@ templates for the figures of the diagnosis.
 
 from dataclasses import dataclass
 
+from pgcheck.verification.objective_texts import NOTES_ON_TERMS, TEXTS, Lead, Objective, Variants
 from pgcheck.verification.ratio_causes import RATIO_CAUSES
 
-Figure = float | int | tuple[str, ...]  # a tuple holds keys of INPUTS
+Figure = float | int | str | tuple[str, ...] | Objective | Lead | Variants  # a tuple holds keys of INPUTS
 
 _GAMMA_T = "gamma^t is left out: the gradient of the discounted return weights step t by gamma^t"
 _FLAG = "the result depends on the flag `terminated`: "
@@ -172,6 +173,7 @@ CAUSES: dict[str, str] = {
     ),
     "regulariser/weight-decay": _NO_REWARD + ", such as weight decay of {coefficient:.4g}",
     "regulariser/constant": _NO_REWARD + ": {coefficient:.4g} in every component",
+    "regulariser/policy": _NO_REWARD + ": the weight of an action follows pi(a|s), as in an entropy or a KL term",
     "regulariser/unknown": _NO_REWARD + ", neither entropy nor weight decay",
     "action-dependent-baseline/action": ("the weight of a step depends on its action although all rewards are equal"),
     "action-dependent-baseline/no-reward": (
@@ -180,6 +182,8 @@ CAUSES: dict[str, str] = {
     "nan/no-reward": "the result is not finite where every reward is 0",
     "nan/inputs": "the result is not finite for {inputs}",
     **RATIO_CAUSES,
+    # Another objective than the one asked for (objectives).
+    **{f"objective/{key}": text for key, text in TEXTS.items()},
     # What is left.
     "other": "none of the known mistakes",
     "other/matrix": "none of the known mistakes; the matrix shows how each reward weights each step",
@@ -194,6 +198,7 @@ NOTES: dict[str, str] = {
     "bias-proportional-to-1/B": "; the bias is exactly proportional to 1/B",
     "bias-shrinks": "; from B = {few} to {many} the bias shrinks",
     "bias-stays": "; from B = {few} to {many} the bias does not shrink as 1/B",
+    **{f"objective/{key}": text for key, text in NOTES_ON_TERMS.items()},
 }
 
 INPUTS: dict[str, str] = {

@@ -82,6 +82,9 @@ def _named_off_policy(
     home = at_home(prober, alterable)
     if not home:
         return Explanation(), None
+    parts = Peeler(prober, alterable, None).of_parts()
+    if parts is not None and any(diagnosis.id == "objective" for diagnosis in parts.diagnoses):
+        return parts, None
     if all(finding.is_right(prober.tolerance) for finding in home):
         return explain_ratios(prober, alterable, home, Explanation(complete=True), findings), None
     matrix = home_prober.matrix(home_prober.gamma)

@@ -63,12 +63,14 @@ class Explanation:
       complete: whether they explain all of the bias on the findings that were looked at.
       view: how the estimator is looked at: without what divides it, for instance.
       field: what the view's expectation is then on every model; None where it is not known beyond those findings.
+      credit: the same of what follows the rewards alone, where only that is known.
     """
 
     diagnoses: tuple[Diagnosis, ...] = ()
     complete: bool = False
     view: View = AS_IT_IS
     field: Field | None = None
+    credit: Field | None = None
 
     def after(self, *diagnoses: Diagnosis) -> "Explanation":
         """Returns the explanation with more names, before its own."""

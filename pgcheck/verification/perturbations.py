@@ -81,7 +81,10 @@ def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: Weigh
     if not diagnoses:
         unrewarded = prober.mean(worst, View((no_rewards,)))
         is_there = unrewarded is not None and norm_of(unrewarded) > prober.tolerance * worst.size
-        if is_there and prober.contract.by_episode and prober.weights_follow_actions(0.0):
+        follows = is_there and prober.contract.by_episode and prober.weights_follow_actions(0.0)
+        if follows and prober.weights_follow_policy():
+            diagnoses.append(Diagnosis("regulariser", "regulariser/policy"))
+        elif follows:
             diagnoses.append(Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward"))
         elif is_there:
             diagnoses.append(Diagnosis("regulariser", "regulariser/unknown", certain=False))

@@ -183,6 +183,22 @@ class Prober:
             return False
         return float(np.max(np.abs(first - second))) > self.rounding * max(1.0, float(np.abs(first).max()))
 
+    def weights_follow_policy(self) -> bool:
+        """Whether, with all rewards 0, the weight of an action changes with its probability, as log π does."""
+        differences = []
+        for preference in (0.6, -0.3):
+            mdp, _ = chain(CHAIN_STEPS, self.gamma)
+            policy = TabularSoftmax.of(mdp, {(name, "one"): preference for name in mdp.observations})
+            batch = chain_episodes(mdp, policy, [[0] * CHAIN_STEPS, [1] * CHAIN_STEPS])
+            batch = batch.altered(rewards=np.zeros((2, CHAIN_STEPS)))
+            try:
+                first, second = coefficients(batch, self.alone(batch))
+            except Exception:  # the estimator may be made for one model only
+                return False
+            differences.append(first - second)
+        here, there = differences
+        return float(np.max(np.abs(here - there))) > self.rounding * max(1.0, float(np.abs(here).max()))
+
     def entropy_coefficient(self) -> float | None:
         """Returns the coefficient of an entropy in what is there without any reward; None where there is none.
 

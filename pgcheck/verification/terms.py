@@ -44,8 +44,8 @@ class FittedTerm:
         return Diagnosis(public_id(self.term.cause), self.term.cause, (("coefficient", abs(self.coefficient)),))
 
 
-def _entropy(factor: Callable[[Batch], Floats]) -> Callable[[Enumeration], Floats]:
-    """E[Σ_t c_t ∇H(π(·|s_t))], c_t given as an array that broadcasts to `[N, T]`."""
+def expected_entropy(factor: Callable[[Batch], Floats]) -> Callable[[Enumeration], Floats]:
+    """Returns E[Σ_t c_t ∇H(π(·|s_t))], c_t given as an array that broadcasts to `[N, T]`."""
 
     def mean(enumeration: Enumeration) -> Floats:
         batch, policy = enumeration.batch, enumeration.policy
@@ -76,11 +76,11 @@ def _sampled(enumeration: Enumeration) -> Floats:
 
 # The first that fits is named. Without a division, an entropy that is sampled has the expectation of the exact one.
 TERMS: tuple[Term, ...] = (
-    Term("regulariser/entropy", _entropy(lambda batch: np.ones((1, 1)))),
-    Term("regulariser/entropy-discounted", _entropy(discounts)),
-    Term("regulariser/entropy-mean", _entropy(_over_length)),
+    Term("regulariser/entropy", expected_entropy(lambda batch: np.ones((1, 1)))),
+    Term("regulariser/entropy-discounted", expected_entropy(discounts)),
+    Term("regulariser/entropy-mean", expected_entropy(_over_length)),
     Term("regulariser/entropy-mean", _sampled),
-    Term("regulariser/entropy-horizon", _entropy(lambda batch: np.full((1, 1), 1.0 / batch.horizon))),
+    Term("regulariser/entropy-horizon", expected_entropy(lambda batch: np.full((1, 1), 1.0 / batch.horizon))),
     Term("regulariser/weight-decay", lambda it: -it.batch.theta * it.prob.sum()),
     Term("regulariser/constant", lambda it: np.ones(it.batch.theta.shape) * it.prob.sum()),
 )

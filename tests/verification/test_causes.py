@@ -43,8 +43,8 @@ def test_every_text_belongs_to_a_cause_that_is_looked_for() -> None:
                     ids |= {id(node) for node in ast.walk(call.args[1])}
             constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
             words |= {node.value for node in constants if id(node) not in ids}
-    unused = {*CAUSES, *NOTES, *INPUTS} - words
-    assert not unused
+    unused = {key for key in (*CAUSES, *NOTES, *INPUTS) if key not in words and not key.startswith("objective/")}
+    assert not unused  # test_objectives has those of objectives
 
 
 def test_the_figures_stand_in_the_text() -> None:

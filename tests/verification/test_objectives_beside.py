@@ -1,0 +1,237 @@
+"""Objectives beside other mistakes, of two parts, off-policy, and where they cannot be told apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pgcheck
+from pgcheck import MDP, Policy, verify
+from pgcheck.exact.gradient import exact_gradient
+from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.exhaustive import Expectation
+from pgcheck.verification.findings import Finding
+from pgcheck.verification.objectives import Objectives
+from pgcheck.verification.setting import Setting
+from tests.oracles import Floats
+from tests.verification.kl import drawn, models, with_reference
+from tests.verification.libraries import a2c, over_steps
+from tests.verification.slips import rows
+from tests.verification.test_objectives import KL, full, log_pi, present, right, said, summed
+from tests.verification.zoo import Estimate, discount, to_go, vector
+
+
+def ids(estimate: Estimate, entropy: float = 0.0, kl: float = 0.0) -> dict[str, str]:
+    """The id and the text of each diagnosis."""
+    diagnosis = said(estimate, entropy, kl)
+    return {it.id: it.text for it in diagnosis}
+
+
+def times(factor: float, estimate: Estimate) -> Estimate:
+    return lambda batch: factor * estimate(batch)
+
+
+def plus(one: Estimate, other: Estimate, minus: Estimate) -> Estimate:
+    """Two estimators without what both have in common."""
+    return lambda batch: one(batch) + other(batch) - minus(batch)
+
+
+def test_a_right_objective_with_a_mistake_is_that_mistake() -> None:
+    dropped = vector(lambda batch: to_go(batch) - 0.02 * summed(batch, log_pi(batch)))
+    assert set(ids(dropped, 0.02)) == {"dropped-gamma"}
+    assert set(ids(times(-1, KL.k1_reward), kl=0.1)) == {"sign"}
+    assert set(ids(times(0.5, KL.k1_reward), kl=0.1)) == {"scale"}
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.03217])
+def test_two_causes_are_two_ids(alpha: float) -> None:
+    dropped = vector(lambda batch: to_go(batch) + discount(batch) * summed(batch, -alpha * log_pi(batch)))
+    named = ids(dropped, 0.02)
+    assert set(named) == {"objective", "dropped-gamma"}
+    assert named["objective"] == f"the objective is J + {alpha:.4g} H, not J + 0.02 H"
+    named = ids(dropped)
+    assert set(named) == {"objective", "dropped-gamma"}
+    named = ids(times(-1, present(alpha)), 0.02)
+    assert set(named) == {"objective", "sign"}
+    assert named["objective"].startswith(f"the entropy bonus is {alpha:.4g} sum gamma^t grad H(pi(.|s_t))")
+    named = ids(times(-1, full(alpha)))
+    assert set(named) == {"objective", "sign"}
+    assert f"J + {alpha:.4g} H" in named["objective"]
+
+
+def test_the_loss_of_a_library_is_told_apart_from_the_objective_that_is_asked_for() -> None:
+    plain, asked = verify(a2c), verify(a2c, models(0.01))
+    assert {it.id for it in plain.diagnosis} == {"length-normalised", "regulariser", "dropped-gamma", "sign"}
+    assert {it.id for it in asked.diagnosis} == {"length-normalised", "objective", "dropped-gamma", "sign"}
+
+    def mended(batch: Batch) -> Floats:
+        each = rows(batch, to_go(batch) - 0.01 * summed(batch, log_pi(batch)))
+        return over_steps(batch, each)
+
+    assert {it.id for it in verify(mended, models(0.01)).diagnosis} == {"length-normalised", "dropped-gamma"}
+
+
+def test_a_bonus_of_the_present_step_is_a_regulariser_where_no_objective_is_asked_for() -> None:
+    assert set(ids(present(0.1, gamma_t=False))) == {"regulariser"}
+    assert "an entropy bonus of 0.1;" in ids(present(0.1, gamma_t=False))["regulariser"]
+    assert set(ids(full(0.1))) == {"objective"}
+
+
+def test_other_terms_without_reward_keep_their_names() -> None:
+    def decays(batch: Batch) -> Floats:
+        return np.asarray(full(0.02)(batch) - 0.01 * batch.theta)
+
+    assert set(ids(decays, 0.02)) == {"regulariser"}
+    assert set(ids(vector(lambda b: discount(b) * to_go(b) - 0.7 * (1 + b.actions)))) == {"action-dependent-baseline"}
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (KL.k3_loss, "this is grad J minus 0.1 sum gamma^t grad KL(pi_ref(.|s_t) || pi(.|s_t)) of the states"),
+        (KL.k1_reward, "this is the gradient of J - 0.1 KL(pi || pi_ref), not of J"),
+        (KL.k3_reward, "the penalty is 0.1 times k3 in the reward"),
+    ],
+)
+def test_a_kl_term_is_no_baseline_where_no_objective_is_asked_for(estimate: Estimate, text: str) -> None:
+    def with_beta(batch: Batch) -> object:
+        """β is written in the code."""
+        other = Batch(replace(batch.mdp, kl=0.1), batch.policy, batch.starts, batch.outcomes, batch.behavior)
+        return estimate(other.altered(rewards=batch.rewards))
+
+    named = ids(with_beta)
+    assert set(named) == {"objective"}
+    assert named["objective"].startswith(text)
+
+
+def test_entropy_and_kl_are_named_each_for_itself() -> None:
+    both = plus(full(0.02), KL.k1_reward, right)
+    assert ids(both, 0.02, 0.1) == {}
+    assert ids(both, 0.01, 0.1) == {
+        "objective": "this is the gradient of J + 0.02 H - 0.1 KL(pi || pi_ref), "
+        "not of J + 0.01 H - 0.1 KL(pi || pi_ref)"
+    }
+    diagnosis = said(plus(present(0.02), KL.k3_loss, right), 0.02, 0.1)
+    assert [it.id for it in diagnosis] == ["objective", "objective"]
+    assert diagnosis[0].text.startswith("the entropy bonus is 0.02 sum gamma^t grad H(pi(.|s_t))")
+    assert diagnosis[1].text.startswith("the KL term is minus 0.1 sum gamma^t grad KL(pi_ref(.|s_t) || pi(.|s_t))")
+    (diagnosis_of_kl,) = said(plus(full(0.02), KL.k3_loss, right), 0.02, 0.1)
+    assert diagnosis_of_kl.text.startswith("the KL term is minus 0.1 sum gamma^t grad KL(pi_ref")
+    diagnosis = said(plus(full(0.03), KL.k3_loss, right), 0.02, 0.1)
+    assert {it.text.partition(" sum")[0] for it in diagnosis} == {
+        "the coefficient of the entropy is 0.03, not 0.02", "the KL term is minus 0.1",
+    }  # fmt: skip
+
+
+def test_models_may_have_coefficients_of_their_own() -> None:
+    """Code that reads batch.entropy is told so by the first of them."""
+    own = [
+        (replace(mdp, entropy=alpha), policy)
+        for alpha, (mdp, policy) in zip((0.02, 0.05, 0.0), models(), strict=True)
+    ]
+
+    def half(batch: Batch) -> Floats:
+        bonus = summed(batch, -batch.entropy / 2 * log_pi(batch))
+        return np.asarray(vector(lambda b: discount(b) * (to_go(b) + bonus))(batch))
+
+    (diagnosis,) = verify(half, own).diagnosis
+    assert diagnosis.text == "this is the gradient of J + 0.01 H, not of J + 0.02 H"
+
+
+def test_nothing_is_named_where_directions_are_too_few_to_tell() -> None:
+    """With one direction any term is a multiple of any other."""
+    mdp, policy = pgcheck.load("random_walk", horizon=4, gamma=0.9)
+    verification = verify(present(0.02), [(with_reference(mdp, entropy=0.02), policy)])
+    assert verification.verdict == "fail"
+    texts = " ".join(it.text for it in verification.diagnosis)
+    assert "as visited" not in texts
+
+
+def findings_of(estimate: Estimate, loaded: Sequence[tuple[MDP, Policy]]) -> tuple[list[Finding], list[Floats]]:
+    """What an estimator is beside the gradient off-policy, and without any reward."""
+    findings, means = [], []
+    for mdp, policy in loaded:
+        model, _ = drawn(mdp, policy, off_policy=True)
+        unrewarded = model.batch.altered(rewards=np.zeros(model.batch.rewards.shape))
+        mean, bare = (np.tensordot(model.prob, estimate(batch), axes=1) for batch in (model.batch, unrewarded))
+        gradient = model.batch.shaped(exact_gradient(mdp, policy).gradient)
+        expectation = Expectation(1, mean, 0.0, single=False)
+        setting = Setting(mdp, policy, model.batch.behavior)
+        findings.append(Finding(setting, expectation, gradient, None, None, model))
+        means.append(bare)
+    return findings, means
+
+
+def off_policy(estimate: Estimate) -> list[Diagnosis] | None:
+    findings, means = findings_of(estimate, models(kl=0.1))
+    return Objectives(findings).explain(means, [finding.size for finding in findings], 1e-6)
+
+
+OFF_POLICY = {
+    "k1_reward": None, "k1_prefix": None, "k3_prefix": None, "k1_sequence": None, "k3_sequence": None,
+    "k2_loss": "without a ratio the actions are those of the behavior, not of pi",
+    "k3_loss": "without a ratio the actions are those of the behavior, not of pi",
+    "k1_loss": "without a ratio the actions are those of the behavior, not of pi",
+    "k1_token": "the token's ratio corrects the action, not the state",
+    "k3_token": "the token's ratio corrects the action, not the state",
+    "k2_token": "that is not KL",
+    "k2_prefix": "that is not KL",
+    "k2_sequence": "that is not KL",
+    "k3_mean": "it adds the KL of the whole episode, over L, to every step",
+    "k2_reward": "only k1 = log(pi/pi_ref) gives the gradient of KL(pi || pi_ref) there",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(OFF_POLICY))
+def test_ratios_are_told_apart_where_another_policy_drew_the_episodes(name: str) -> None:
+    diagnosis = off_policy(getattr(KL, name))
+    text = OFF_POLICY[name]
+    assert diagnosis is not None
+    assert [it.id for it in diagnosis] == ([] if text is None else ["objective"])
+    if text is not None:
+        assert text in diagnosis[0].text
+        kind = name[:2]
+        assert kind in diagnosis[0].text
+        assert {"loss": "as a loss", "token": "times the token's ratio"}.get(name[3:], "") in diagnosis[0].text
+
+
+def test_a_detached_ratio_is_told_apart_off_policy() -> None:
+    def detached(batch: Batch) -> Floats:
+        x = KL.log_ratios(batch, batch.reference_probs)
+        ratio = np.exp(KL.log_ratios(batch, batch.behavior_probs))
+        weights = -batch.kl * discount(batch) * ratio * x
+        return np.asarray(KL.of_rewards(batch, batch.rewards) + np.einsum("nt,nt...->n...", weights, batch.score))
+
+    diagnosis = off_policy(detached)
+    assert diagnosis is not None
+    assert "k2 times the token's ratio, detached" in diagnosis[0].text
+
+
+def test_an_unknown_term_is_not_named() -> None:
+    def clipped(batch: Batch) -> Floats:
+        x = np.clip(KL.log_ratios(batch, batch.reference_probs), -0.1, 0.1)
+        weights = -batch.kl * discount(batch) * x
+        return np.asarray(KL.of_rewards(batch, batch.rewards) + np.einsum("nt,nt...->n...", weights, batch.score))
+
+    (diagnosis,) = said(clipped, kl=0.1)
+    assert (diagnosis.id, diagnosis.cause) == ("objective", "objective/unknown")
+
+
+def test_a_bonus_in_the_loop_of_a_tutorial_is_found_on_the_battery() -> None:
+    """Full credit on all six models, without any objective asked for."""
+    verification = verify(full(0.01))
+    assert [it.text for it in verification.diagnosis] == ["this is the gradient of J + 0.01 H, not of J"]
+
+
+def test_a_term_that_follows_the_policy_is_no_baseline() -> None:
+    """KL from a policy that only the code knows; and a baseline that does depend on the action."""
+
+    def term(of: Callable[[Batch], Floats]) -> Estimate:
+        return vector(lambda batch: discount(batch) * to_go(batch) + 0.1 * of(batch))
+
+    from_uniform = term(lambda batch: np.exp(-log_pi(batch)) / (1 + np.exp(-2 * log_pi(batch))))
+    assert [it.cause for it in verify(from_uniform).diagnosis] == ["regulariser/policy"]
+    by_action = term(lambda batch: np.asarray(1.0 + batch.actions))
+    assert [it.id for it in verify(by_action).diagnosis] == ["action-dependent-baseline"]
