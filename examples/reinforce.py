@@ -59,13 +59,13 @@ def leaves_one_out(batch):
 
 
 def score(batch, state, action):
-    """∇log π(a|s) of a softmax policy, in the shape of theta: a table, or flat where states look alike."""
+    """∇log π(a|s) in the shape of theta: a table of preferences, or flat, as where states look alike."""
     gradient = np.zeros(batch.theta.shape)
     if batch.theta.ndim == 2:
         gradient[state] = -batch.probs[state]
         gradient[state, action] += 1
     else:
-        row = batch.policy.index[state]
-        gradient[row[row >= 0]] = -batch.probs[state][row >= 0]
-        gradient[row[action]] += 1
+        weights = np.zeros(batch.probs.shape)
+        weights[state, action] = 1
+        gradient = batch.policy.pullback(weights)
     return gradient

@@ -101,10 +101,11 @@ def _fingerprint(model: wire.Model) -> bytes:
     """A digest of what an estimator must leave as it is in the model."""
     mdp = model.mdp
     arrays = [mdp.start, mdp.terminal, mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done]
+    arrays += [] if mdp.reference is None else [mdp.reference]
     for policy in (model.policy, model.behavior):
         if policy is not None:
             arrays += [policy.theta, policy.probs()]
-    digest = hashlib.blake2b(repr((mdp.gamma, mdp.horizon)).encode())
+    digest = hashlib.blake2b(repr((mdp.gamma, mdp.horizon, mdp.entropy, mdp.kl)).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.digest()

@@ -13,6 +13,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.objective import bonus
 from pgcheck.model.policy import Policy
 from pgcheck.model.policy import score as score_of
+from pgcheck.model.softmax import TabularSoftmax
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -191,7 +192,7 @@ class Batch:
 
     @cached_property
     def theta(self) -> Floats:
-        """The policy's parameters: `[S, A]` where every state has a row of its own and every action, else `[d]`.
+        """The policy's parameters: `[S, A]` of a softmax with a row for every state and every action, else `[d]`.
 
         Rows of terminal states are 0.
         """
@@ -208,6 +209,8 @@ class Batch:
         """Returns parameters, or gradients, `[..., d]` in the shape of theta, `[..., *theta.shape]`."""
         mdp = self.mdp
         acting = ~mdp.terminal
+        if not isinstance(self.policy, TabularSoftmax):
+            return vector.copy()
         if len(mdp.observations) < mdp.num_states or not mdp.available[acting].all():
             return vector.copy()
         table = np.zeros((*vector.shape[:-1], mdp.num_states, mdp.num_actions))

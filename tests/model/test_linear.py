@@ -140,6 +140,16 @@ def test_everything_works_with_a_linear_policy() -> None:
     assert slope == pytest.approx(-0.5, abs=0.1)
 
 
+def test_theta_is_flat_also_where_a_table_would_fit() -> None:
+    mdp, policy = random_linear(3, weights=3, horizon=2, gamma=0.9, full=True)
+    batch, _ = next(iter(pgcheck.enumerate_trajectories(mdp, policy)))
+    assert batch.theta.tolist() == policy.theta.tolist()
+    assert batch.score.shape == (*batch.states.shape, 3)
+    assert pgcheck.verify("gae", [(mdp, policy)]).verdict == "pass"
+    mdp, policy = pgcheck.load("short_corridor_linear", horizon=4)  # type: ignore[assignment]
+    assert pgcheck.verify("reinforce", [(mdp, policy)]).verdict == "pass"
+
+
 def test_what_is_no_linear_policy_is_refused() -> None:
     mdp, policy = random_linear(1, weights=2)
     with pytest.raises(ModelError, match=r"expected \[d\] weights, d names and features \[S, A, d\]"):
