@@ -1,7 +1,7 @@
 """What returns that run on into the next episode of a batch add to the expectation, exactly.
 
-In one list of all episodes, G_t of an episode of L steps is Σ_{t≤k<L} γ^{k−t} r_k + γ^{L−t} G', where G' is the return
-of the episodes that follow. These are independent of it, so that E[G'] is K_m for m of them: K_0 = 0 and
+In one list of all episodes, G_t of an episode of L steps is Σ_{t≤k<L} γ^{k−t} r_k + γ^{L−t} G', where G' is the
+return of the episodes that follow. These are independent of it, so that E[G'] is K_m for m of them: K_0 = 0 and
 K_m = J + E[γ^L] K_{m−1}.
 """
 
