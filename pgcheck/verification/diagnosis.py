@@ -14,10 +14,11 @@ from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.influence import find_leak, find_unused
+from pgcheck.verification.leaking import with_leak
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
-from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
+from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober, View
 from pgcheck.verification.ratios import at_home, explain_ratios
 
 
@@ -145,7 +146,9 @@ def _leaking(peeler: Peeler, findings: Sequence[Finding]) -> Explanation | None:
     if nonlinear := find_nonlinear(peeler.prober, peeler.findings, findings):
         return Explanation((leak, *nonlinear))
     rest = _with_rest(leak, peeler.named(View(alone=True)))
-    return replace(rest, complete=False)  # what leaks is not compared with what would
+    is_known = rest.view == View(alone=True)
+    field = with_leak(rest.field, only_cut=leak.cause == "leaks-between-episodes/cut") if is_known else None
+    return replace(rest, complete=field is not None, view=AS_IT_IS, field=field)
 
 
 def _with_rest(diagnosis: Diagnosis, rest: Explanation | None) -> Explanation:

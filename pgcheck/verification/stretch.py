@@ -212,8 +212,7 @@ class _Stretch:
             factor = float(np.sum(due * self.gradient)) / (float(np.sum(self.gradient**2)) or 1.0)
             center = factor * self.gradient
             each = factor * batch.shaped(PER_DECISION.each(batch))
-        reference = each[index].mean(axis=1)
-        unit = due.ravel() / math.sqrt(square)
+        reference, unit = each[index].mean(axis=1), due.ravel() / math.sqrt(square)
 
         def by_group(off: Floats) -> Floats:
             """Means of groups over ‖due‖, along it and in each component `[GROUPS, 1 + d]`."""

@@ -123,6 +123,16 @@ def test_an_actor_critic_loss_passes_with_all_of_its_names() -> None:
     assert (without_sign.verdict, without_sign.diagnosis[0].id) == ("fail", "sign")
 
 
+@pytest.mark.parametrize(
+    "name", ["a sum over the border, and gamma^t forgotten", "a sum over the border of cut episodes"]
+)
+def test_a_leak_is_compared_with_what_would_leak(name: str) -> None:
+    estimate, ids, _ = slips.SLIPS[name]
+    assert verify(estimate, small_models()[1:], allow=tuple(ids)).verdict == "pass"
+    more = verify(lambda b: estimate(b) + 0.01 * (len(b) == 3), small_models()[1:], allow=tuple(ids))
+    assert (more.verdict, more.leaves_a_rest) == ("fail", True)
+
+
 @pytest.mark.parametrize("name", ["standardised over the batch", "in the wrong order", "baseline by action"])
 def test_what_does_not_tell_the_expectation_cannot_be_allowed(name: str) -> None:
     estimate, ids, _ = zoo.WRONG[name]

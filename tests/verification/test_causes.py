@@ -16,7 +16,7 @@ from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
 from pgcheck.verification.matching import CANDIDATES
-from tests.verification import libraries, slips, zoo
+from tests.verification import groups, libraries, slips, zoo
 
 PACKAGE = Path(pgcheck.__file__).parent
 
@@ -114,7 +114,7 @@ def test_the_battery_takes_another_horizon_and_discount() -> None:
     assert [mdp.horizon for mdp, _ in battery()] == [horizon for _, horizon in BATTERY]
 
 
-CASES = {**slips.SLIPS, **libraries.LIBRARIES}
+CASES = {**slips.SLIPS, **libraries.LIBRARIES, **groups.GROUPS}
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
