@@ -14,13 +14,17 @@ from pgcheck.estimators.base import Weights
 from pgcheck.estimators.mistakes import MISTAKES, Mistake, dropped_gamma, with_gamma_t
 from pgcheck.estimators.weights import all_steps, returns
 from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.alterations import mean_length, no_rewards, padded_length
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.corrections import RIGHT, WRONG, Correction, Multiplier
 from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.matching import match_mistakes
-from pgcheck.verification.normalised import find_self_normalised
-from pgcheck.verification.probing import AS_IT_IS, Prober, View
+from pgcheck.verification.normalised import find_self_normalised, is_free_of_scale
+from pgcheck.verification.probing import AS_IT_IS, Length, Prober, View
+
+UNREWARDED = {"regulariser", "objective"}  # ids of what is there without any reward
+TAKEN_AWAY = {"length-normalised"} | UNREWARDED  # ids of what is known before ratios are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,17 +114,45 @@ def explain_ratios(
         return [Diagnosis("ratio", "ratio/missing"), *rest]
     ids = {diagnosis.id for diagnosis in rest}
     mistakes = [mistake for mistake in MISTAKES if ids.issuperset(mistake.ids)]
-    for candidates in (_mistaken(RIGHT, mistakes), _wrong(WRONG), _mistaken(WRONG, mistakes)):
-        if named := match_mistakes(prober, findings, None, list(candidates)):
-            return _with_rest(named, rest)
+    for seen in _views(prober, findings, ids):
+        if all(finding.is_right(prober.tolerance) for finding in seen):
+            return rest  # what is left of it is not weighted by rewards, and needs no ratio to be wrong
+        for candidates in (_mistaken(RIGHT, mistakes), _wrong(WRONG), _mistaken(WRONG, mistakes)):
+            if named := match_mistakes(prober, seen, None, list(candidates)):
+                return _with_rest(named, rest)
     cut, trace = find_cuts(prober)
     if cut.is_there:
         return _cut(prober, findings, cut, trace, rest, mistakes)
     if named := find_self_normalised(prober, findings, every):
         return _with_rest(named, rest)
+    if is_free_of_scale(prober):
+        return [Diagnosis("ratio", "ratio/self-normalised", notes=("more-may-hide",)), *rest]
     if rest:
         return [*rest, Diagnosis("ratio", "ratio/perhaps", certain=False)]
     return [Diagnosis("ratio", "ratio/unknown")]
+
+
+def _views(prober: Prober, findings: Sequence[Finding], ids: set[str]) -> Iterator[Sequence[Finding]]:
+    """The findings, and what they would be without the faults that are known and no weights of rewards."""
+    lengths: list[Length | None] = [None]
+    if "length-normalised" in ids:
+        lengths += [mean_length, padded_length]
+    for length in lengths:
+        seen = findings if length is None else prober.seen(findings, View(length=length))
+        if seen is None:
+            continue
+        yield seen
+        if ids.isdisjoint(UNREWARDED):
+            continue
+        unrewarded = prober.seen(findings, View((no_rewards,), length=length))
+        if unrewarded is not None:
+            yield [
+                replace(
+                    finding,
+                    expectation=replace(finding.expectation, mean=finding.expectation.mean - other.expectation.mean),
+                )
+                for finding, other in zip(seen, unrewarded, strict=True)
+            ]
 
 
 def _ignores_behavior(prober: Prober, findings: Sequence[Finding]) -> bool:
@@ -165,9 +197,11 @@ def _corrected(way: Correction, weights: Weights) -> Weights:
 
 
 def _with_rest(named: list[Diagnosis], rest: Sequence[Diagnosis]) -> list[Diagnosis]:
-    """What was matched, with the texts that were found where the policy itself draws the episodes."""
+    """What was matched, and what was taken away before, with the texts of the policy's own episodes."""
     texts = {diagnosis.id: diagnosis for diagnosis in rest}
-    return [texts.get(diagnosis.id, diagnosis) for diagnosis in named]
+    ids = {diagnosis.id for diagnosis in named}
+    taken = [diagnosis for diagnosis in rest if diagnosis.id in TAKEN_AWAY - ids]
+    return [*(texts.get(diagnosis.id, diagnosis) for diagnosis in named), *taken]
 
 
 def _cut(
@@ -191,6 +225,12 @@ def _cut(
         "ratio", cut.cause, _figures(cut, share_cut(cut, ways[0].compared, findings)), ("more-may-hide",)
     )
     return [seen, *rest]
+
+
+def beyond_ratios(prober: Prober) -> list[Diagnosis]:
+    """Returns how an estimator that is right on all models cuts ratios that none of them has; empty where not."""
+    cut, _ = find_cuts(prober)
+    return [Diagnosis("ratio", cut.cause, _figures(cut, 0.0), ("beyond-the-models",))] if cut.is_there else []
 
 
 def _figures(cut: Cut, share: float) -> tuple[tuple[str, float], ...]:

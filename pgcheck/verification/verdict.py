@@ -22,6 +22,7 @@ from pgcheck.verification.exhaustive import over_batches
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
 from pgcheck.verification.probing import MAX_ALTERED, Prober
+from pgcheck.verification.ratios import beyond_ratios
 from pgcheck.verification.reach import beyond_models
 from pgcheck.verification.setting import setting_of
 from pgcheck.verification.truth import finding_of
@@ -160,7 +161,7 @@ def _judged(
     gamma = gamma_of_chains(findings)
     drawn_by_behavior = findings[0].setting.off_policy
     prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0, off_policy=drawn_by_behavior)
-    if beyond := beyond_models(prober, gamma):
+    if beyond := beyond_models(prober, gamma) or (beyond_ratios(prober) if drawn_by_behavior else []):
         return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
     if verification.is_noisy and not drawn_by_behavior:
         return replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
