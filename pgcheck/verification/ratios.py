@@ -12,12 +12,12 @@ import numpy as np
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.estimators.base import Weights
 from pgcheck.estimators.mistakes import MISTAKES, Mistake, dropped_gamma, with_gamma_t
-from pgcheck.estimators.weights import all_steps, returns
+from pgcheck.estimators.weights import all_steps, ratios, returns
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.alterations import mean_length, no_rewards, padded_length
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.corrections import RIGHT, WRONG, Correction, Multiplier
-from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut
+from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut, v_trace
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.normalised import find_self_normalised, is_free_of_scale
@@ -213,18 +213,23 @@ def _cut(
     mistakes: Sequence[Mistake],
 ) -> list[Diagnosis]:
     """Ratios that are cut: which ones, where it is known, and how often."""
-    ways = corrections(cut, trace)
-    for way in ways:
-        candidates = [*_wrong([way.correction]), *_mistaken([way.correction], mistakes)]
+    ways = [
+        (way.compared, [*_wrong([way.correction]), *_mistaken([way.correction], mistakes)])
+        for way in corrections(cut)
+    ]
+    of_values = v_trace(cut, trace)
+    ways += [
+        (ratios, [Mistake(with_gamma_t(of_values), ("ratio",), cut.cause)]),
+        (ratios, [Mistake(of_values, ("ratio", "dropped-gamma"), cut.cause)]),
+    ]
+    for compared, candidates in ways:
         if named := match_mistakes(prober, findings, None, candidates):
-            figures = _figures(cut, share_cut(cut, way.compared, findings))
+            figures = _figures(cut, share_cut(cut, compared, findings))
             named = [replace(it, figures=figures) if it.id == "ratio" else it for it in named]
             return _with_rest(named, rest)
     # The estimator was seen to cut ratios; that nothing else is wrong was not.
-    seen = Diagnosis(
-        "ratio", cut.cause, _figures(cut, share_cut(cut, ways[0].compared, findings)), ("more-may-hide",)
-    )
-    return [seen, *rest]
+    figures = _figures(cut, share_cut(cut, ratios, findings))
+    return [Diagnosis("ratio", cut.cause, figures, ("more-may-hide",)), *rest]
 
 
 def beyond_ratios(prober: Prober) -> list[Diagnosis]:
