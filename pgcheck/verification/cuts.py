@@ -15,7 +15,15 @@ from pgcheck.estimators.base import Weights
 from pgcheck.estimators.weights import ratios
 from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.corrections import Correction, Multiplier, credited, geometric_mean, prefix, whole
+from pgcheck.verification.corrections import (
+    Correction,
+    Multiplier,
+    credited,
+    geometric_mean,
+    multiplied,
+    prefix,
+    whole,
+)
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import chain, chain_episodes, coefficients
 from pgcheck.verification.probing import Prober
@@ -83,30 +91,39 @@ class CutCorrection:
 def corrections(cut: Cut) -> list[CutCorrection]:
     """Returns the ways in which ratios with a cut may enter."""
 
-    def each(compared: Multiplier) -> CutCorrection:
-        def apply(batch: Batch, weights: Weights) -> Floats:
-            weight, ratio = weights(batch), compared(batch)
-            if not cut.sided:
-                return np.asarray(cut.of(ratio) * weight)
-            is_cut = ((weight > 0) & (ratio > cut.high)) | ((weight < 0) & (ratio < cut.low))
-            return np.where(is_cut, 0.0, ratio * weight)
-
-        return CutCorrection(Correction(cut.cause, apply), compared)
+    if cut.sided:
+        return [_by_sign(cut, compared) for compared in (ratios, prefix, whole, geometric_mean)]
 
     def product(batch: Batch) -> Floats:
         return np.asarray(np.cumprod(cut.of(ratios(batch)), axis=1), dtype=np.float64)
 
-    found = [each(compared) for compared in (ratios, prefix, whole, geometric_mean)]
-    if not cut.sided:
-        found += [
-            CutCorrection(Correction(cut.cause, lambda batch, weights: product(batch) * weights(batch)), ratios),
-            CutCorrection(
-                Correction(cut.cause, lambda batch, weights: product(batch)[:, -1:] * weights(batch)), ratios
-            ),
-            CutCorrection(credited(cut.cause, lambda batch: cut.of(prefix(batch))), prefix),
-            CutCorrection(credited(cut.cause, product), ratios),
-        ]
-    return found
+    def whole_product(batch: Batch) -> Floats:
+        return np.broadcast_to(product(batch)[:, -1:], batch.mask.shape)
+
+    def cutting(compared: Multiplier) -> Multiplier:
+        return lambda batch: cut.of(compared(batch))
+
+    return [
+        *(
+            CutCorrection(multiplied(cut.cause, cutting(compared)), compared)
+            for compared in (ratios, prefix, whole, geometric_mean)
+        ),
+        CutCorrection(multiplied(cut.cause, product), ratios),
+        CutCorrection(multiplied(cut.cause, whole_product), ratios),
+        CutCorrection(credited(cut.cause, cutting(prefix)), prefix),
+        CutCorrection(credited(cut.cause, product), ratios),
+    ]
+
+
+def _by_sign(cut: Cut, compared: Multiplier) -> CutCorrection:
+    """PPO's surrogate: no weight where a gain has too large a ratio, or a loss too small a one."""
+
+    def apply(batch: Batch, weights: Weights) -> Floats:
+        weight, ratio = weights(batch), compared(batch)
+        is_cut = ((weight > 0) & (ratio > cut.high)) | ((weight < 0) & (ratio < cut.low))
+        return np.where(is_cut, 0.0, ratio * weight)
+
+    return CutCorrection(Correction(cut.cause, apply), compared)
 
 
 def v_trace(cut: Cut, between: Cut) -> Weights:

@@ -19,6 +19,8 @@ from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
 from pgcheck.verification.ratios import at_home, explain_ratios
 
+ALONE = ("right-at-gamma-1", "right-without-it")  # notes that hold where nothing else is wrong
+
 
 def diagnose(
     estimator: Estimator,
@@ -66,7 +68,10 @@ def _named_off_policy(
         return explain_ratios(prober, alterable, home, [], findings), None
     matrix = home_prober.matrix(home_prober.gamma)
     rest = _named(home_prober, home, matrix) or [_unknown(matrix)]
-    return explain_ratios(prober, alterable, home, rest, findings), matrix
+    named = explain_ratios(prober, alterable, home, rest, findings)
+    if any(diagnosis.id == "ratio" for diagnosis in named):  # then no other fault is the only one
+        named = [replace(it, notes=tuple(note for note in it.notes if note not in ALONE)) for it in named]
+    return named, matrix
 
 
 def _named(prober: Prober, findings: Sequence[Finding], matrix: WeightMatrix | None) -> list[Diagnosis]:
