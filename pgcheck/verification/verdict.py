@@ -191,19 +191,27 @@ def _is_complete(evidence: Evidence, limits: Limits) -> bool:
 
 
 def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence[Finding]) -> list[Finding]:
-    """A finding for the diagnosis alone, where no other model has so few batches that they can be altered."""
-    if contract.by_episode or any(
+    """A finding for the diagnosis alone, where no model has so few episodes or batches that they can be altered.
+
+    Of single episodes the impulses tell enough, unless ratios may be wrong.
+    """
+    like = findings[0].setting
+    if contract.by_episode and not like.off_policy:
+        return []
+    if any(
         finding.enumeration is not None
-        and finding.enumeration.number_of_batches(finding.batch_size, contract) <= MAX_ALTERED
+        and (
+            contract.by_episode or finding.enumeration.number_of_batches(finding.batch_size, contract) <= MAX_ALTERED
+        )
         for finding in findings
     ):
         return []
-    like = findings[0].setting
     setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
     enumeration = Enumeration.of(setting)
+    size = 1 if contract.by_episode else BATCH_SIZES[0]
     try:
         expectation = over_batches(
-            estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract, same_start=like.same_start
+            estimator, enumeration.batch, enumeration.prob, size, contract, same_start=like.same_start
         )
     except Exception:  # the estimator may be made for the other models only
         return []

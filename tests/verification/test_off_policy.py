@@ -207,6 +207,12 @@ def test_the_share_of_cut_ratios_is_counted() -> None:
     assert f"above 1.1 are cut to that, on up to {share:.3g} %" in found.diagnosis[0].text
 
 
+def test_a_large_model_is_diagnosed_with_the_help_of_a_small_one() -> None:
+    found = verify("reinforce", [pgcheck.load_model("cliff_walk", horizon=8)], off_policy=True)
+    assert [(one.id, one.cause) for one in found.diagnosis] == [("ratio", "ratio/missing")]
+    assert found.checked == ("cliff-walk",)
+
+
 def test_a_cut_that_no_model_reaches_is_found() -> None:
     """As a reward of 10,000 that is clipped is found where no model has one."""
     (beyond,) = verify(
