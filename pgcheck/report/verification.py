@@ -181,7 +181,8 @@ def _success(verification: Verification) -> Iterator[Filled]:
         flat = ", ".join(verification.flat)
         yield Filled(f"The gradient is 0 on {flat}: sign, scale and discount were not tested there.")
     if verification.unit_ratios:
-        yield Filled("The policy itself drew the episodes, so all ratios are 1; try --off-policy.")
+        tested = "no other behavior was tested; try --off-policy"
+        yield Filled(f"The policy itself drew the episodes, so all ratios are 1: {tested}.")
     for diagnosis in verification.diagnosis:
         yield Filled(f"{'' if diagnosis.allowed else 'Warning: '}{diagnosis.id}: {diagnosis.text}")
     if verification.is_noisy:

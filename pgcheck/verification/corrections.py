@@ -71,6 +71,12 @@ def geometric_mean(batch: Batch) -> Floats:
     return np.asarray(whole(batch) ** (1 / np.maximum(batch.lengths, 1)[:, None]))
 
 
+def arithmetic_mean(batch: Batch) -> Floats:
+    """The mean of an episode's ρ_t `[N, T]`."""
+    sums = np.sum(ratios(batch), axis=1, where=batch.mask, keepdims=True)
+    return np.broadcast_to(sums / np.maximum(batch.lengths, 1)[:, None], batch.outcomes.T.shape)
+
+
 def multiplied(cause: str, multiplier: Multiplier) -> Correction:
     """Returns the correction that multiplies w_t."""
     return Correction(cause, lambda batch, weights: np.asarray(multiplier(batch) * weights(batch)), multiplier)
@@ -115,6 +121,7 @@ WRONG: tuple[Correction, ...] = (
     multiplied("ratio/next-step", next_step),
     multiplied("ratio/previous-step", previous_step),
     multiplied("ratio/geometric-mean", geometric_mean),
+    multiplied("ratio/arithmetic-mean", arithmetic_mean),
     multiplied("ratio/inverted", _inverted(whole)),
     credited("ratio/inverted", _inverted(prefix)),
     multiplied("ratio/inverted", _inverted(ratios)),

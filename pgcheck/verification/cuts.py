@@ -12,10 +12,18 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.weights import discounts, ratios
+from pgcheck.estimators.weights import ratios
 from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.corrections import Correction, Multiplier, credited, geometric_mean, prefix, whole
+from pgcheck.verification.corrections import (
+    Correction,
+    Multiplier,
+    credited,
+    geometric_mean,
+    multiplied,
+    prefix,
+    whole,
+)
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import chain, chain_episodes, coefficients
 from pgcheck.verification.probing import Prober
@@ -23,6 +31,15 @@ from pgcheck.verification.probing import Prober
 STEPS = 3
 FAR, FARTHER = 1e3, 1e4  # ratios beyond any cut
 BISECTIONS = 40
+
+_CAUSES = {  # by whether weights become 0, and whether there is a bound below, and above
+    (False, False, True): "ratio/cut-above",
+    (False, True, False): "ratio/cut-below",
+    (False, True, True): "ratio/cut-outside",
+    (True, False, True): "ratio/masked-above",
+    (True, True, False): "ratio/masked-below",
+    (True, True, True): "ratio/masked-outside",
+}
 
 
 @dataclass(frozen=True)
@@ -47,17 +64,15 @@ class Cut:
 
     @property
     def cause(self) -> str:
-        """The key of its text."""
+        """The key of its text, where anything is cut."""
         if self.sided:
             return "ratio/cut-by-sign"
-        name = "masked" if self.masks else "cut"
-        where = "outside" if self.low > 0 and self.high < math.inf else "below" if self.low > 0 else "above"
-        return f"ratio/{name}-{where}"
+        return _CAUSES[self.masks, self.low > 0, self.high < math.inf]
 
     def of(self, ratio: Floats) -> Floats:
         """Returns ratios as they are after the cut."""
         if self.masks:
-            return np.where(self.outside(ratio), 0.0, ratio)
+            return np.where(self.outside(ratio) > 0, 0.0, ratio)
         return np.clip(ratio, self.low, self.high)
 
     def outside(self, ratio: Floats) -> Floats:
@@ -73,49 +88,57 @@ class CutCorrection:
     compared: Multiplier
 
 
-def corrections(cut: Cut, trace: Cut) -> list[CutCorrection]:
-    """Returns the ways in which ratios with a cut may enter.
+def corrections(cut: Cut) -> list[CutCorrection]:
+    """Returns the ways in which ratios with a cut may enter."""
 
-    `trace` is the cut of the steps between a step and its reward, as in V-trace.
-    """
-
-    def each(compared: Multiplier) -> CutCorrection:
-        def apply(batch: Batch, weights: Weights) -> Floats:
-            weight, ratio = weights(batch), compared(batch)
-            if not cut.sided:
-                return np.asarray(cut.of(ratio) * weight)
-            is_cut = ((weight > 0) & (ratio > cut.high)) | ((weight < 0) & (ratio < cut.low))
-            return np.where(is_cut, 0.0, ratio * weight)
-
-        return CutCorrection(Correction(cut.cause, apply), compared)
+    if cut.sided:
+        return [_by_sign(cut, compared) for compared in (ratios, prefix, whole, geometric_mean)]
 
     def product(batch: Batch) -> Floats:
         return np.asarray(np.cumprod(cut.of(ratios(batch)), axis=1), dtype=np.float64)
 
-    def traces(batch: Batch, weights: Weights) -> Floats:
-        """ρ̄_t (r_t + Σ_{k>t} γ^{k−t} c̄_{t+1} … c̄_{k−1} ρ̄_k r_k) for G_t; other weights are not looked at."""
-        rho, between = cut.of(ratios(batch)), trace.of(ratios(batch))
-        gain = rho * batch.credits
-        target = np.array(gain, order="F")
-        for t in range(gain.shape[1] - 2, -1, -1):
-            target[:, t] += batch.gamma * between[:, t] * target[:, t + 1]
-        after = np.zeros(gain.shape)
-        after[:, :-1] = target[:, 1:]
-        scale = discounts(batch) if weights is not None else 1.0
-        return np.asarray(scale * rho * (batch.credits + batch.gamma * after))
+    def whole_product(batch: Batch) -> Floats:
+        return np.broadcast_to(product(batch)[:, -1:], batch.mask.shape)
 
-    found = [each(compared) for compared in (ratios, prefix, whole, geometric_mean)]
-    if not cut.sided:
-        found += [
-            CutCorrection(Correction(cut.cause, lambda batch, weights: product(batch) * weights(batch)), ratios),
-            CutCorrection(
-                Correction(cut.cause, lambda batch, weights: product(batch)[:, -1:] * weights(batch)), ratios
-            ),
-            CutCorrection(credited(cut.cause, lambda batch: cut.of(prefix(batch))), prefix),
-            CutCorrection(credited(cut.cause, product), ratios),
-            CutCorrection(Correction(cut.cause, traces), ratios),
-        ]
-    return found
+    def cutting(compared: Multiplier) -> Multiplier:
+        return lambda batch: cut.of(compared(batch))
+
+    return [
+        *(
+            CutCorrection(multiplied(cut.cause, cutting(compared)), compared)
+            for compared in (ratios, prefix, whole, geometric_mean)
+        ),
+        CutCorrection(multiplied(cut.cause, product), ratios),
+        CutCorrection(multiplied(cut.cause, whole_product), ratios),
+        CutCorrection(credited(cut.cause, cutting(prefix)), prefix),
+        CutCorrection(credited(cut.cause, product), ratios),
+    ]
+
+
+def _by_sign(cut: Cut, compared: Multiplier) -> CutCorrection:
+    """PPO's surrogate: no weight where a gain has too large a ratio, or a loss too small a one."""
+
+    def apply(batch: Batch, weights: Weights) -> Floats:
+        weight, ratio = weights(batch), compared(batch)
+        is_cut = ((weight > 0) & (ratio > cut.high)) | ((weight < 0) & (ratio < cut.low))
+        return np.where(is_cut, 0.0, ratio * weight)
+
+    return CutCorrection(Correction(cut.cause, apply), compared)
+
+
+def v_trace(cut: Cut, between: Cut) -> Weights:
+    """Returns w_t = ρ̄_t (r_t + Σ_{k>t} γ^{k−t} c̄_{t+1} … c̄_{k−1} ρ̄_k r_k), `between` being the cut of c̄."""
+
+    def weights(batch: Batch) -> Floats:
+        rho, trace = cut.of(ratios(batch)), between.of(ratios(batch))
+        target = np.array(rho * batch.credits, order="F")  # of the state before each step
+        for t in range(target.shape[1] - 2, -1, -1):
+            target[:, t] += batch.gamma * trace[:, t] * target[:, t + 1]
+        after = np.zeros(target.shape)
+        after[:, :-1] = target[:, 1:]
+        return np.asarray(rho * (batch.credits + batch.gamma * after))
+
+    return weights
 
 
 def share_cut(cut: Cut, compared: Multiplier, findings: Sequence[Finding]) -> float:

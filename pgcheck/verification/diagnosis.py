@@ -21,6 +21,8 @@ from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober, View
 from pgcheck.verification.ratios import at_home, explain_ratios
 
+ALONE = ("right-at-gamma-1", "right-without-it")  # notes that hold where nothing else is wrong
+
 
 @dataclass(frozen=True, eq=False)
 class Diagnosed:
@@ -90,7 +92,15 @@ def _named_off_policy(
         return explain_ratios(prober, alterable, home, Explanation(complete=True), findings), None
     matrix = home_prober.matrix(home_prober.gamma)
     rest = _named(home_prober, home, matrix, preferred)
-    return explain_ratios(prober, alterable, home, rest if rest.diagnoses else _unknown(matrix), findings), matrix
+    named = explain_ratios(prober, alterable, home, rest if rest.diagnoses else _unknown(matrix), findings)
+    if any(diagnosis.id == "ratio" for diagnosis in named.diagnoses):  # then no other fault is the only one
+        named = replace(
+            named,
+            diagnoses=tuple(
+                replace(it, notes=tuple(note for note in it.notes if note not in ALONE)) for it in named.diagnoses
+            ),
+        )
+    return named, matrix
 
 
 def _named(

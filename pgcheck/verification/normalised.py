@@ -1,5 +1,6 @@
 """Self-normalised estimators: the ratios of a batch are divided by their sum, so that the bias vanishes as 1/B."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,12 +11,14 @@ from pgcheck.estimators.base import Weights
 from pgcheck.estimators.mistakes import dropped_gamma, with_gamma_t
 from pgcheck.estimators.weights import all_steps, ratios, returns
 from pgcheck.external.estimator import External
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.batching import trend_of
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.corrections import Multiplier, prefix, whole
 from pgcheck.verification.exhaustive import over_batches
 from pgcheck.verification.findings import Finding
+from pgcheck.verification.impulses import chain, chain_episodes
 from pgcheck.verification.probing import Prober
 
 
@@ -88,6 +91,27 @@ def find_self_normalised(prober: Prober, findings: Sequence[Finding], every: Seq
                 named = diagnosis if trend is None else trend.noted(diagnosis)
                 return [named, *(Diagnosis(name, name) for name in ids)]
     return []
+
+
+def is_free_of_scale(prober: Prober) -> bool:
+    """Whether a ratio that all episodes of a batch have makes no difference: they are divided by their sum."""
+    if prober.contract.by_episode:
+        return False
+    results = []
+    for ratio in (1.0, 1.5, 3.0):
+        mdp, _ = chain(1, 1.0, copies=2)  # two episodes without a common state, so that a baseline cancels nothing
+        policy, behavior = (
+            TabularSoftmax.of(mdp, {(name, "one"): math.log(p / (1 - p)) for name in mdp.states})
+            for p in (0.3, 0.3 / ratio)
+        )
+        batch = chain_episodes(mdp, policy, [[0], [0]], np.array([0, 2]), behavior)
+        try:
+            gradients = prober.estimator.of_batches(batch.altered(rewards=np.eye(2)[:, :1]), np.array([[0, 1]]))
+        except Exception:  # the estimator may be made for one model only
+            return False
+        results.append(np.asarray(gradients, dtype=np.float64))
+    size = float(np.abs(results[0]).max())
+    return size > 0 and all(float(np.abs(other - results[0]).max()) <= prober.rounding * size for other in results)
 
 
 def _fits(prober: Prober, finding: Finding, estimator: _SelfNormalised) -> bool:

@@ -30,6 +30,9 @@ RATIO_CAUSES: dict[str, str] = {
         "an episode's ratio is the geometric mean of its steps' ratios, as in GSPO: its probability goes with their "
         "product"
     ),
+    "ratio/arithmetic-mean": (
+        "an episode's ratio is the mean of its steps' ratios: its probability goes with their product"
+    ),
     "ratio/inverted": "the ratio is upside down: b/pi in place of pi/b",
     "ratio/twice": "the ratio enters twice, as with the advantage and again with the loss",
     "ratio/cut-above": f"{_RATIOS} above {{high:.4g}} are cut to that{_HOW_OFTEN}",

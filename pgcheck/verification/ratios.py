@@ -5,70 +5,25 @@ the ratios enter is then the only question: whether they are there at all, and o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
-from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import MISTAKES, Mistake, dropped_gamma, with_gamma_t
-from pgcheck.estimators.weights import all_steps, returns
+from pgcheck.arrays import norm_of
+from pgcheck.estimators.mistakes import MISTAKES, Mistake, with_gamma_t
+from pgcheck.estimators.weights import ratios
 from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.alterations import mean_length, no_rewards, padded_length
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.corrections import RIGHT, WRONG, Correction, Multiplier
-from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut
+from pgcheck.verification.corrected import mistaken, wrong
+from pgcheck.verification.corrections import RIGHT, WRONG
+from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut, v_trace
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.matching import match_mistakes
-from pgcheck.verification.normalised import find_self_normalised
-from pgcheck.verification.probing import AS_IT_IS, Prober, View
+from pgcheck.verification.normalised import find_self_normalised, is_free_of_scale
+from pgcheck.verification.probing import AS_IT_IS, Length, Prober, View
 
-
-@dataclass(frozen=True, eq=False)
-class Corrected(Mistake):
-    """On-policy weights with a correction, less a constant baseline: the mean return of the episodes as drawn.
-
-    Attributes:
-      baseline: what one unit of the baseline is multiplied by `[N, T]`; None where there is no baseline.
-      by_start: whether the baseline is that of the episodes with the same first state.
-    """
-
-    baseline: Multiplier | None = None
-    by_start: bool = False
-
-    def mean(self, batch: Batch, prob: Floats) -> Floats:
-        """Returns Σ_τ P(τ) ĝ(τ) over the episodes of a batch `[*theta.shape]`, for probabilities `[N]`."""
-        mean = super().mean(batch, prob)
-        if self.baseline is None:
-            return mean
-        group = batch.starts if self.by_start else np.zeros(len(batch), dtype=np.int64)
-        mass = np.bincount(group, weights=prob)
-        total = np.bincount(group, weights=prob * returns(batch))
-        level = np.divide(total, mass, out=np.zeros(len(mass)), where=mass > 0)[group]
-        below = replace(self, weights=_times(self.baseline, level), baseline=None)
-        return mean - below.mean(batch, prob)
-
-
-def _times(multiplier: Multiplier, level: Floats) -> Weights:
-    return lambda batch: multiplier(batch) * level[:, None]
-
-
-def _whole_return(batch: Batch) -> Floats:
-    """w_t = R."""
-    return all_steps(batch, returns(batch))
-
-
-def _undiscounted_return(batch: Batch) -> Floats:
-    """w_t = Σ_k r_k."""
-    return all_steps(batch, np.asarray(batch.credits.sum(axis=1)))
-
-
-# The weights that are right on-policy, and those that only the whole return makes.
-_BASES: tuple[tuple[Weights, tuple[str, ...]], ...] = (
-    (with_gamma_t(dropped_gamma), ()),
-    (_whole_return, ()),
-    (_undiscounted_return, ("undiscounted", "dropped-gamma")),
-)
+UNREWARDED = {"regulariser", "objective"}  # ids of what is there without any reward
+TAKEN_AWAY = {"length-normalised"} | UNREWARDED  # ids of what is known before ratios are looked at
 
 
 def drawn_by_policy(batch: Batch) -> Batch:
@@ -112,18 +67,56 @@ def explain_ratios(
         return replace(rest, complete=False, field=None).after(Diagnosis("ratio", "ratio/missing"))
     ids = {diagnosis.id for diagnosis in rest.diagnoses}
     mistakes = [mistake for mistake in MISTAKES if ids.issuperset(mistake.ids)]
-    for candidates in (_mistaken(RIGHT, mistakes), _wrong(WRONG), _mistaken(WRONG, mistakes)):
-        if named := match_mistakes(prober, findings, None, list(candidates)):
-            return _with_rest(named, rest)
+    for view, seen in _views(prober, findings, ids):
+        if all(finding.is_right(prober.tolerance) for finding in seen):
+            return rest  # what is left of it is not weighted by rewards, and needs no ratio to be wrong
+        for candidates in (mistaken(RIGHT, mistakes), wrong(WRONG), mistaken(WRONG, mistakes)):
+            if named := match_mistakes(prober, seen, None, list(candidates)):
+                # Of a part of an estimator the field says nothing of the whole.
+                named = replace(named, view=view) if view is not None else replace(named, complete=False, field=None)
+                return _with_rest(named, rest)
     cut, trace = find_cuts(prober)
     if cut.is_there:
         return _cut(prober, findings, cut, trace, rest, mistakes)
     if normalised := find_self_normalised(prober, findings, every):
         return _with_rest(Explanation(tuple(normalised)), rest)
+    if is_free_of_scale(prober):
+        normalised = [Diagnosis("ratio", "ratio/self-normalised", notes=("more-may-hide",))]
+        return Explanation((*normalised, *rest.diagnoses))
     if rest.diagnoses:
         perhaps = Diagnosis("ratio", "ratio/perhaps", certain=False)
         return Explanation((*rest.diagnoses, perhaps))
     return Explanation((Diagnosis("ratio", "ratio/unknown"),))
+
+
+def _views(
+    prober: Prober, findings: Sequence[Finding], ids: set[str]
+) -> Iterator[tuple[View | None, Sequence[Finding]]]:
+    """The findings, and what they would be without the faults that are known and no weights of rewards.
+
+    With the view that has them; None where what is there without any reward was subtracted.
+    """
+    lengths: list[Length | None] = [None]
+    if "length-normalised" in ids:
+        lengths += [mean_length, padded_length]
+    for length in lengths:
+        view = View(length=length)
+        seen = findings if length is None else prober.seen(findings, view)
+        if seen is None:
+            continue
+        yield view, seen
+        if ids.isdisjoint(UNREWARDED):
+            continue
+        unrewarded = prober.seen(findings, View((no_rewards,), length=length))
+        if unrewarded is not None:
+            rewarded = [
+                replace(
+                    finding,
+                    expectation=replace(finding.expectation, mean=finding.expectation.mean - other.expectation.mean),
+                )
+                for finding, other in zip(seen, unrewarded, strict=True)
+            ]
+            yield None, rewarded
 
 
 def _ignores_behavior(prober: Prober, findings: Sequence[Finding]) -> bool:
@@ -139,38 +132,12 @@ def _same(prober: Prober, findings: Sequence[Finding], others: Sequence[Finding]
     )
 
 
-def _wrong(ways: Sequence[Correction]) -> Iterator[Mistake]:
-    """Wrong corrections of weights that are right on-policy, some with the batch's mean return as a baseline."""
-    for way in ways:
-        for weights, more in _BASES:
-            yield Corrected(_corrected(way, weights), ("ratio", *more), way.cause)
-    for way in ways:
-        if way.multiplier is not None:
-            for by_start in (False, True):
-                yield Corrected(
-                    _corrected(way, _whole_return), ("ratio",), way.cause, baseline=way.multiplier, by_start=by_start
-                )
-
-
-def _mistaken(ways: Sequence[Correction], mistakes: Sequence[Mistake]) -> Iterator[Mistake]:
-    """Known mistakes with a correction; a wrong one makes it two causes."""
-    for way in ways:
-        for mistake in mistakes:
-            ids = ("ratio", *mistake.ids) if way.cause else mistake.ids
-            yield replace(
-                mistake, weights=_corrected(way, mistake.weights), ids=ids, cause=way.cause or mistake.cause,
-                notes=() if way.cause else mistake.notes,
-            )  # fmt: skip
-
-
-def _corrected(way: Correction, weights: Weights) -> Weights:
-    return lambda batch: way.apply(batch, weights)
-
-
 def _with_rest(named: Explanation, rest: Explanation) -> Explanation:
-    """What was matched, with the texts that were found where the policy itself draws the episodes."""
+    """What was matched, and what was taken away before, with the texts of the policy's own episodes."""
     texts = {diagnosis.id: diagnosis for diagnosis in rest.diagnoses}
-    return replace(named, diagnoses=tuple(texts.get(diagnosis.id, diagnosis) for diagnosis in named.diagnoses))
+    ids = {diagnosis.id for diagnosis in named.diagnoses}
+    taken = [diagnosis for diagnosis in rest.diagnoses if diagnosis.id in TAKEN_AWAY - ids]
+    return replace(named, diagnoses=(*(texts.get(it.id, it) for it in named.diagnoses), *taken))
 
 
 def _cut(
@@ -182,18 +149,28 @@ def _cut(
     mistakes: Sequence[Mistake],
 ) -> Explanation:
     """Ratios that are cut: which ones, where it is known, and how often."""
-    ways = corrections(cut, trace)
-    for way in ways:
-        candidates = [*_wrong([way.correction]), *_mistaken([way.correction], mistakes)]
+    ways = [
+        (way.compared, [*wrong([way.correction]), *mistaken([way.correction], mistakes)]) for way in corrections(cut)
+    ]
+    of_values = v_trace(cut, trace)
+    ways += [
+        (ratios, [Mistake(with_gamma_t(of_values), ("ratio",), cut.cause)]),
+        (ratios, [Mistake(of_values, ("ratio", "dropped-gamma"), cut.cause)]),
+    ]
+    for compared, candidates in ways:
         if named := match_mistakes(prober, findings, None, candidates):
-            figures = _figures(cut, share_cut(cut, way.compared, findings))
+            figures = _figures(cut, share_cut(cut, compared, findings))
             diagnoses = (replace(it, figures=figures) if it.id == "ratio" else it for it in named.diagnoses)
             return _with_rest(replace(named, diagnoses=tuple(diagnoses)), rest)
     # The estimator was seen to cut ratios; that nothing else is wrong was not.
-    seen = Diagnosis(
-        "ratio", cut.cause, _figures(cut, share_cut(cut, ways[0].compared, findings)), ("more-may-hide",)
-    )
-    return Explanation((seen, *rest.diagnoses))
+    figures = _figures(cut, share_cut(cut, ratios, findings))
+    return Explanation((Diagnosis("ratio", cut.cause, figures, ("more-may-hide",)), *rest.diagnoses))
+
+
+def beyond_ratios(prober: Prober) -> list[Diagnosis]:
+    """Returns how an estimator that is right on all models cuts ratios that none of them has; empty where not."""
+    cut, _ = find_cuts(prober)
+    return [Diagnosis("ratio", cut.cause, _figures(cut, 0.0), ("beyond-the-models",))] if cut.is_there else []
 
 
 def _figures(cut: Cut, share: float) -> tuple[tuple[str, float], ...]:

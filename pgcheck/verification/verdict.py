@@ -21,6 +21,7 @@ from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
 from pgcheck.verification.models import Models, problems_of
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober
+from pgcheck.verification.ratios import beyond_ratios
 from pgcheck.verification.setting import setting_of
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Verdict, Verification
@@ -175,7 +176,8 @@ def _judged(
     off_policy = any(finding.setting.off_policy for finding in findings)
     prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0, off_policy=off_policy)
     if is_accepted and findings:
-        if beyond := reach(prober, gamma, accepted):
+        beyond = reach(prober, gamma, accepted) or (beyond_ratios(prober) if off_policy and is_right else [])
+        if beyond:
             verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
         elif verification.is_noisy and not off_policy:
             verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
@@ -206,12 +208,13 @@ def _is_complete(evidence: Evidence, limits: Limits) -> bool:
 
 
 def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence[Finding]) -> list[Finding]:
-    """A finding for the diagnosis alone, where no other model has so few batches that they can be altered."""
+    """A finding for the diagnosis alone, where no model has so few episodes or batches that they can be altered."""
     if not findings or Prober(estimator, contract, CHAIN_GAMMA, TOLERANCE).alterable(findings):
         return []
     like = findings[0].setting
     setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
     enumeration = Enumeration.of(setting)
+    size = 1 if contract.by_episode else BATCH_SIZES[0]
     try:
         if contract.by_episode:
             expectation = over_episodes(estimator, setting, contract)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pgcheck import Batch
 from tests.oracles import Floats
+from tests.verification.slips import entropy_gradient
 from tests.verification.zoo import Estimate, discount, each_step, returned, to_go, vector, whole
 
 Case = tuple[Estimate, set[str], str, str]  # a wrong estimator, its ids, the cause of `ratio`, its right twin
@@ -179,6 +180,18 @@ WRONG: dict[str, Case] = {
     ),
     "PPO": (vector(lambda b: ppo(b, gained(b), 0.1)), {"ratio"}, "ratio/cut-by-sign", "per decision"),
     "PPO, no gamma^t": (vector(lambda b: ppo(b, to_go(b), 0.1)), {"ratio", "dropped-gamma"}, "ratio/cut-by-sign", "per decision"),
+    "the mean of the tokens' ratios": (
+        vector(lambda b: each_step(b, (rho(b) * b.mask).sum(axis=1) / np.maximum(b.lengths, 1) * returned(b))),
+        {"ratio"}, "ratio/arithmetic-mean", "whole trajectory",
+    ),
+    "a whole loss: the token's ratio, an entropy bonus, the sign": (
+        lambda b: -(np.einsum("nt,nt...->n...", rho(b) * to_go(b), b.score) + 0.01 * entropy_gradient(b).sum(axis=1)),
+        {"ratio", "dropped-gamma", "sign", "regulariser"}, "ratio/single-step", "per decision",
+    ),
+    "the token's ratio, over the steps of the batch": (
+        lambda b: np.einsum("nt,nt...->...", rho(b) * gained(b), b.score) / max(b.mask.sum(), 1),
+        {"ratio", "length-normalised"}, "ratio/single-step", "per decision, a mean of the batch",
+    ),
     "self-normalised": (self_normalised, {"ratio"}, "ratio/self-normalised", "whole trajectory, a mean of the batch"),
     "right ratios, no gamma^t": (
         vector(lambda b: later(b, b.gamma ** np.arange(b.rewards.shape[1]) * product(b) * b.rewards) / discount(b)),
@@ -186,6 +199,9 @@ WRONG: dict[str, Case] = {
     ),
     "right ratios, a mean over steps": (
         vector(lambda b: total(b)[:, None] * gained(b) / np.maximum(b.lengths, 1)[:, None]), {"length-normalised"}, "", "whole trajectory",
+    ),
+    "right ratios, and an entropy bonus of the states as drawn": (
+        lambda b: vector(per_decision)(b) + 0.01 * entropy_gradient(b).sum(axis=1), {"regulariser"}, "", "per decision",
     ),
     "right ratios, a loss": (vector(lambda b: -per_decision(b)), {"sign"}, "", "per decision"),
     "right ratios, batch mean": (

@@ -17,7 +17,7 @@ from pgcheck.verification.battery import battery_models
 from pgcheck.verification.corrections import RIGHT, WRONG, Correction
 from pgcheck.verification.ratios import _wrong
 from pgcheck.verification.setting import setting_of
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.oracles import Floats
 from tests.plain import Plain, Problem
 from tests.verification import off_policy, zoo
@@ -40,7 +40,7 @@ def test_wrong_ratios_fail_and_are_told_why(name: str) -> None:
     assert found.verdict == "fail"
     assert {one.id for one in found.diagnosis} == ids
     assert [one.cause for one in found.diagnosis if one.id == "ratio"] == ([cause] if cause else [])
-    assert all(one.certain and one.text for one in found.diagnosis)
+    assert all(one.certain and one.text and "more-may-hide" not in one.notes for one in found.diagnosis)
 
 
 @pytest.mark.parametrize("name", ["the token's ratio", "V-trace", "PPO", "twice"])
@@ -205,6 +205,41 @@ def test_the_share_of_cut_ratios_is_counted() -> None:
     share = 100 * cut / math.fsum(p for p, _, _ in pairs)
     assert dict(found.diagnosis[0].figures) == {"low": 0, "high": pytest.approx(1.1), "share": pytest.approx(share)}
     assert f"above 1.1 are cut to that, on up to {share:.3g} %" in found.diagnosis[0].text
+
+
+def test_a_large_model_is_diagnosed_with_the_help_of_a_small_one() -> None:
+    found = verify("reinforce", [pgcheck.load_model("cliff_walk", horizon=8)], off_policy=True)
+    assert [(one.id, one.cause) for one in found.diagnosis] == [("ratio", "ratio/missing")]
+    assert found.checked == ("cliff-walk",)
+
+
+def test_a_cut_that_no_model_reaches_is_found() -> None:
+    """As a reward of 10,000 that is clipped is found where no model has one."""
+    (beyond,) = verify(
+        lambda b: np.einsum("n,nt...->n...", np.minimum(off_policy.total(b), 50.0) * zoo.returned(b), b.score),
+        FEW, off_policy=True,
+    ).diagnosis  # fmt: skip
+    assert (beyond.id, beyond.cause, beyond.notes) == ("ratio", "ratio/cut-above", ("beyond-the-models",))
+    assert dict(beyond.figures)["high"] == pytest.approx(50)
+    assert verify("per-decision", FEW, off_policy=True).verdict == "pass"
+
+
+def test_a_self_normalised_estimator_with_a_baseline_is_seen_to_be_one() -> None:
+    def leave_one_out(batch: Batch) -> Floats:
+        advantages = zoo.returned(batch) - off_policy.of_others(batch, zoo.returned(batch))
+        share = off_policy.total(batch) / off_policy.total(batch).sum()
+        return np.asarray(np.einsum("n,nt...->...", share * advantages, batch.score))
+
+    (diagnosis,) = verify(leave_one_out, ["two_state"], off_policy=True).diagnosis
+    assert (diagnosis.cause, diagnosis.notes) == ("ratio/self-normalised", ("more-may-hide",))
+
+
+def test_the_example_runs_in_a_process_of_its_own(run: Run) -> None:
+    example = str(ROOT / "examples" / "off_policy.py")
+    for name, status in (("ratio_of_the_step", 1), ("ratios_up_to_the_reward", 0), ("ratio_of_the_episode", 0)):
+        words = ("verify", f"{example}:{name}", "two_state", "early_exit", "--horizon", "3")
+        assert run(*words, "--off-policy").returncode == status
+        assert run(*words).returncode == 0  # where the policy itself draws the episodes all of them are right
 
 
 def test_the_command_line(run: Run) -> None:
