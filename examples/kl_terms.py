@@ -116,15 +116,14 @@ def table(model="token_tree", beta=0.1):
 
     problem = pgcheck.load_model(model, kl=beta)
     mdp = dataclasses.replace(problem.mdp, reward=np.zeros_like(problem.mdp.reward))
+    models = [(mdp, problem.policy, problem.behavior)]
     print(f"{'KL term':<36} {'on-policy':>10} {'off-policy':>11}")
     for place, words in PLACES.items():
         for kind in ("k1", "k2", "k3"):
             estimate = globals()[f"{kind}_{place}"]
             cells = []
             for off_policy in (False, True):
-                verification = pgcheck.verify(
-                    estimate, [(mdp, problem.policy, problem.behavior)], off_policy=off_policy
-                )
+                verification = pgcheck.verify(estimate, models, off_policy=off_policy)
                 is_right = verification.verdict == "pass"
                 cells.append("right" if is_right else f"{verification.findings[0].relative_bias:.1%}")
             print(f"{kind + ' ' + words:<36} {cells[0]:>10} {cells[1]:>11}")

@@ -32,9 +32,10 @@ def real_output(command: str) -> str:
         (Path(folder) / "coin.yaml").write_text(model[1])
         (Path(folder) / "examples").symlink_to(ROOT / "examples")
         (Path(folder) / "bin").mkdir()
-        script = Path(folder) / "bin" / "pgcheck"
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pgcheck "$@"\n')
-        script.chmod(0o755)
+        for name, arguments in (("pgcheck", "-m pgcheck "), ("python", "")):
+            script = Path(folder) / "bin" / name
+            script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
+            script.chmod(0o755)
         unset = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
         env = {k: v for k, v in os.environ.items() if k not in unset} | {"PYTHONIOENCODING": "utf-8"}
         env["PATH"] = f"{script.parent}:{env['PATH']}"

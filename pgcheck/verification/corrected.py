@@ -61,7 +61,7 @@ _BASES: tuple[tuple[Weights, tuple[str, ...]], ...] = (
 
 
 def wrong(ways: Sequence[Correction]) -> Iterator[Mistake]:
-    """Yields wrong corrections of weights that are right on-policy, some with the batch's mean return as a baseline."""
+    """Yields wrong corrections of weights that are right on-policy, some with the mean return as a baseline."""
     for way in ways:
         for weights, more in _BASES:
             yield Corrected(_corrected(way, weights), ("ratio", *more), way.cause)

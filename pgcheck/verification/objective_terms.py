@@ -32,7 +32,7 @@ Ratio = Literal["none", "token", "detached", "prefix", "sequence", "mean"]
 ESTIMATORS_OF_KL = ("k1", "k2", "k3")
 RATIOS: tuple[Ratio, ...] = ("none", "token", "detached", "prefix", "sequence", "mean")
 RATIOS_ON_POLICY: tuple[Ratio, ...] = ("none", "token", "prefix", "sequence", "mean")
-DISCOUNTS = ("sum gamma^t", "sum", "1/L sum gamma^t", "1/L sum")
+DISCOUNTS = ("sum gamma^t", "sum", "(1/L) sum gamma^t", "(1/L) sum")
 
 
 @dataclass(frozen=True, eq=False)

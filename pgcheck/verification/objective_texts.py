@@ -6,7 +6,7 @@ Texts are templates, as in `verification.causes`, which has them too; their keys
 from dataclasses import dataclass
 
 _OF_STATES = " of the states as visited"
-_KL, _OTHER_KL = "KL(pi(.|s_t) || pi_ref(.|s_t))", "KL(pi_ref(.|s_t) || pi(.|s_t))"
+_KL, _OTHER_KL = "KL(pi || pi_ref)", "KL(pi_ref || pi)"
 _TERM = "{lead} {coefficient:.4g} "
 
 TEXTS: dict[str, str] = {

@@ -120,7 +120,7 @@ class Objectives:
                 elif asked * found < 0:
                     notes = (*notes, f"objective/{about}-negative")
             cause = "objective/followed-besides" if besides else "objective/followed"
-            # With two notes each would have to say what it is about twice.
+            # The two objectives side by side say the rest.
             return [Diagnosis("objective", cause, (("followed", followed), ("asked", self.asked)), notes[:1])]
         diagnoses = [
             self._of_part(column, coefficient, besides=besides or len(fit.parts) > 1)

@@ -214,7 +214,6 @@ def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence
     like = findings[0].setting
     setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
     enumeration = Enumeration.of(setting)
-    size = 1 if contract.by_episode else BATCH_SIZES[0]
     try:
         if contract.by_episode:
             expectation = over_episodes(estimator, setting, contract)

@@ -18,8 +18,8 @@ GAMMA = 0.9
 STEPS: dict[str, Callable[[int, int], float]] = {
     "sum gamma^t": lambda t, length: GAMMA**t,
     "sum": lambda t, length: 1.0,
-    "1/L sum gamma^t": lambda t, length: GAMMA**t / length,
-    "1/L sum": lambda t, length: 1.0 / length,
+    "(1/L) sum gamma^t": lambda t, length: GAMMA**t / length,
+    "(1/L) sum": lambda t, length: 1.0 / length,
 }
 
 

@@ -57,6 +57,16 @@ def said(estimate: Estimate | Callable[..., Any], entropy: float = 0.0, kl: floa
     return verification.diagnosis
 
 
+def with_kl(beta: float, *, gamma_t: bool = True, gamma: float | None = None) -> Estimate:
+    """REINFORCE with −β log(π/π_ref) added to the rewards."""
+
+    def weights(batch: Batch) -> Floats:
+        penalty = summed(batch, -beta * KL.log_ratios(batch, batch.reference_probs), gamma)
+        return np.asarray(discount(batch) * to_go(batch) + (discount(batch) if gamma_t else 1.0) * penalty)
+
+    return vector(weights)
+
+
 # What is asked for; the estimator; what is said of it, with "pass" for nothing.
 CASES: dict[str, tuple[float, float, Estimate, str]] = {
     "full credit": (ALPHA, 0, full(ALPHA), "pass"),
@@ -92,7 +102,8 @@ CASES: dict[str, tuple[float, float, Estimate, str]] = {
     ),
     "averaged over steps": (
         ALPHA, 0, present(ALPHA, gamma_t=False, over=True),
-        "this is grad J plus 0.02 1/L sum grad H(pi(.|s_t)) of the states as visited: later entropy is not credited",
+        "this is grad J plus 0.02 (1/L) sum grad H(pi(.|s_t)) of the states as visited: later entropy is not "
+        "credited",
     ),
     "without gamma^t": (
         ALPHA, 0, full(ALPHA, gamma_t=False),
@@ -117,14 +128,14 @@ CASES: dict[str, tuple[float, float, Estimate, str]] = {
     **{
         f"{name} of the present step": (
             0, BETA, estimate,
-            "this is grad J minus 0.1 sum gamma^t grad KL(pi(.|s_t) || pi_ref(.|s_t)) of the states as visited: "
+            "this is grad J minus 0.1 sum gamma^t grad KL(pi || pi_ref) of the states as visited: "
             "later KL is not credited (k2 as a loss, or k1 or k3 times the token's ratio)",
         )
         for name, estimate in (("k1", KL.k1_token), ("k2", KL.k2_loss), ("k3", KL.k3_token))
     },
     "k3 as a loss": (
         0, BETA, KL.k3_loss,
-        "this is grad J minus 0.1 sum gamma^t grad KL(pi_ref(.|s_t) || pi(.|s_t)) of the states as visited: that is "
+        "this is grad J minus 0.1 sum gamma^t grad KL(pi_ref || pi) of the states as visited: that is "
         "the other KL (k3 as a loss)",
     ),
     "k2 times the token's ratio": (
@@ -146,6 +157,28 @@ CASES: dict[str, tuple[float, float, Estimate, str]] = {
         0, BETA, KL.k3_reward,
         "the penalty is 0.1 times k3 in the reward: only k1 = log(pi/pi_ref) gives the gradient of KL(pi || pi_ref) "
         "there",
+    ),
+    "KL of the wrong sign": (
+        0, BETA, with_kl(-BETA),
+        "this is the gradient of J + 0.1 KL(pi || pi_ref), not of J - 0.1 KL(pi || pi_ref): the KL term has the "
+        "wrong sign",
+    ),
+    "another beta": (
+        0, BETA, with_kl(0.2371),
+        "this is the gradient of J - 0.2371 KL(pi || pi_ref), not of J - 0.1 KL(pi || pi_ref)",
+    ),
+    "KL without gamma^t": (
+        0, BETA, with_kl(BETA, gamma_t=False),
+        "this is grad J minus 0.1 times the gradient of KL, credited to all earlier steps but without gamma^t",
+    ),
+    "KL not discounted": (
+        0, BETA, with_kl(BETA, gamma_t=False, gamma=1.0),
+        "this is grad J minus 0.1 times the gradient of KL, credited to all earlier steps but not discounted",
+    ),
+    "k3 as a loss, wrong sign": (
+        0, BETA, lambda batch: 2 * right(batch) - KL.k3_loss(batch),
+        "this is grad J plus 0.1 sum gamma^t grad KL(pi_ref || pi) of the states as visited: that is the other KL "
+        "(k3 as a loss); its sign is wrong",
     ),
     "k3 times the sequence mean's ratio": (
         0, BETA, KL.k3_mean,

@@ -13,6 +13,8 @@ from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.findings import Finding
+from pgcheck.verification.objective_terms import entropy_terms, kl_terms
+from pgcheck.verification.objective_texts import PLACES, TEXTS
 from pgcheck.verification.objectives import Objectives
 from pgcheck.verification.setting import Setting
 from tests.oracles import Floats
@@ -90,7 +92,7 @@ def test_other_terms_without_reward_keep_their_names() -> None:
 @pytest.mark.parametrize(
     ("estimate", "text"),
     [
-        (KL.k3_loss, "this is grad J minus 0.1 sum gamma^t grad KL(pi_ref(.|s_t) || pi(.|s_t)) of the states"),
+        (KL.k3_loss, "this is grad J minus 0.1 sum gamma^t grad KL(pi_ref || pi) of the states"),
         (KL.k1_reward, "this is the gradient of J - 0.1 KL(pi || pi_ref), not of J"),
         (KL.k3_reward, "the penalty is 0.1 times k3 in the reward"),
     ],
@@ -116,10 +118,15 @@ def test_entropy_and_kl_are_named_each_for_itself() -> None:
     diagnosis = said(plus(present(0.02), KL.k3_loss, right), 0.02, 0.1)
     assert [it.id for it in diagnosis] == ["objective", "objective"]
     assert diagnosis[0].text.startswith("the entropy bonus is 0.02 sum gamma^t grad H(pi(.|s_t))")
-    assert diagnosis[1].text.startswith("the KL term is minus 0.1 sum gamma^t grad KL(pi_ref(.|s_t) || pi(.|s_t))")
+    assert diagnosis[1].text.startswith("the KL term is minus 0.1 sum gamma^t grad KL(pi_ref || pi)")
     (diagnosis_of_kl,) = said(plus(full(0.02), KL.k3_loss, right), 0.02, 0.1)
     assert diagnosis_of_kl.text.startswith("the KL term is minus 0.1 sum gamma^t grad KL(pi_ref")
     diagnosis = said(plus(full(0.03), KL.k3_loss, right), 0.02, 0.1)
+    assert said(plus(full(0.02), KL.k1_loss, right), 0.02, 0.1)[0].text.startswith(
+        "this is the gradient of J + 0.02 H, not of J + 0.02 H - 0.1 KL(pi || pi_ref): the KL term is missing"
+    )
+    (absent,) = [it for it in said(present(0.02), 0.02, 0.1) if "kl" in it.cause]
+    assert absent.text.startswith("the coefficient of KL is 0, not 0.1: the KL term is missing")
     assert {it.text.partition(" sum")[0] for it in diagnosis} == {
         "the coefficient of the entropy is 0.03, not 0.02", "the KL term is minus 0.1",
     }  # fmt: skip
@@ -138,6 +145,14 @@ def test_models_may_have_coefficients_of_their_own() -> None:
 
     (diagnosis,) = verify(half, own).diagnosis
     assert diagnosis.text == "this is the gradient of J + 0.01 H, not of J + 0.02 H"
+
+
+def test_every_text_is_that_of_a_term_or_of_a_whole_objective() -> None:
+    terms = [term for off in (False, True) for term in (*entropy_terms(off_policy=off), *kl_terms(off_policy=off))]
+    whole = {"followed", "followed-besides", "coefficient-of-entropy", "coefficient-of-kl", "unknown"}
+    assert {term.way.cause for term in terms} - {"full"} | whole == set(TEXTS)
+    places = {term.way.variant.partition("-")[2] for term in terms} - {""}
+    assert places == set(PLACES)
 
 
 def test_nothing_is_named_where_directions_are_too_few_to_tell() -> None:

@@ -14,8 +14,8 @@ from pgcheck import Batch, TabularSoftmax, exact_gradient, verify
 from pgcheck.estimators.mistakes import Candidate, dropped_gamma, with_gamma_t
 from pgcheck.testing import GradientMismatch, assert_policy_gradient
 from pgcheck.verification.battery import battery_models
+from pgcheck.verification.corrected import wrong as wrong_corrections
 from pgcheck.verification.corrections import RIGHT, WRONG, Correction
-from pgcheck.verification.ratios import _wrong
 from pgcheck.verification.setting import setting_of
 from tests.conftest import ROOT, Run
 from tests.oracles import Floats
@@ -190,7 +190,7 @@ def test_no_two_corrections_are_parallel_on_the_battery() -> None:
 
     right = [Candidate(partial(corrected, way)) for way in RIGHT]
     assert unit(right[0]) == pytest.approx(unit(right[1]), abs=1e-12)
-    wrong = [(mistake, unit(mistake)) for mistake in _wrong(WRONG)]
+    wrong = [(mistake, unit(mistake)) for mistake in wrong_corrections(WRONG)]
     assert max(abs(float(vector @ unit(right[0]))) for _, vector in wrong) < 1 - 1e-6
     for (one, a), (other, b) in itertools.combinations(wrong, 2):
         assert (one.cause, one.ids) == (other.cause, other.ids) or abs(float(a @ b)) < 1 - 1e-6
