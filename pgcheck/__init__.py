@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pgcheck.errors import EstimatorError as EstimatorError
     from pgcheck.errors import ModelError as ModelError
     from pgcheck.errors import PgcheckError as PgcheckError
+    from pgcheck.errors import PolicyError as PolicyError
     from pgcheck.errors import PrecisionError as PrecisionError
     from pgcheck.errors import TooLargeError as TooLargeError
     from pgcheck.errors import UsageError as UsageError
@@ -61,7 +62,15 @@ _HOME = {
     "estimators.convergence": ("Convergence", "Row", "converge"),
     "verification.causes": ("Diagnosis",),
     "verification.findings": ("Finding",),
-    "errors": ("EstimatorError", "ModelError", "PgcheckError", "PrecisionError", "TooLargeError", "UsageError"),
+    "errors": (
+        "EstimatorError",
+        "ModelError",
+        "PgcheckError",
+        "PolicyError",
+        "PrecisionError",
+        "TooLargeError",
+        "UsageError",
+    ),
     "estimators.base": ("Estimate", "Estimator"),
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
     "estimators.catalogue": ("estimator",),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import reprlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,21 @@ ONE_LINE = 100  # characters of a result's text that stay on one line
 def norm_of(values: Floats) -> float:
     """Returns ‖values‖₂ over all entries; intermediate results neither overflow nor underflow."""
     return math.hypot(*values.ravel().tolist())
+
+
+def kind_of(value: object) -> str:
+    """Returns what kind of thing a value is."""
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def detached(value: Any) -> Any:
+    """Returns a torch tensor as one that NumPy takes; anything else as it is."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return value
+    tensor = value.detach().cpu()
+    tensor = tensor.float() if "bfloat16" in str(getattr(tensor, "dtype", "")) else tensor
+    return tensor.numpy() if hasattr(tensor, "numpy") else tensor
 
 
 class _Brief(reprlib.Repr):

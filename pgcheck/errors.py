@@ -37,6 +37,10 @@ class ModelError(PgcheckError):
     """The model file, or a model built in code, is not a finite MDP with a policy."""
 
 
+class PolicyError(PgcheckError):
+    """A policy of the user's own could not be loaded or called, or is no policy of the model."""
+
+
 class TooLargeError(PgcheckError):
     """The answer would take more trajectories, memory or time than allowed."""
 

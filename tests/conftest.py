@@ -1,3 +1,4 @@
+import importlib.util
 import io
 import os
 import signal
@@ -20,6 +21,16 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HANG = 600  # seconds after which a process is taken to hang; all of them end within seconds, or minutes under load
 TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips the tests that need torch or jax where these are not installed."""
+    for module in ("torch", "jax"):
+        if importlib.util.find_spec(module) is None:
+            skip = pytest.mark.skip(reason=f"needs {module}: pip install 'pgcheck[{module}]'")
+            for item in items:
+                if item.get_closest_marker(module):
+                    item.add_marker(skip)
 
 
 @pytest.fixture

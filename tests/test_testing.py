@@ -89,8 +89,8 @@ def test_examples_need_what_they_say() -> None:
         assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+@pytest.mark.torch
 def test_the_torch_example(run: Run) -> None:
-    pytest.importorskip("torch")
     right = run("verify", f"{EXAMPLES / 'torch_loss.py'}:estimate")
     assert (right.returncode, right.stdout.splitlines()[0].split(": ")[-1]) == (0, "PASS"), right.stderr
     wrong = run("verify", f"{EXAMPLES / 'torch_loss.py'}:normalised")
@@ -98,8 +98,9 @@ def test_the_torch_example(run: Run) -> None:
     assert "nonlinear: " in wrong.stdout
 
 
+@pytest.mark.torch
 def test_a_loss_in_torch() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
 
     def each(theta: object, batch: Batch) -> object:
         return -torch.tensor(zoo.returned(batch)) * log_probs(theta, batch).sum(dim=1)
@@ -115,8 +116,9 @@ def test_a_loss_in_torch() -> None:
             pgcheck.verify(torch_loss(loss), ["two_state"])
 
 
+@pytest.mark.jax
 def test_a_loss_in_jax() -> None:
-    jax = pytest.importorskip("jax")
+    import jax
 
     def each(theta: object, batch: Batch) -> object:
         return -jax.numpy.asarray(zoo.returned(batch)) * log_probs(theta, batch).sum(axis=1)
@@ -129,5 +131,5 @@ def test_a_loss_in_jax() -> None:
 def test_without_torch_or_jax_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, adapter in (("torch", torch_loss), ("jax", jax_loss)):
         monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(pgcheck.EstimatorError, match=f"needs {module}: pip install {module}"):
+        with pytest.raises(pgcheck.EstimatorError, match=f"needs {module}: pip install .pgcheck.{module}"):
             pgcheck.verify(adapter(lambda theta, batch: np.zeros(())), ["two_state"])

@@ -15,6 +15,7 @@ from pgcheck.cli.options import (
     Kl,
     Lambda,
     ModelName,
+    OwnPolicy,
     Quiet,
     Rollouts,
     Seed,
@@ -38,6 +39,7 @@ def plan(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -48,7 +50,7 @@ def plan(
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
                 problem.mdp, problem.policy, chosen, wanted, rng,
@@ -68,6 +70,7 @@ def compare(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -78,7 +81,7 @@ def compare(
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
                 problem.mdp, problem.policy, chosen, count, rng,

@@ -16,6 +16,7 @@ from pgcheck.cli.options import (
     Lambda,
     ModelName,
     OldTop,
+    OwnPolicy,
     Quiet,
     Rollouts,
     Seed,
@@ -53,6 +54,7 @@ def exact(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -65,7 +67,7 @@ def exact(
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
                 problem.mdp, problem.policy, method=way,
@@ -102,6 +104,7 @@ def sample(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -113,7 +116,7 @@ def sample(
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
@@ -145,6 +148,7 @@ def converge(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -159,7 +163,7 @@ def converge(
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             if numbers is None:
                 usual = usual_effort(problem.mdp, problem.policy, chosen)

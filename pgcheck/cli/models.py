@@ -8,6 +8,7 @@ from pgcheck.cli.options import (
     Into,
     Kl,
     ModelName,
+    OwnPolicy,
     Quiet,
     loaded,
     printing,
@@ -29,6 +30,7 @@ def show(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -38,7 +40,7 @@ def show(
     from pgcheck.trajectories.summary import summarize
 
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         printer.view(show_view(summarize(problem.mdp, problem.policy, problem.behavior)))
 
 

@@ -5,6 +5,7 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
@@ -37,6 +38,10 @@ Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount, 0 to 1; 
 Entropy = Annotated[str | None, typer.Option(metavar="ALPHA", help="Weight of the entropy; overrides the file's.")]
 Kl = Annotated[
     str | None, typer.Option("--kl", metavar="BETA", help="Weight of KL(pi || reference); overrides the file's.")
+]
+OwnPolicy = Annotated[
+    str | None,
+    typer.Option("--policy", metavar="F", help="file.py:function, which makes a policy, as a network, of the MDP."),
 ]
 Form = Annotated[
     str | None,
@@ -125,11 +130,20 @@ def overrides_of(horizon: str | None, gamma: str | None, entropy: str | None, kl
     )
 
 
-def loaded(source: str, horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None) -> "Model":
-    """Returns the model that `source` names, with these overrides."""
+def loaded(
+    source: str, horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None, policy: str | None
+) -> "Model":
+    """Returns the model that `source` names, with these overrides and the policy of `--policy`."""
     from pgcheck.formats.modelfile import load_model
 
-    return load_model(source, **overrides_of(horizon, gamma, entropy, kl))
+    return with_policy(load_model(source, **overrides_of(horizon, gamma, entropy, kl)), policy)
+
+
+def with_policy(model: "Model", spec: str | None) -> "Model":
+    """Returns a model with the policy that the function of `--policy` makes for it."""
+    from pgcheck.external.policies import named_policy
+
+    return model if spec is None else replace(model, policy=named_policy(spec, model.mdp))
 
 
 def rollouts_of(text: str) -> int:

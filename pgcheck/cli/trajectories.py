@@ -13,6 +13,7 @@ from pgcheck.cli.options import (
     Into,
     Kl,
     ModelName,
+    OwnPolicy,
     Quiet,
     Seed,
     loaded,
@@ -47,6 +48,7 @@ def trajectories(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -60,7 +62,7 @@ def trajectories(
     count, (number, rng) = None if n is None else rollouts_of(n), seed_of(seed)
     size = None if batches is None else _batch_size_of(batches)
     with printing(output, form, piped="jsonl") as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl)
+        problem = loaded(model, horizon, gamma, entropy, kl, policy)
         actor = actor_of(problem.mdp, problem.policy, problem.behavior, off_policy=off_policy)
         stream = None if count is None else streams(rng)(count, 0)  # that of the same row of `converge`
         if size is not None:

@@ -13,10 +13,12 @@ from pgcheck.cli.options import (
     Horizon,
     Into,
     Kl,
+    OwnPolicy,
     Quiet,
     overrides_of,
     printing,
     seconds_of,
+    with_policy,
 )
 from pgcheck.errors import PgcheckError
 
@@ -64,6 +66,7 @@ def verify(
     gamma: Gamma = None,
     entropy: Entropy = None,
     kl: Kl = None,
+    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -87,6 +90,7 @@ def verify(
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
         problems = problems_of(models or None, **overrides, off_policy=off_policy)
+        problems = [with_policy(problem, policy) for problem in problems]
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:

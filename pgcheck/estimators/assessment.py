@@ -14,6 +14,7 @@ from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.readings import Readings, two_readings
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient
 from pgcheck.exact.gradient import Discrepancy, ExactGradient, gradient_beside_rollouts
+from pgcheck.exact.layers import Layers, layers_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.likely import Trajectory, most_likely
@@ -53,6 +54,7 @@ class Assessment:
       distinct: how many distinct trajectories were drawn, in the same case.
       unweighted: the mean over these, each alike `[d]`, in the same case.
       unweighted_discrepancy: how far it is from ∇J.
+      layers: ∇J by layer, where the policy is a network.
     """
 
     mdp: MDP
@@ -73,6 +75,7 @@ class Assessment:
     distinct: int | None = None
     unweighted: Floats | None = None
     unweighted_discrepancy: Discrepancy | None = None
+    layers: Layers | None = None
 
     __repr__ = brief_fields
 
@@ -127,14 +130,15 @@ def assess(
         )
         law = law_of(mdp, policy, estimator)
         tail = None if law is None else law.tail(sampled.estimate, n)
-        return replace(_assessment(mdp, estimator, exact, sampled, moments), tail_probability=tail)
+        return replace(_assessment(mdp, policy, estimator, exact, sampled, moments), tail_probability=tail)
     trajectories = most_likely(mdp, policy, top)
     readings = two_readings(mdp, policy, n, stream(n, 0), trajectories, progress=progress)
-    return _assessment(mdp, estimator, exact, readings.sampled, moments, trajectories, readings)
+    return _assessment(mdp, policy, estimator, exact, readings.sampled, moments, trajectories, readings)
 
 
 def _assessment(
     mdp: MDP,
+    policy: Policy,
     estimator: Estimator,
     exact: ExactGradient,
     sampled: SampledGradient,
@@ -160,6 +164,7 @@ def _assessment(
         distinct=None if readings is None else readings.distinct,
         unweighted=None if readings is None else readings.unweighted,
         unweighted_discrepancy=None if readings is None else exact.discrepancy(readings.unweighted),
+        layers=layers_of(policy, gradient),
     )  # fmt: skip
 
 

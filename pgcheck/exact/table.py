@@ -6,6 +6,7 @@ from typing import Literal
 from pgcheck.arrays import Floats
 from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
+from pgcheck.exact.layers import Layers, layers_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
@@ -24,6 +25,7 @@ class GradientTable:
         preferences.
       contributions: of the trajectories that were asked for.
       order: by what these were chosen.
+      layers: the gradient by layer, where the policy is a network.
     """
 
     mdp: MDP
@@ -31,6 +33,7 @@ class GradientTable:
     probs: Floats | None
     contributions: tuple[Contribution, ...]
     order: Order = "probability"
+    layers: Layers | None = None
 
 
 def gradient_table(
@@ -58,4 +61,4 @@ def gradient_table(
     elif top is not None:
         shown = contributions(mdp, policy, exact, top)
     probs = policy.prob_of_parameters() if isinstance(policy, TabularSoftmax) else None
-    return GradientTable(mdp, exact, probs, shown, order)
+    return GradientTable(mdp, exact, probs, shown, order, layers_of(policy, exact.gradient))

@@ -8,12 +8,11 @@ error are both a pipe to the parent, which passes the first lines on.
 
 import contextlib
 import hashlib
-import importlib
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -23,12 +22,14 @@ from pgcheck.errors import EstimatorError, ExitStatus, PgcheckError
 from pgcheck.estimators.base import Gradients, gradients
 from pgcheck.external import wire
 from pgcheck.external.calling import LocalFunction
+from pgcheck.external.failures import failure_text
 from pgcheck.external.loading import load
+from pgcheck.external.policies import Named
+from pgcheck.model.mdp import MDP
+from pgcheck.model.parametric import Network
+from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 
-PACKAGE = str(Path(__file__).resolve().parents[1])
-SHOWN_FRAMES = 8  # of a traceback
-MOST_TEXT = 2000  # characters of an error's own text
 MEMORY = 4 * 2**30  # bytes that the process may have; the environment's PGCHECK_ESTIMATOR_MEMORY changes it
 
 Args = ParamSpec("Args")
@@ -42,7 +43,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a crash must not take with it what was printed before
     estimator: LocalFunction | None = None
-    model: wire.Model | None = None
+    model: _Model | None = None
     fingerprint = b""
     while True:
         try:
@@ -57,7 +58,8 @@ def main() -> None:
                 case wire.Load():
                     estimator = LocalFunction(_ending_copies(_ending_copies(load)(spec)), spec)
                 case wire.Model():
-                    model, fingerprint = request, _fingerprint(request)
+                    model = _ending_copies(_made)(request)
+                    fingerprint = _fingerprint(model)
                 case wire.Call():
                     assert estimator is not None
                     assert model is not None
@@ -75,7 +77,29 @@ def main() -> None:
             os._exit(ExitStatus.UNWRITABLE)
 
 
-def _called(estimator: LocalFunction, model: wire.Model, request: wire.Call) -> Gradients:
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """The model and the policies of the calls."""
+
+    mdp: MDP
+    policy: Policy
+    behavior: Policy | None
+
+
+def _made(request: wire.Model) -> _Model:
+    """The model with policies that are made here, where they are named."""
+    mdp = request.mdp
+    drawn_by_itself = request.behavior is request.policy
+    behavior = None if drawn_by_itself or request.behavior is None else _here(request.behavior, mdp)
+    policy = _here(request.policy, mdp)  # made last: what its function leaves behind is that of the policy
+    return _Model(mdp, policy, policy if drawn_by_itself else behavior)
+
+
+def _here(policy: Policy | Named, mdp: MDP) -> Policy:
+    return policy.made(mdp) if isinstance(policy, Named) else policy
+
+
+def _called(estimator: LocalFunction, model: _Model, request: wire.Call) -> Gradients:
     batch = Batch(model.mdp, model.policy, request.starts, request.outcomes, model.behavior)
     batch = batch.altered(**request.alterations)
     if request.index is None:
@@ -97,7 +121,7 @@ def _ending_copies(function: Callable[Args, Result]) -> Callable[Args, Result]:
     return call
 
 
-def _fingerprint(model: wire.Model) -> bytes:
+def _fingerprint(model: _Model) -> bytes:
     """A digest of what an estimator must leave as it is in the model."""
     mdp = model.mdp
     arrays = [mdp.start, mdp.terminal, mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done]
@@ -105,6 +129,8 @@ def _fingerprint(model: wire.Model) -> bytes:
     for policy in (model.policy, model.behavior):
         if policy is not None:
             arrays += [policy.theta, policy.probs()]
+        if isinstance(policy, Network):
+            arrays.append(policy.present_theta())
     digest = hashlib.blake2b(repr((mdp.gamma, mdp.horizon, mdp.entropy, mdp.kl)).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -130,36 +156,7 @@ def _limit_this_process() -> None:
 
 
 def _failure(error: BaseException, spec: str) -> wire.Failure:
-    """An error as users read it: what the estimator did, with those frames of the traceback that are the user's."""
+    """An error as users read it."""
     if isinstance(error, EstimatorError):
         return wire.Failure(str(error), error.not_finite)
-    if isinstance(error, PgcheckError):
-        return wire.Failure(str(error))
-    text = _printable_text(error)
-    if isinstance(error, SystemExit):
-        event = f"called sys.exit({text})"
-    elif isinstance(error, MemoryError):
-        event = "ran out of memory"
-    else:
-        event = f"raised {type(error).__name__}" + (f": {text}" if text else "")
-    hidden = (PACKAGE, "<frozen", "<string", str(Path(importlib.__file__).parent))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(hidden)]
-    lines = traceback.format_list(frames[-SHOWN_FRAMES:])
-    hint = ""
-    if isinstance(error, ValueError) and "read-only" in text:
-        hint = "  The arrays of a batch must not be written to; let the estimator work on a copy.\n"
-    if isinstance(error, SyntaxError):
-        lines += traceback.format_exception_only(error)[:-1]
-    if error.__cause__ is not None:
-        lines.append(f"  caused by {type(error.__cause__).__name__}: {_printable_text(error.__cause__)}\n")
-    return wire.Failure(f"{spec} {event}\n{hint}{''.join(lines)}".rstrip())
-
-
-def _printable_text(error: BaseException) -> str:
-    """An error's own text, cut to a length, without characters that could move a terminal's cursor."""
-    try:
-        text = repr(error.code) if isinstance(error, SystemExit) else str(error)
-    except BaseException:
-        text = "(its message is not available)"
-    text = text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "..."
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return wire.Failure(str(error) if isinstance(error, PgcheckError) else failure_text(error, spec))

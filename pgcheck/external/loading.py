@@ -7,15 +7,19 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
+from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
-from pgcheck.external.results import kind_of_value
 
+_PLACE = re.compile(r"([A-Za-z]:(?=\\))?[^:]+:[^:]+", re.DOTALL)  # a drive, a file or module, a name
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
+
+_FILES: dict[tuple[str, int, int], ModuleType] = {}  # that have been run, by path, time of change and size
 
 
 def load(spec: str) -> Estimate:
@@ -24,9 +28,21 @@ def load(spec: str) -> Estimate:
     Raises:
       EstimatorError: there is no such file, module or function.
     """
-    where, _, name = spec.rpartition(":")
-    if not where or not name or ":" in where.replace(":\\", ""):
+    if not _PLACE.fullmatch(spec):
         raise EstimatorError(f"{spec!r}: expected file.py:function, package.module:function, or a built-in name")
+    where, _, name = spec.rpartition(":")
+    return _checked(find(spec), where, name)
+
+
+def find(spec: str) -> object:
+    """Returns what `spec` names, `file.py:name` or `package.module:name`; the code of its module runs.
+
+    Raises:
+      EstimatorError: there is no such file, module or name.
+    """
+    if not _PLACE.fullmatch(spec):
+        raise EstimatorError(f"{spec!r}: expected file.py:function or package.module:function")
+    where, _, name = spec.rpartition(":")
     module = _file(where) if where.endswith(".py") else _module(where)
     value: object = module
     for part in name.split("."):
@@ -35,7 +51,7 @@ def load(spec: str) -> Estimate:
             hint = f"; did you mean {near[0]}?" if near else ""
             raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
         value = getattr(value, part)
-    return _checked(value, where, name)
+    return value
 
 
 def functions_in(path: str) -> list[str]:
@@ -82,7 +98,7 @@ def _checked(value: object, where: str, name: str) -> Estimate:
             f"  In {where}, write {name.lower()} = {name}(...), and name {where}:{name.lower()}.{method}"
         )
     if not callable(value):
-        raise EstimatorError(f"{spec}: {name} is {kind_of_value(value)}, not a function of a batch")
+        raise EstimatorError(f"{spec}: {name} is {kind_of(value)}, not a function of a batch")
     call = value if inspect.isroutine(value) else type(value).__call__
     if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
         raise EstimatorError(f"{spec}: {name} is a coroutine function (async def): pgcheck calls plain functions")
@@ -117,6 +133,11 @@ def _file(path: str) -> ModuleType:
     file = Path(path)
     if not file.is_file():
         raise EstimatorError(f"{path}: no such file")
+    # One file is one module, as in an import: an estimator and a policy in it share what lives there.
+    state = file.stat()
+    key = (str(file.resolve()), state.st_mtime_ns, state.st_size)
+    if key in _FILES:
+        return _FILES[key]
     sys.path.insert(0, str(file.resolve().parent))
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
@@ -124,6 +145,7 @@ def _file(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module  # as an import would, for pickle and dataclasses
     spec.loader.exec_module(module)
+    _FILES[key] = module
     return module
 
 

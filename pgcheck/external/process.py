@@ -21,6 +21,7 @@ from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.estimators.base import Gradients
 from pgcheck.external import wire
 from pgcheck.external.estimator import External
+from pgcheck.external.policies import sendable
 from pgcheck.external.prints import Prints
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.trajectories.batch import Batch
@@ -125,7 +126,9 @@ class Process(External):
         """Sends the model and the policies of `batch`, unless the child has them."""
         if self._model is None or not self._model.is_of(batch):
             model = wire.Model(batch.mdp, batch.policy, batch.behavior)
-            self._ask(model)
+            policy = sendable(batch.policy)
+            behavior = policy if batch.behavior is batch.policy else batch.behavior and sendable(batch.behavior)
+            self._ask(wire.Model(batch.mdp, policy, behavior))
             self._model, self._lot_size = model, 1
 
     def _call(self, batch: Batch, index: Ints | None, shapes: wire.Shapes) -> Gradients:

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats, Ints, detached, kind_of
 from pgcheck.errors import EstimatorError
+from pgcheck.external.named import by_parameter
+from pgcheck.model.parametric import Network
 from pgcheck.trajectories.batch import Batch
 
 MAX_MAGNITUDE = 1e120  # numbers whose squares still are numbers
@@ -15,17 +17,23 @@ MAX_MAGNITUDE = 1e120  # numbers whose squares still are numbers
 def converted(result: object, batch: Batch) -> Floats:
     """Returns an estimator's result as an array: `[N, *theta.shape]` or `[*theta.shape]`.
 
-    Lists, read-only arrays, torch and jax arrays are taken; tensors are detached and copied. Single precision or less
-    becomes float32, anything else float64.
+    Lists, read-only arrays, torch and jax arrays are taken; tensors are detached and copied. Of a policy with named
+    parameters, dicts and lists of arrays in their shapes are taken too. Single precision or less becomes float32,
+    anything else float64.
 
     Raises:
       EstimatorError: it is something else.
     """
-    array = _array(result, batch)
     shape = batch.theta.shape
+    if isinstance(batch.policy, Network):
+        array = by_parameter(result, batch.policy.shapes, len(batch))
+        array = _array(result, batch) if array is None else array
+    else:
+        array = _array(result, batch)
     if array.shape not in ((len(batch), *shape), shape):
         raise EstimatorError(f"the estimator returned {_shape(array)}{_hint(array, batch)}; {_expected(batch)}")
     single = array.dtype.itemsize < 8 and array.dtype.kind == "f"
+    single = single or (isinstance(batch.policy, Network) and batch.policy.single)
     return array.astype(np.float32 if single else np.float64)
 
 
@@ -69,21 +77,16 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
         what = "generator" if isinstance(result, types.GeneratorType) else "coroutine"
         result.close()  # else Python warns, elsewhere, that it was never awaited
         raise EstimatorError(f"the estimator returned a {what}, that has not been computed; {expected}")
-    if hasattr(result, "detach") and hasattr(result, "cpu"):  # torch
-        result = result.detach().cpu()
-        if "bfloat16" in str(getattr(result, "dtype", "")):
-            result = result.float()
-    if isinstance(result, list | tuple):
-        result = [item.detach().cpu() if hasattr(item, "detach") else item for item in result]
+    result = [detached(item) for item in result] if isinstance(result, list | tuple) else detached(result)
     if isinstance(result, np.ma.MaskedArray):
         result = np.ma.filled(result.astype(np.float64), np.nan)  # what is masked is no number
     if isinstance(result, str | bytes | dict | set) or callable(result):
-        raise EstimatorError(f"the estimator returned {kind_of_value(result)}; {expected}")
+        raise EstimatorError(f"the estimator returned {kind_of(result)}; {expected}")
     try:
         array = np.array(result)
     except (ValueError, TypeError) as error:
         raise EstimatorError(
-            f"the estimator returned {kind_of_value(result)} that is not an array ({error}); {expected}"
+            f"the estimator returned {kind_of(result)} that is not an array ({error}); {expected}"
         ) from None
     if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
         array = array.astype(np.float32)
@@ -131,12 +134,6 @@ def _hint(array: "np.ndarray[Any, np.dtype[Any]]", batch: Batch) -> str:
 
 def _shape(array: "np.ndarray[Any, np.dtype[Any]]") -> str:
     return "a scalar" if array.ndim == 0 else f"an array of shape {list(array.shape)}"
-
-
-def kind_of_value(value: object) -> str:
-    """Returns what kind of thing a value is."""
-    name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _steps(n: int) -> str:

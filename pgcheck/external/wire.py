@@ -20,6 +20,7 @@ import numpy as np
 
 from pgcheck.arrays import Ints
 from pgcheck.estimators.base import Gradients
+from pgcheck.external.policies import Named
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -48,11 +49,11 @@ class Load:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The model and the policies of all calls that follow."""
+    """The model and the policies of all calls that follow; as they are, or named for the other process."""
 
     mdp: MDP
-    policy: Policy
-    behavior: Policy | None
+    policy: Policy | Named
+    behavior: Policy | Named | None
 
     def is_of(self, batch: Batch) -> bool:
         """Whether these very objects are the model of `batch`."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
 from pgcheck.exact.table import GradientTable
-from pgcheck.report.view import Column, Grid, Record, View
+from pgcheck.report.layers import layer_blocks, layers_record, shown
+from pgcheck.report.view import Block, Column, Grid, Record, View
 from pgcheck.report.words import (
     about,
     bias_size,
@@ -54,6 +55,7 @@ def exact_view(table: GradientTable) -> View:
             "agreement": exact.agreement,
             "rounding": exact.rounding,
             "value_rounding": exact.value_rounding,
+            **layers_record(table.layers),
             **({key: likely} if likely else {}),
         }
 
@@ -69,7 +71,7 @@ def exact_view(table: GradientTable) -> View:
                 *([f"{c['pi']:.6g}"] if "pi" in c else []),
                 known_digits(c["gradient"], exact.rounding, 8),
             )
-            for c in components()
+            for c in shown(components(), table.layers)
         ),
     )
     if exact.method == "enumeration":
@@ -80,10 +82,11 @@ def exact_view(table: GradientTable) -> View:
         )
     else:
         how = f"by backward induction, no enumeration; rounding at most {exact.rounding:.1e}"
-    blocks: list[str | Grid] = [
+    blocks: list[Block] = [
         headline(mdp, exact.trajectories),
         "",
         grid,
+        *layer_blocks(table.layers),
         "",
         f"J = {known_digits(exact.value, exact.value_rounding, 10)}",
         how,
@@ -131,6 +134,7 @@ def sample_view(result: "Assessment", seed: int) -> View:
             "tail_probability": result.tail_probability,
             "chi2": result.chi2,
             "degrees_of_freedom": result.degrees_of_freedom,
+            **layers_record(result.layers),
         }
         if result.unweighted is not None and result.unweighted_discrepancy is not None:
             answer["most_likely"] = likely
@@ -160,13 +164,14 @@ def sample_view(result: "Assessment", seed: int) -> View:
                 known_digits(c["gradient"], exact.rounding, 6),
                 if_known(c["std_error"], ".1e"), if_known(c["z"], "+.2f"),
             )
-            for c in components()
+            for c in shown(components(), result.layers)
         ),
     )  # fmt: skip
-    blocks: list[str | Grid] = [
+    blocks: list[Block] = [
         f"{headline(mdp, exact.trajectories)}; {named(result.estimator)}seed {seed}",
         "",
         grid,
+        *layer_blocks(result.layers),
         "",
         f"N = {sampled.n:,}: mean return {sampled.mean_return:.6g}, "
         f"J = {known_digits(exact.value, exact.value_rounding, 6)}",

@@ -21,6 +21,7 @@ from pgcheck.trajectories.tree import Tree, split_probability
 
 BATCH_TRAJECTORIES = 4096  # in a batch of a list of trajectories, about
 BATCH_STEPS = 2**18  # in a batch for estimators, about: its arrays fit in a processor's cache
+BATCH_NUMBERS = 2**23  # in the gradients of such a batch, about
 TRAIL_NODES = 2**20  # nodes whose trails are held at once, in all depths
 
 
@@ -118,7 +119,7 @@ def measured(
       behavior: the policy that drew the actions.
     """
     for steps, measure, returns in _batched(mdp, paths, by_length=True):
-        size = max(1, BATCH_STEPS // len(steps))
+        size = max(1, min(BATCH_STEPS // len(steps), BATCH_NUMBERS // max(1, len(policy.theta))))
         for lo in range(0, len(measure), size):
             columns = slice(lo, lo + size)
             yield Batch.from_paths(mdp, policy, steps[:, columns], behavior), measure[columns], returns[columns]

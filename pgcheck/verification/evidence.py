@@ -14,6 +14,7 @@ from pgcheck.estimators.contract import (
     representative,
 )
 from pgcheck.model.mdp import MDP
+from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.verification.exhaustive import Fraction, number_of_batches, over_batches, over_episodes
@@ -24,6 +25,7 @@ from pgcheck.verification.truth import finding_of
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
 MAX_GROUPS = 8  # first states whose batches tell what kind of function an estimator is
+MAX_ENUMERATED_NUMBERS = 2**26  # in the gradients of these: 512 MB
 BATCH_SIZES = (2, 3)
 
 ModelProgress = Callable[[str, float], None]  # is called with a model's name and the fraction done
@@ -94,7 +96,8 @@ def gather(
             is_serious = isinstance(error, UnrepeatableError) or (
                 isinstance(error, EstimatorError) and error.not_finite
             )
-            if is_serious or not skip_unsuitable or examples.theta.ndim > 1:
+            is_table = examples.theta.ndim > 1 or not isinstance(setting.policy, TabularSoftmax)
+            if is_serious or not skip_unsuitable or is_table:
                 raise
             skipped.append(Skipped(name, _unsuitable(error), unsuitable=True))
             continue
@@ -158,7 +161,8 @@ def _findings(
         why = f"{trajectories}; the limit is {limits.max_trajectories:,}"
         limit = trajectory_limit(mdp, count, limits.max_trajectories, "--max-trajectories")
         return [], Skipped(mdp.name, why, limit=limit), contract
-    enumeration = Enumeration.of(setting) if count <= MAX_ENUMERATED else None
+    few = count <= MAX_ENUMERATED and count * len(setting.policy.theta) <= MAX_ENUMERATED_NUMBERS
+    enumeration = Enumeration.of(setting) if few else None
 
     def report(fraction: float) -> None:
         if progress is not None:

@@ -17,6 +17,7 @@ from pgcheck.verification.setting import Setting, by_start
 
 MAX_BLOCKS_CHECKED = 20  # blocks of episodes in which some rows are compared with batches of one
 BATCHES_A_REQUEST = 8192
+MOST_NUMBERS = 2**23  # in the gradients of a request
 
 Fraction = Callable[[float], None]  # is called with the fraction done
 
@@ -98,11 +99,12 @@ def over_batches(
     """
     mean = np.zeros(batch.theta.shape)
     square, done = 0.0, 0
+    together = 1 + MOST_NUMBERS // (1 + mean.size)
     groups = list(by_start(batch)) if same_start else [np.arange(len(batch))]
     total = sum(number_of_batches(len(numbers), size, contract) for numbers in groups)
     for numbers in groups:
         start = math.fsum(prob[numbers]) if same_start else 1.0
-        for members in _batches(len(numbers), size, contract.ordered):
+        for members in _batches(len(numbers), size, contract.ordered, together):
             index = numbers[members]
             weight = start * np.prod(prob[index] / start, axis=1)
             if not contract.ordered:
@@ -116,13 +118,13 @@ def over_batches(
     return Expectation(size, mean, size * max(square - float(np.sum(mean**2)), 0.0), contract.single)
 
 
-def _batches(episodes: int, size: int, ordered: bool) -> Iterator[Ints]:
-    """All tuples, or all multisets, of so many episodes, some at a time `[m, size]`."""
+def _batches(episodes: int, size: int, ordered: bool, most: int) -> Iterator[Ints]:
+    """All tuples, or all multisets, of so many episodes, at most so many at a time `[m, size]`."""
     numbers = range(episodes)
     batches = (
         itertools.product(numbers, repeat=size) if ordered else itertools.combinations_with_replacement(numbers, size)
     )
-    while request := list(itertools.islice(batches, BATCHES_A_REQUEST)):
+    while request := list(itertools.islice(batches, min(BATCHES_A_REQUEST, most))):
         yield np.array(request, dtype=np.int64)
 
 

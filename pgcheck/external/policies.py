@@ -1,0 +1,151 @@
+"""A user's function of the MDP → a policy. Its place is kept, so that an estimator's process can make it too."""
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from pgcheck.arrays import Floats, kind_of
+from pgcheck.errors import EstimatorError, PgcheckError, PolicyError
+from pgcheck.external.failures import failure_text
+from pgcheck.external.loading import find
+from pgcheck.model.mdp import MDP
+from pgcheck.model.parametric import Network
+from pgcheck.model.policy import Policy
+
+Factory = Callable[[MDP], object]
+
+SAME_PROBS = 1e-9  # by which π may differ between two processes
+NEEDED = ("theta", "parameters", "probs", "pullback")  # of a policy
+
+_ORIGINS: WeakKeyDictionary[Policy, str] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """A policy as it is sent to another process: the place of the function that makes it, and what it must be there.
+
+    Attributes:
+      spec: the place of the function.
+      theta, probs: θ `[d]` and π(a|s) `[S, A]`.
+    """
+
+    spec: str
+    theta: Floats
+    probs: Floats
+
+    def made(self, mdp: MDP) -> Policy:
+        """Returns the policy that the function makes in this process.
+
+        Raises:
+          PolicyError: the function cannot be called, or makes another policy than before.
+        """
+        policy = named_policy(self.spec, mdp)
+        is_same = np.array_equal(policy.theta, self.theta)
+        if not is_same or np.max(np.abs(policy.probs() - self.probs), initial=0.0) > SAME_PROBS:
+            what = "other parameters" if not is_same else "other probabilities"
+            raise PolicyError(
+                f"{self.spec} made {what} for {mdp.name} in the process of the estimator than before\n"
+                "  Let it make the same policy each time: seed it, as by torch.manual_seed(0) in its first line"
+            )
+        return policy
+
+
+def sendable(policy: Policy) -> Policy | Named:
+    """Returns a policy as it can be sent to another process.
+
+    Raises:
+      EstimatorError: it is a network that was not made by a function with a place.
+    """
+    spec = _ORIGINS.get(policy)
+    if spec is not None:
+        return Named(spec, policy.theta, policy.probs())
+    if isinstance(policy, Network):
+        raise EstimatorError(
+            "a network is not sent to the process in which an estimator that is named by its place runs\n"
+            "  Pass the estimator as a function, or name the policy by its place: --policy file.py:function"
+        )
+    return policy
+
+
+def named_policy(spec: str, mdp: MDP) -> Policy:
+    """Returns the policy that a function, named by its place, makes for an MDP; the code of its module runs.
+
+    What the function prints goes to standard error.
+
+    Raises:
+      PolicyError: there is no such function, it raised an error, or it returned no policy of the MDP.
+    """
+    with _reporting(spec):
+        try:
+            function = find(spec)
+        except EstimatorError as error:
+            raise PolicyError(str(error)) from None
+        policy = _made(function, mdp, spec)
+    _ORIGINS[policy] = spec
+    return policy
+
+
+def policy_of(function: Factory, mdp: MDP) -> Policy:
+    """Returns the policy that a function makes for an MDP.
+
+    Args:
+      function: from the MDP to what `torch_policy` or `jax_policy` returns, or to a policy.
+      mdp: the model.
+
+    Raises:
+      PolicyError: the function raised an error, or returned no policy of the MDP.
+    """
+    name = getattr(function, "__name__", "the function")
+    with _reporting(name):
+        return _made(function, mdp, name)
+
+
+@contextlib.contextmanager
+def _reporting(name: str) -> Iterator[None]:
+    """Lets what is printed go to standard error, and turns whatever a user's code raises into a PolicyError."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except PolicyError as error:
+        raise error if str(error).startswith(name) else PolicyError(f"{name}: {error}") from error.__cause__
+    except PgcheckError:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "jax"):
+            raise PolicyError(f"{name} needs {error.name}: pip install 'pgcheck[{error.name}]'") from None
+        raise PolicyError(failure_text(error, name)) from None
+
+
+def _made(function: object, mdp: MDP, name: str) -> Policy:
+    if not callable(function) or inspect.isclass(function):
+        raise PolicyError(f"{name} is {'a class' if callable(function) else kind_of(function)}; {_EXPECTED}")
+    with contextlib.suppress(ValueError):  # functions in C may have no signature
+        signature = inspect.signature(function)
+        try:
+            signature.bind(mdp)
+        except TypeError:
+            raise PolicyError(f"{name}{signature} cannot be called with the MDP alone; {_EXPECTED}") from None
+    made: Any = function(mdp)
+    policy = made.of(mdp) if hasattr(made, "of") and not hasattr(made, "probs") else made
+    if not all(hasattr(policy, attribute) for attribute in NEEDED):
+        hint = "; is a return missing?" if made is None else f"; {_EXPECTED}"
+        wrap = "\n  Return torch_policy(module)" if hasattr(made, "named_parameters") else ""
+        raise PolicyError(f"{name} returned {'None' if made is None else kind_of(made)}{hint}{wrap}")
+    shape = np.shape(policy.probs())
+    if shape != mdp.available.shape:
+        raise PolicyError(
+            f"{name} returned a policy with probabilities {list(shape)}; expected {list(mdp.available.shape)}, "
+            f"one for each state and action of {mdp.name}"
+        )
+    return cast(Policy, policy)
+
+
+_EXPECTED = (
+    "expected a function of the MDP that returns pgcheck.policies.torch_policy(module) or jax_policy(apply, params)"
+)
