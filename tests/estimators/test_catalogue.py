@@ -259,6 +259,7 @@ def with_copies(mdp: MDP, copies: int) -> MDP:
         prob=mdp.prob[row] / copies,
         reward=mdp.reward[row],
         done=mdp.done[row],
+        reference=None if mdp.reference is None else np.repeat(mdp.reference, copies, axis=0),
     )
 
 
