@@ -58,11 +58,11 @@ def test_a_loss_of_a_network_gives_the_gradient_of_each_episode(kind: str) -> No
     assert_allclose(mean, expected.mean(axis=0), atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_networks_pass_and_fail_as_tables_do(kind: str) -> None:
-    model = problem(kind)
-    assert pgcheck.verify(adapter(kind)(each), [model]).verdict == "pass"
-    half = pgcheck.verify(adapter(kind)(lambda theta, batch: each(theta, batch) / 2), [model])
+@TORCH  # jax compiles anew for every shape of a batch, which takes minutes here
+def test_networks_pass_and_fail_as_tables_do() -> None:
+    model = problem("torch")
+    assert pgcheck.verify(torch_loss(each), [model]).verdict == "pass"
+    half = pgcheck.verify(torch_loss(lambda theta, batch: each(theta, batch) / 2), [model])
     assert (half.verdict, [d.id for d in half.diagnosis]) == ("fail", ["scale"])
 
 
