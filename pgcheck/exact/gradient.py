@@ -62,7 +62,7 @@ class ExactGradient:
       probability: Σ_τ P(τ) over those enumerated; None where none were.
       agreement: the greatest difference between the two methods in any component; None where only one ran.
       rounding: a bound on the error of `gradient` by rounding, ‖·‖₂: that of backward induction; for enumeration,
-        plus the distance between the two.
+        plus the distance between the two. Of a policy that is no table, that of the gradient by its logits.
       value_rounding: such a bound on the error of `value`.
     """
 
