@@ -17,7 +17,7 @@ from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import CHAIN_GAMMA, Prober, View
-from pgcheck.verification.ratios import at_home, explain_ratios
+from pgcheck.verification.ratios import explain_ratios, on_policy_findings
 
 ALONE = ("right-at-gamma-1", "right-without-it")  # notes that hold where nothing else is wrong
 
@@ -53,22 +53,21 @@ def diagnose(
     return (_named(prober, enumerated, matrix) or [_unknown(matrix)]) + warnings, matrix
 
 
-def _named_off_policy(
-    home_prober: Prober, findings: Sequence[Finding]
-) -> tuple[list[Diagnosis], WeightMatrix | None]:
-    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too."""
-    prober = Prober(
-        home_prober.estimator, home_prober.contract, home_prober.gamma, home_prober.tolerance, off_policy=True
-    )
+def _named_off_policy(plain: Prober, findings: Sequence[Finding]) -> tuple[list[Diagnosis], WeightMatrix | None]:
+    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too.
+
+    `plain` calls the estimator on episodes that the policy itself draws.
+    """
+    prober = Prober(plain.estimator, plain.contract, plain.gamma, plain.tolerance, off_policy=True)
     alterable = prober.alterable(findings)
-    home = at_home(prober, alterable)
-    if not home:
+    on_policy = on_policy_findings(prober, alterable)
+    if not on_policy:
         return [_unknown(None)], None
-    if all(finding.is_right(prober.tolerance) for finding in home):
-        return explain_ratios(prober, alterable, home, [], findings), None
-    matrix = home_prober.matrix(home_prober.gamma)
-    rest = _named(home_prober, home, matrix) or [_unknown(matrix)]
-    named = explain_ratios(prober, alterable, home, rest, findings)
+    rest, matrix = [], None
+    if not all(finding.is_right(prober.tolerance) for finding in on_policy):
+        matrix = plain.matrix(plain.gamma)
+        rest = _named(plain, on_policy, matrix) or [_unknown(matrix)]
+    named = explain_ratios(prober, alterable, on_policy, rest, findings) or [_unknown(matrix)]
     if any(diagnosis.id == "ratio" for diagnosis in named):  # then no other fault is the only one
         named = [replace(it, notes=tuple(note for note in it.notes if note not in ALONE)) for it in named]
     return named, matrix
