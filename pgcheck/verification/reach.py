@@ -30,12 +30,23 @@ def beyond_models(prober: Prober, gamma: float) -> list[Diagnosis]:
 
     Empty too where the weights of few steps are not among `right_weights`, so that they say nothing of many.
     """
+    known = _known(prober, gamma)
+    return [] if known is None else _beyond(prober, *known)
+
+
+def is_tried(prober: Prober, gamma: float) -> bool:
+    """Returns whether the weights of few steps say what those of many have to be."""
+    return _known(prober, gamma) is not None
+
+
+def _known(prober: Prober, gamma: float) -> tuple[float, int] | None:
+    """The γ of the chains, and which of the `right_weights` W is there; None where it is none of them."""
     # Where γ^k falls fast, late steps hardly show: a greater γ is used, unless the code has a γ of its own.
     for g in (max(gamma, CHAIN_GAMMA), gamma):
         which = _which(prober, g)
         if which is not None:
-            return _beyond(prober, g, which)
-    return []
+            return g, which
+    return None
 
 
 def _beyond(prober: Prober, gamma: float, which: int) -> list[Diagnosis]:

@@ -23,7 +23,7 @@ from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
 from pgcheck.verification.probing import MAX_ALTERED, Prober
 from pgcheck.verification.ratios import beyond_ratios
-from pgcheck.verification.reach import beyond_models
+from pgcheck.verification.reach import beyond_models, is_tried
 from pgcheck.verification.setting import setting_of
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Verdict, Verification
@@ -163,7 +163,9 @@ def _judged(
     prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0, off_policy=drawn_by_behavior)
     if beyond := beyond_models(prober, gamma) or (beyond_ratios(prober) if drawn_by_behavior else []):
         return replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-    if verification.is_noisy and not drawn_by_behavior:
+    if drawn_by_behavior:
+        return replace(verification, long_untried=not is_tried(prober, gamma))
+    if verification.is_noisy:
         return replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
     return verification
 
