@@ -36,6 +36,7 @@ def _drawing(verification: Verification) -> Iterator[str]:
     """Who drew the episodes, and whether those of a batch share their first state."""
     if verification.off_policy:
         yield "; the behavior drew the episodes"
+        yield " (no long chain was tried)" * verification.long_untried
     if verification.same_start:
         starts, models = verification.scope.starts, verification.scope.models
         several = "all models" if starts == models else f"{starts} of {many(models, 'model')}"

@@ -55,9 +55,18 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
     errors = [(name, outcome) for name, outcome in judged if isinstance(outcome, PgcheckError)]
     for name, error in errors:
         yield f"\n{name}: not checked\n  {error}"
-    failing = [name for name, outcome in judged if _verdict(outcome) in ("fail", "inconclusive")]
+    failing = [
+        f"{name}{_options(outcome)}"
+        for name, outcome in judged
+        if isinstance(outcome, Verification) and outcome.verdict != "pass"
+    ]
     if failing:
         yield f"\nfor the details of one: pgcheck verify {failing[0]}"
+
+
+def _options(outcome: Verification) -> str:
+    """The options without which it would be another check."""
+    return " --off-policy" * outcome.off_policy + " --same-start" * outcome.same_start
 
 
 def _verdict(outcome: Verification | PgcheckError) -> str:

@@ -49,11 +49,14 @@ def stretch(
     return tuple(stretched(estimator, contract, finding.setting, finding.gradient, rng, expected=due))
 
 
-def reach(prober: Prober, gamma: float, explanation: Explanation) -> list[Diagnosis]:
-    """Returns what is wrong with a long episode, or with large or small rewards, besides what is explained."""
+def reach(prober: Prober, gamma: float, explanation: Explanation) -> list[Diagnosis] | None:
+    """Returns what is wrong with a long episode, or with large or small rewards, besides what is explained.
+
+    None where it could not be tried.
+    """
     field = explanation.field or explanation.credit
     if field is None or (prober.off_policy and explanation.diagnoses):
-        return []
+        return None
     size = 1 if prober.contract.by_episode else 2
 
     def expected(steps: int, discount: float) -> list[Floats]:

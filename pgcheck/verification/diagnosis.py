@@ -19,7 +19,7 @@ from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober, View
-from pgcheck.verification.ratios import at_home, explain_ratios
+from pgcheck.verification.ratios import explain_ratios, on_policy_findings
 
 ALONE = ("right-at-gamma-1", "right-without-it")  # notes that hold where nothing else is wrong
 
@@ -75,24 +75,27 @@ def diagnose(
 
 
 def _named_off_policy(
-    home_prober: Prober,
+    plain: Prober,
     prober: Prober,
     findings: Sequence[Finding],
     preferred: Callable[[Explanation], bool] | None,
 ) -> tuple[Explanation, WeightMatrix | None]:
-    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too."""
+    """What is wrong where another policy draws the episodes: with the ratios, and what is wrong without them too.
+
+    `plain` calls the estimator on episodes that the policy itself draws, `prober` on those of the behavior.
+    """
     alterable = prober.alterable(findings)
-    home = at_home(prober, alterable)
-    if not home:
+    on_policy = on_policy_findings(prober, alterable)
+    if not on_policy:
         return Explanation(), None
     parts = Peeler(prober, alterable, None).of_parts()
     if parts is not None and any(diagnosis.id == "objective" for diagnosis in parts.diagnoses):
         return parts, None
-    if all(finding.is_right(prober.tolerance) for finding in home):
-        return explain_ratios(prober, alterable, home, Explanation(complete=True), findings), None
-    matrix = home_prober.matrix(home_prober.gamma)
-    rest = _named(home_prober, home, matrix, preferred)
-    named = explain_ratios(prober, alterable, home, rest if rest.diagnoses else _unknown(matrix), findings)
+    if all(finding.is_right(prober.tolerance) for finding in on_policy):
+        return explain_ratios(prober, alterable, on_policy, Explanation(complete=True), findings), None
+    matrix = plain.matrix(plain.gamma)
+    rest = _named(plain, on_policy, matrix, preferred)
+    named = explain_ratios(prober, alterable, on_policy, rest if rest.diagnoses else _unknown(matrix), findings)
     if any(diagnosis.id == "ratio" for diagnosis in named.diagnoses):  # then no other fault is the only one
         named = replace(
             named,

@@ -7,7 +7,7 @@ _RATIOS = "importance ratios"
 _HOW_OFTEN = ", on up to {share:.3g} % of a model's steps"
 
 RATIO_CAUSES: dict[str, str] = {
-    "ratio/missing": "the behavior drew the episodes, but no importance ratio pi/b stands for that",
+    "ratio/missing": "the behavior drew the episodes, but no importance ratio pi/b corrects for that",
     "ratio/single-step": (
         "each step has its own ratio rho_t alone, as in PPO's surrogate: the state needs the product rho_0 ... rho_t "
         "instead, and a later reward the ratios up to its own step"

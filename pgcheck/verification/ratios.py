@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import MISTAKES, Mistake, with_gamma_t
+from pgcheck.estimators.mistakes import Mistake, with_gamma_t
 from pgcheck.estimators.weights import ratios
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.alterations import mean_length, no_rewards, padded_length
@@ -18,7 +18,7 @@ from pgcheck.verification.corrections import RIGHT, WRONG
 from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut, v_trace
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Enumeration, Finding
-from pgcheck.verification.matching import match_mistakes
+from pgcheck.verification.matching import CANDIDATES, match_mistakes
 from pgcheck.verification.normalised import find_self_normalised, is_free_of_scale
 from pgcheck.verification.probing import AS_IT_IS, Length, Prober, View
 
@@ -31,23 +31,23 @@ def drawn_by_policy(batch: Batch) -> Batch:
     return replace(batch, behavior=None).altered(**{name: batch.__dict__[name] for name in batch.alterations})
 
 
-def at_home(prober: Prober, findings: Sequence[Finding]) -> list[Finding] | None:
+def on_policy_findings(prober: Prober, findings: Sequence[Finding]) -> list[Finding] | None:
     """Returns what the findings would be if the policy itself drew the episodes; None where one cannot be had."""
-    home = []
+    on_policy = []
     for finding in findings:
         setting = replace(finding.setting, behavior=None)
         moved = replace(finding, setting=setting, enumeration=Enumeration.of(setting))
         mean = prober.mean(moved, AS_IT_IS)
         if mean is None:
             return None
-        home.append(replace(moved, expectation=replace(finding.expectation, mean=mean)))
-    return home
+        on_policy.append(replace(moved, expectation=replace(finding.expectation, mean=mean)))
+    return on_policy
 
 
 def explain_ratios(
     prober: Prober,
     findings: Sequence[Finding],
-    home: Sequence[Finding],
+    on_policy: Sequence[Finding],
     rest: Explanation,
     every: Sequence[Finding],
 ) -> Explanation:
@@ -56,20 +56,20 @@ def explain_ratios(
     Args:
       prober: calls the estimator.
       findings: its expectations where the behavior draws the episodes; these can be altered.
-      home: the same where the policy itself draws them.
+      on_policy: the same where the policy itself draws them.
       rest: what is wrong there; without names where nothing is.
       every: all expectations, also those of more batches than can be altered.
     """
-    if _same(prober, findings, home):
+    if _same(prober, findings, on_policy):
         return rest  # whoever draws the episodes: the ratios are right
     if _ignores_behavior(prober, findings):
         # How the expectation depends on the behavior is not computed: what is named does not tell it.
         return replace(rest, complete=False, field=None).after(Diagnosis("ratio", "ratio/missing"))
     ids = {diagnosis.id for diagnosis in rest.diagnoses}
-    mistakes = [mistake for mistake in MISTAKES if ids.issuperset(mistake.ids)]
+    mistakes = [mistake for mistake in CANDIDATES if ids.issuperset(mistake.ids)]
     for view, seen in _views(prober, findings, ids):
         if all(finding.is_right(prober.tolerance) for finding in seen):
-            return rest  # what is left of it is not weighted by rewards, and needs no ratio to be wrong
+            return rest  # the part that follows the rewards is right, and so are its ratios
         for candidates in (mistaken(RIGHT, mistakes), wrong(WRONG), mistaken(WRONG, mistakes)):
             if named := match_mistakes(prober, seen, None, list(candidates)):
                 # Of a part of an estimator the field says nothing of the whole.
@@ -92,7 +92,7 @@ def explain_ratios(
 def _views(
     prober: Prober, findings: Sequence[Finding], ids: set[str]
 ) -> Iterator[tuple[View | None, Sequence[Finding]]]:
-    """The findings, and what they would be without the faults that are known and no weights of rewards.
+    """The findings as they are, and without faults that are known: a length that divides, what needs no reward.
 
     With the view that has them; None where what is there without any reward was subtracted.
     """

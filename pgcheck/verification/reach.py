@@ -28,10 +28,10 @@ SIZES = (1e4, -1e4, 1e-3)  # of single rewards
 Expected = Callable[[int, float], list[Floats]]  # from the steps of a chain and γ to each right W [T, T]
 
 
-def beyond_models(prober: Prober, gamma: float, expected: Expected) -> list[Diagnosis]:
+def beyond_models(prober: Prober, gamma: float, expected: Expected) -> list[Diagnosis] | None:
     """Returns what is wrong with a long episode, or with large or small rewards; empty where nothing is.
 
-    Empty too where the weights of few steps are none of those that are expected, so that they say nothing of many.
+    None where the weights of few steps are none of those that are expected, so that they say nothing of many.
 
     Args:
       prober: calls the estimator.
@@ -43,7 +43,7 @@ def beyond_models(prober: Prober, gamma: float, expected: Expected) -> list[Diag
         which = _which(prober, g, expected)
         if which is not None:
             return _beyond(prober, g, which, expected)
-    return []
+    return None
 
 
 def _beyond(prober: Prober, gamma: float, which: int, expected: Expected) -> list[Diagnosis]:

@@ -176,10 +176,12 @@ def _judged(
     off_policy = any(finding.setting.off_policy for finding in findings)
     prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0, off_policy=off_policy)
     if is_accepted and findings:
-        beyond = reach(prober, gamma, accepted) or (beyond_ratios(prober) if off_policy and is_right else [])
-        if beyond:
+        tried = reach(prober, gamma, accepted)
+        if beyond := tried or (beyond_ratios(prober) if off_policy and is_right else []):
             verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-        elif verification.is_noisy and not off_policy:
+        elif off_policy:
+            verification = replace(verification, long_untried=tried is None)
+        elif verification.is_noisy:
             verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
     return _Judgement(verification, prober, accepted)
 

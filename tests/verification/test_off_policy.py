@@ -12,6 +12,7 @@ import pytest
 import pgcheck
 from pgcheck import Batch, TabularSoftmax, exact_gradient, verify
 from pgcheck.estimators.mistakes import Candidate, dropped_gamma, with_gamma_t
+from pgcheck.report.scope import scope_text
 from pgcheck.testing import GradientMismatch, assert_policy_gradient
 from pgcheck.verification.battery import battery_models
 from pgcheck.verification.corrected import wrong as wrong_corrections
@@ -161,6 +162,22 @@ def test_a_long_episode_and_large_batches_are_drawn_by_another_policy() -> None:
     assert [one.id for one in verify(four, FEW, off_policy=True).diagnosis] == ["batch-size"]
 
 
+def test_what_long_episodes_cannot_tell_is_said() -> None:
+    """The product up to one step after the reward is right, but neither of the two that are known."""
+
+    def between(batch: Batch) -> Floats:
+        n = batch.rewards.shape[1]
+        until = np.minimum(np.arange(n) + 1, n - 1)
+        weights = off_policy.later(batch, zoo.discount(batch) * off_policy.product(batch)[:, until] * batch.rewards)
+        return np.asarray(np.einsum("nt,nt...->n...", weights, batch.score))
+
+    found = verify(between, FEW, off_policy=True)
+    assert (found.verdict, found.long_untried) == ("pass", True)
+    assert "no long chain was tried" in scope_text(found)
+    told = verify("per-decision", FEW, off_policy=True)
+    assert "long chain" not in scope_text(told)
+
+
 def test_what_is_wrong_besides_an_unknown_ratio_is_only_a_candidate() -> None:
     def odd(batch: Batch) -> Floats:
         weights = np.sqrt(off_policy.total(batch))
@@ -254,6 +271,9 @@ def test_the_command_line(run: Run) -> None:
     assert good.returncode == 0
     assert "the behavior drew the episodes" in " ".join(good.stdout.split())
     assert "ratios are 1" not in good.stdout
+    several = run("verify", "per-decision", "reinforce", "two_state", "--off-policy", "--same-start")
+    assert several.returncode == 1
+    assert several.stdout.endswith("pgcheck verify reinforce --off-policy --same-start\n")
     plain = json.loads(run("verify", "reinforce", "two_state", "--format", "json").stdout)
     assert (plain["off_policy"], plain["same_start"]) == (False, False)
 
