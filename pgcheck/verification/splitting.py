@@ -45,10 +45,7 @@ class Splitter:
             return None
         means = [finding.expectation.mean for finding in unrewarded]
         sizes = [finding.size for finding in findings]
-        rewarded = [
-            replace(finding, expectation=replace(finding.expectation, mean=finding.expectation.mean - mean))
-            for finding, mean in zip(self._objectives.plain(findings), means, strict=True)
-        ]
+        rewarded = self._rewarded(findings, means)
         is_there = any(norm_of(mean) > prober.tolerance * size for mean, size in zip(means, sizes, strict=True))
         if all(finding.is_right(prober.tolerance) for finding in rewarded):
             named: list[Diagnosis] = []
@@ -83,6 +80,27 @@ class Splitter:
                 return [replace(it, certain=False) for it in (unknown, *named)]
             term = unknown
         return [term, *named] if named or asked else [replace(term, notes=("right-without-it",))]
+
+    def objective(self) -> list[Diagnosis] | None:
+        """Returns how the objective differs, of an estimator that follows the rewards as it should; else None.
+
+        None too where its entropy or KL term is not a known one. This needs no known mistakes, and so holds for
+        episodes that another policy drew.
+        """
+        findings, unrewarded = self._views.findings, self._views.seen(View((no_rewards,)))
+        if unrewarded is None:
+            return None
+        means = [finding.expectation.mean for finding in unrewarded]
+        if not all(finding.is_right(self.prober.tolerance) for finding in self._rewarded(findings, means)):
+            return None
+        return self._objectives.explain(means, [finding.size for finding in findings], self.prober.tolerance)
+
+    def _rewarded(self, findings: Sequence[Finding], unrewarded: Sequence[Floats]) -> list[Finding]:
+        """What follows the rewards: what is left without the expectations that are there without any, beside ∇J."""
+        return [
+            replace(finding, expectation=replace(finding.expectation, mean=finding.expectation.mean - mean))
+            for finding, mean in zip(self._objectives.plain(findings), unrewarded, strict=True)
+        ]
 
     def _own_ways(self, view: View, means: Sequence[Floats]) -> list[tuple[Way, list[Floats]]]:
         """Entropy and KL in the reward, as an estimator that has other faults credits its rewards."""
