@@ -147,7 +147,12 @@ class Splitter:
 
 
 def _scale_of(rewarded: Sequence[Finding], named: Sequence[Diagnosis], tolerance: float) -> list[float] | None:
-    """What all of an estimator seems to be multiplied by, one a finding; None where that is not known."""
+    """What all of an estimator seems to be multiplied by, one a finding; None where that is not known.
+
+    A baseline with the episode's own return multiplies what follows the rewards alone.
+    """
+    if any(diagnosis.cause == "scale/batch-baseline" for diagnosis in named):
+        return None
     scales = [1.0 if finding.scale is None else finding.scale for finding in rewarded]
     if all(finding.is_right(tolerance, scale) for finding, scale in zip(rewarded, scales, strict=True)):
         return scales
