@@ -104,9 +104,15 @@ class Peeler(Views):
             return []
         if named := match_mistakes(self.prober, findings, self.matrix):
             return named
-        if self._splitter.is_asked and (of_parts := self._splitter.split(findings, view, only_known=True)):
-            return of_parts
-        return self._with_term(findings) or None
+        splitter = self._splitter
+        if not splitter.is_asked:
+            return self._with_term(findings) or splitter.objective(findings, view) or None
+        return (
+            splitter.objective(findings, view)
+            or splitter.split(findings, view, only_known=True)
+            or self._with_term(findings)
+            or None
+        )
 
     def _with_term(self, findings: Sequence[Finding]) -> list[Diagnosis]:
         """A known mistake, or none, and a term without any reward: what is left of one is a multiple of the other."""

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.verification.alterations import mean_length, no_rewards
-from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.causes import Diagnosis, Figure
 from pgcheck.verification.decay import match_decay
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.objective_terms import OWN_WAYS, Way
+from pgcheck.verification.objective_texts import Lead
 from pgcheck.verification.objectives import Objectives
 from pgcheck.verification.probing import CHAIN_STEPS, View
 from pgcheck.verification.terms import Term, fitting_term
@@ -46,13 +47,15 @@ class Splitter:
         means = [finding.expectation.mean for finding in unrewarded]
         sizes = [finding.size for finding in findings]
         rewarded = self._rewarded(findings, means)
-        is_there = any(norm_of(mean) > prober.tolerance * size for mean, size in zip(means, sizes, strict=True))
+        is_there = self._is_there(findings, view)
         if all(finding.is_right(prober.tolerance) for finding in rewarded):
             named: list[Diagnosis] = []
         else:
             has_critic = self._views.follows_next_states()
             named = match_decay(prober, rewarded, has_critic=has_critic)
             if named and named[0].cause == "bootstrap/lambda":
+                if only_known:
+                    return None
                 return [*named, *self._entropy_beside_critic(view)] if is_there else named
             named = named or match_mistakes(prober, rewarded, self._views.matrix)
             if not named:
@@ -81,19 +84,25 @@ class Splitter:
             term = unknown
         return [term, *named] if named or asked else [replace(term, notes=("right-without-it",))]
 
-    def objective(self) -> list[Diagnosis] | None:
-        """Returns how the objective differs, of an estimator that follows the rewards as it should; else None.
+    def objective(self, findings: Sequence[Finding], view: View) -> list[Diagnosis] | None:
+        """Returns how the objective differs, where all else is right; None where that is not all.
 
-        None too where its entropy or KL term is not a known one. This needs no known mistakes, and so holds for
-        episodes that another policy drew.
+        What is left of the expectations without ∇J is an entropy or a KL term then, also beside an exact critic, and
+        for episodes that another policy drew.
         """
-        findings, unrewarded = self._views.findings, self._views.seen(View((no_rewards,)))
-        if unrewarded is None:
+        if not self.is_asked and not self._is_there(findings, view):
             return None
-        means = [finding.expectation.mean for finding in unrewarded]
-        if not all(finding.is_right(self.prober.tolerance) for finding in self._rewarded(findings, means)):
-            return None
-        return self._objectives.explain(means, [finding.size for finding in findings], self.prober.tolerance)
+        plain = self._objectives.plain(findings)
+        rest = [finding.expectation.mean - finding.gradient for finding in plain]
+        return self._objectives.explain(rest, [finding.size for finding in findings], self.prober.tolerance)
+
+    def _is_there(self, findings: Sequence[Finding], view: View) -> bool:
+        """Whether something is there without any reward."""
+        unrewarded = self._views.seen(view.then(no_rewards)) or ()
+        return any(
+            norm_of(bare.expectation.mean) > self.prober.tolerance * finding.size
+            for bare, finding in zip(unrewarded, findings, strict=False)
+        )
 
     def _rewarded(self, findings: Sequence[Finding], unrewarded: Sequence[Floats]) -> list[Finding]:
         """What follows the rewards: what is left without the expectations that are there without any, beside ∇J."""
@@ -143,6 +152,11 @@ class Splitter:
             return []
         if view.length is not None:
             coefficient *= CHAIN_STEPS
+        if self.is_asked:
+            figures: tuple[tuple[str, Figure], ...] = (
+                ("lead", Lead("entropy", 1)), ("coefficient", coefficient), ("sum", "sum")
+            )  # fmt: skip
+            return [Diagnosis("objective", "objective/entropy-present", figures)]
         return [Diagnosis("regulariser", "regulariser/entropy", (("coefficient", coefficient),))]
 
 

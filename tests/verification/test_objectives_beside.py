@@ -15,7 +15,7 @@ from tests.oracles import Floats
 from tests.verification import zoo
 from tests.verification.kl import models, with_reference
 from tests.verification.libraries import a2c, over_steps
-from tests.verification.slips import rows
+from tests.verification.slips import exact_td, rows
 from tests.verification.test_objectives import KL, full, log_pi, present, right, said, summed
 from tests.verification.zoo import Estimate, discount, to_go, vector
 
@@ -207,3 +207,18 @@ def test_losses_over_a_group_are_taken_apart() -> None:
         named = {it.id: it.text for it in verification.diagnosis}
         assert set(named) == {"objective", other}
         assert named["objective"].endswith(text)
+
+
+def test_an_exact_critic_makes_no_difference() -> None:
+    """Values of J of the plain rewards, and the entropy of the present step; with a critic that is wrong besides."""
+
+    def with_bonus(weights: Callable[[Batch], Floats]) -> Estimate:
+        def estimate(batch: Batch) -> Floats:
+            return np.asarray(rows(batch, weights(batch)) + present(0.02)(batch) - right(batch))
+
+        return estimate
+
+    text = "0.02 sum gamma^t grad H(pi(.|s_t)) of the states as visited: later entropy is not credited"
+    assert ids(with_bonus(exact_td), 0.02) == {"objective": f"this is grad J plus {text}"}
+    named = ids(with_bonus(zoo.wrong_critic), 0.02)
+    assert set(named) == {"bootstrap", "objective"}
