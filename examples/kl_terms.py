@@ -125,7 +125,7 @@ def table(model="token_tree", beta=0.1):
             for off_policy in (False, True):
                 verification = pgcheck.verify(estimate, models, off_policy=off_policy)
                 is_right = verification.verdict == "pass"
-                cells.append("right" if is_right else f"{verification.findings[0].relative_bias:.1%}")
+                cells.append("right" if is_right else f"{100 * verification.findings[0].relative_bias:.1f} %")
             print(f"{kind + ' ' + words:<36} {cells[0]:>10} {cells[1]:>11}")
 
 

@@ -61,7 +61,8 @@ class Peeler(Views):
 
     def of_parts(self) -> Explanation | None:
         """Returns what is wrong with the entropy and KL terms, where all else is known; None where it is not."""
-        return self._splitter.split(self.findings, View(), only_known=True)
+        splitter = self._splitter
+        return splitter.objective(self.findings, View()) or splitter.split(self.findings, View(), only_known=True)
 
     def flags(self) -> list[Layer]:
         """Returns the two values of the flag `terminated` as layers; empty where the flag makes no difference."""
@@ -110,9 +111,14 @@ class Peeler(Views):
             return Explanation((), True, field=THE_GRADIENT)
         if named := match_mistakes(self.prober, findings, self.matrix):
             return named
-        if self._splitter.is_asked and (of_parts := self._splitter.split(findings, view, only_known=True)):
-            return of_parts
-        return self._with_term(findings)
+        splitter = self._splitter
+        if not splitter.is_asked:
+            return self._with_term(findings) or splitter.objective(findings, view)
+        return (
+            splitter.objective(findings, view)
+            or splitter.split(findings, view, only_known=True)
+            or self._with_term(findings)
+        )
 
     def _with_term(self, findings: Sequence[Finding]) -> Explanation | None:
         """A known mistake, or none, and a term without any reward: what is left of one is a multiple of the other."""

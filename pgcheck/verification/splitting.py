@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.verification.alterations import mean_length, no_rewards
-from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.causes import Diagnosis, Figure
 from pgcheck.verification.decay import match_decay
 from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.objective_terms import OWN_WAYS, Way
+from pgcheck.verification.objective_texts import Lead
 from pgcheck.verification.objectives import Objectives
 from pgcheck.verification.probing import CHAIN_STEPS, View
 from pgcheck.verification.terms import Term, fitting_term
@@ -46,17 +47,18 @@ class Splitter:
             return None
         means = [finding.expectation.mean for finding in unrewarded]
         sizes = [finding.size for finding in findings]
-        rewarded = [
-            replace(finding, expectation=replace(finding.expectation, mean=finding.expectation.mean - mean))
-            for finding, mean in zip(self._objectives.plain(findings), means, strict=True)
-        ]
-        is_there = any(norm_of(mean) > prober.tolerance * size for mean, size in zip(means, sizes, strict=True))
+        rewarded = self._rewarded(findings, means)
+        is_there = self._is_there(findings, view)
         named: Explanation | None = Explanation((), True, field=THE_GRADIENT)
         if not all(finding.is_right(prober.tolerance) for finding in rewarded):
             named = match_decay(prober, rewarded, has_critic=self._views.follows_next_states())
-            if named is not None and named.diagnoses[0].cause == "bootstrap/lambda" and is_there:
-                beside_it = self._entropy_beside_critic(view)
-                return Explanation((*named.diagnoses, *beside_it))  # the values of a critic are not known
+            if named is not None and named.diagnoses[0].cause == "bootstrap/lambda":
+                if only_known:
+                    return None
+                if is_there:
+                    beside_it = self._entropy_beside_critic(view)
+                    return Explanation((*named.diagnoses, *beside_it))  # the values of a critic are not known
+                return named
             named = named or match_mistakes(prober, rewarded, self._views.matrix)
         if named is None or (not is_there and not self.is_asked):
             return named
@@ -88,6 +90,34 @@ class Splitter:
             return Explanation(beside(term.diagnosis, named.diagnoses), True, field=field)
         over_batch = self._over_batch_length(view) if view.length is None else None
         return None if over_batch is None else Explanation(beside(over_batch, named.diagnoses), True)
+
+    def objective(self, findings: Sequence[Finding], view: View) -> Explanation | None:
+        """Returns how the objective differs, where all else is right; None where that is not all.
+
+        What is left of the expectations without ∇J is an entropy or a KL term then, also beside an exact critic, and
+        for episodes that another policy drew.
+        """
+        if not self.is_asked and not self._is_there(findings, view):
+            return None
+        plain = self._objectives.plain(findings)
+        rest = [finding.expectation.mean - finding.gradient for finding in plain]
+        named = self._objectives.explain(rest, [finding.size for finding in findings], self.prober.tolerance)
+        return Explanation(tuple(named), True, credit=THE_GRADIENT) if named else None
+
+    def _is_there(self, findings: Sequence[Finding], view: View) -> bool:
+        """Whether something is there without any reward."""
+        unrewarded = self._views.seen(view.then(no_rewards)) or ()
+        return any(
+            norm_of(bare.expectation.mean) > self.prober.tolerance * finding.size
+            for bare, finding in zip(unrewarded, findings, strict=False)
+        )
+
+    def _rewarded(self, findings: Sequence[Finding], unrewarded: Sequence[Floats]) -> list[Finding]:
+        """What follows the rewards: what is left without the expectations that are there without any, beside ∇J."""
+        return [
+            replace(finding, expectation=replace(finding.expectation, mean=finding.expectation.mean - mean))
+            for finding, mean in zip(self._objectives.plain(findings), unrewarded, strict=True)
+        ]
 
     def _own_ways(self, view: View, means: Sequence[Floats]) -> list[tuple[Way, list[Floats]]]:
         """Entropy and KL in the reward, as an estimator that has other faults credits its rewards."""
@@ -130,6 +160,11 @@ class Splitter:
             return []
         if view.length is not None:
             coefficient *= CHAIN_STEPS
+        if self.is_asked:
+            figures: tuple[tuple[str, Figure], ...] = (
+                ("lead", Lead("entropy", 1)), ("coefficient", coefficient), ("sum", "sum")
+            )  # fmt: skip
+            return [Diagnosis("objective", "objective/entropy-present", figures)]
         return [Diagnosis("regulariser", "regulariser/entropy", (("coefficient", coefficient),))]
 
 
@@ -139,7 +174,12 @@ def beside(term: Diagnosis, others: Sequence[Diagnosis]) -> tuple[Diagnosis, ...
 
 
 def _scale_of(rewarded: Sequence[Finding], named: Sequence[Diagnosis], tolerance: float) -> list[float] | None:
-    """What all of an estimator seems to be multiplied by, one a finding; None where that is not known."""
+    """What all of an estimator seems to be multiplied by, one a finding; None where that is not known.
+
+    A baseline with the episode's own return multiplies what follows the rewards alone.
+    """
+    if any(diagnosis.cause == "scale/batch-baseline" for diagnosis in named):
+        return None
     scales = [1.0 if finding.scale is None else finding.scale for finding in rewarded]
     if all(finding.is_right(tolerance, scale) for finding, scale in zip(rewarded, scales, strict=True)):
         return scales

@@ -1,26 +1,21 @@
-"""Objectives beside other mistakes, of two parts, off-policy, and where they cannot be told apart."""
+"""Objectives beside other mistakes, of two parts, and where they cannot be told apart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import MDP, Policy, verify
-from pgcheck.exact.gradient import exact_gradient
+from pgcheck import verify
 from pgcheck.trajectories.batch import Batch
-from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.exhaustive import Expectation
-from pgcheck.verification.findings import Finding
 from pgcheck.verification.objective_terms import entropy_terms, kl_terms
 from pgcheck.verification.objective_texts import PLACES, TEXTS
-from pgcheck.verification.objectives import Objectives
-from pgcheck.verification.setting import Setting
 from tests.oracles import Floats
-from tests.verification.kl import drawn, models, with_reference
+from tests.verification import zoo
+from tests.verification.kl import models, with_reference
 from tests.verification.libraries import a2c, over_steps
-from tests.verification.slips import rows
+from tests.verification.slips import exact_td, rows
 from tests.verification.test_objectives import KL, full, log_pi, present, right, said, summed
 from tests.verification.zoo import Estimate, discount, to_go, vector
 
@@ -164,66 +159,6 @@ def test_nothing_is_named_where_directions_are_too_few_to_tell() -> None:
     assert "as visited" not in texts
 
 
-def findings_of(estimate: Estimate, loaded: Sequence[tuple[MDP, Policy]]) -> tuple[list[Finding], list[Floats]]:
-    """What an estimator is beside the gradient off-policy, and without any reward."""
-    findings, means = [], []
-    for mdp, policy in loaded:
-        model, _ = drawn(mdp, policy, off_policy=True)
-        unrewarded = model.batch.altered(rewards=np.zeros(model.batch.rewards.shape))
-        mean, bare = (np.tensordot(model.prob, estimate(batch), axes=1) for batch in (model.batch, unrewarded))
-        gradient = model.batch.shaped(exact_gradient(mdp, policy).gradient)
-        expectation = Expectation(1, mean, 0.0, single=False)
-        setting = Setting(mdp, policy, model.batch.behavior)
-        findings.append(Finding(setting, expectation, gradient, None, None, model))
-        means.append(bare)
-    return findings, means
-
-
-def off_policy(estimate: Estimate) -> list[Diagnosis] | None:
-    findings, means = findings_of(estimate, models(kl=0.1))
-    return Objectives(findings).explain(means, [finding.size for finding in findings], 1e-6)
-
-
-OFF_POLICY = {
-    "k1_reward": None, "k1_prefix": None, "k3_prefix": None, "k1_sequence": None, "k3_sequence": None,
-    "k2_loss": "without a ratio the actions are those of the behavior, not of pi",
-    "k3_loss": "without a ratio the actions are those of the behavior, not of pi",
-    "k1_loss": "without a ratio the actions are those of the behavior, not of pi",
-    "k1_token": "the token's ratio corrects the action, not the state",
-    "k3_token": "the token's ratio corrects the action, not the state",
-    "k2_token": "that is not KL",
-    "k2_prefix": "that is not KL",
-    "k2_sequence": "that is not KL",
-    "k3_mean": "it adds the KL of the whole episode, over L, to every step",
-    "k2_reward": "only k1 = log(pi/pi_ref) gives the gradient of KL(pi || pi_ref) there",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(OFF_POLICY))
-def test_ratios_are_told_apart_where_another_policy_drew_the_episodes(name: str) -> None:
-    diagnosis = off_policy(getattr(KL, name))
-    text = OFF_POLICY[name]
-    assert diagnosis is not None
-    assert [it.id for it in diagnosis] == ([] if text is None else ["objective"])
-    if text is not None:
-        assert text in diagnosis[0].text
-        kind = name[:2]
-        assert kind in diagnosis[0].text
-        assert {"loss": "as a loss", "token": "times the token's ratio"}.get(name[3:], "") in diagnosis[0].text
-
-
-def test_a_detached_ratio_is_told_apart_off_policy() -> None:
-    def detached(batch: Batch) -> Floats:
-        x = KL.log_ratios(batch, batch.reference_probs)
-        ratio = np.exp(KL.log_ratios(batch, batch.behavior_probs))
-        weights = -batch.kl * discount(batch) * ratio * x
-        return np.asarray(KL.of_rewards(batch, batch.rewards) + np.einsum("nt,nt...->n...", weights, batch.score))
-
-    diagnosis = off_policy(detached)
-    assert diagnosis is not None
-    assert "k2 times the token's ratio, detached" in diagnosis[0].text
-
-
 def test_an_unknown_term_is_not_named() -> None:
     def clipped(batch: Batch) -> Floats:
         x = np.clip(KL.log_ratios(batch, batch.reference_probs), -0.1, 0.1)
@@ -250,3 +185,40 @@ def test_a_term_that_follows_the_policy_is_no_baseline() -> None:
     assert [it.cause for it in verify(from_uniform).diagnosis] == ["regulariser/policy"]
     by_action = term(lambda batch: np.asarray(1.0 + batch.actions))
     assert [it.id for it in verify(by_action).diagnosis] == ["action-dependent-baseline"]
+
+
+def test_losses_over_a_group_are_taken_apart() -> None:
+    """k3 as a loss beside the mean of the group as a baseline, or divided by the steps of the batch."""
+
+    def loss(advantage: Floats, batch: Batch) -> Floats:
+        slope = -np.expm1(-KL.log_ratios(batch, batch.reference_probs))
+        return rows(batch, advantage[:, None] - 0.1 * discount(batch) * slope)
+
+    def with_group_mean(batch: Batch) -> Floats:
+        advantage = zoo.returned(batch) - zoo.returned(batch).mean()
+        return np.asarray(loss(advantage, batch).mean(axis=0))
+
+    def over_all_steps(batch: Batch) -> Floats:
+        return over_steps(batch, loss(zoo.returned(batch), batch))
+
+    text = "0.1 sum gamma^t grad KL(pi_ref || pi) of the states as visited: that is the other KL (k3 as a loss)"
+    for estimate, other in ((with_group_mean, "scale"), (over_all_steps, "length-normalised")):
+        verification = verify(estimate, models(kl=0.1, names=("two_state", "early_exit")))
+        named = {it.id: it.text for it in verification.diagnosis}
+        assert set(named) == {"objective", other}
+        assert named["objective"].endswith(text)
+
+
+def test_an_exact_critic_makes_no_difference() -> None:
+    """Values of J of the plain rewards, and the entropy of the present step; with a critic that is wrong besides."""
+
+    def with_bonus(weights: Callable[[Batch], Floats]) -> Estimate:
+        def estimate(batch: Batch) -> Floats:
+            return np.asarray(rows(batch, weights(batch)) + present(0.02)(batch) - right(batch))
+
+        return estimate
+
+    text = "0.02 sum gamma^t grad H(pi(.|s_t)) of the states as visited: later entropy is not credited"
+    assert ids(with_bonus(exact_td), 0.02) == {"objective": f"this is grad J plus {text}"}
+    named = ids(with_bonus(zoo.wrong_critic), 0.02)
+    assert set(named) == {"bootstrap", "objective"}
