@@ -31,6 +31,10 @@ def assert_policy_gradient(
     estimate: Estimate | str,
     *,
     models: Sequence[OneModel] | None = None,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
     off_policy: bool = False,
     same_start: bool = False,
     tolerance: float | None = None,
@@ -45,6 +49,7 @@ def assert_policy_gradient(
         the whole batch `[*theta.shape]`; it runs in this process.
       models: bundled names, paths, MDPs with their policies (and behaviors), or `Model`s; None is a battery of small
         bundled models.
+      horizon, gamma, entropy, kl: override the models' own.
       off_policy: whether the model's behavior draws the episodes; ∇J stays that of the policy.
       same_start: whether the episodes of a batch share their first state.
       tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
@@ -59,8 +64,8 @@ def assert_policy_gradient(
     """
     __tracebackhide__ = True
     verification = verify(
-        estimate, models, off_policy=off_policy, same_start=same_start, tolerance=tolerance, up_to_scale=up_to_scale,
-        allow=allow, batch_sizes=batch_sizes,
+        estimate, models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, off_policy=off_policy,
+        same_start=same_start, tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, batch_sizes=batch_sizes,
     )  # fmt: skip
     if verification.verdict != "pass":
         raise GradientMismatch(verification)

@@ -133,3 +133,14 @@ def test_without_torch_or_jax_the_error_says_what_to_install(monkeypatch: pytest
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(pgcheck.EstimatorError, match=f"needs {module}: pip install .pgcheck.{module}"):
             pgcheck.verify(adapter(lambda theta, batch: np.zeros(())), ["two_state"])
+
+
+def test_an_objective_is_asked_for_by_its_coefficients() -> None:
+    def entropy_in_the_reward(batch: Batch) -> object:
+        credit = batch.rewards - 0.05 * np.log(np.where(batch.mask, batch.probs[batch.states, batch.actions], 1.0))
+        returns = credit @ batch.gamma ** np.arange(credit.shape[1])
+        return np.einsum("n,n...->n...", returns, batch.score.sum(axis=1))
+
+    assert_policy_gradient(entropy_in_the_reward, models=["two_state"], entropy=0.05)
+    with pytest.raises(GradientMismatch, match=r"J \+ 0.05 H"):
+        assert_policy_gradient(entropy_in_the_reward, models=["two_state"], gamma=0.8)
