@@ -134,7 +134,7 @@ def _logits(theta: Any, batch: Batch, constant: Callable[[Any], Any]) -> Any:
     if batch.theta.ndim == 2:
         return theta.reshape(batch.theta.shape)
     if isinstance(policy, TabularSoftmax):
-        return theta.reshape(-1)[constant(np.maximum(policy.index, 0))]
+        return theta.reshape(-1)[constant(np.maximum(policy.numbers(*np.indices(policy.probs().shape)), 0))]
     features = getattr(policy, "features", None)  # of a linear policy [S, A, d]
     if features is None:
         raise EstimatorError(f"log_probs is not known of {type(policy).__name__}; compute it in the loss")

@@ -71,6 +71,28 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["a", "b", "c"]
 
 
+def tables_of_indices(code: str) -> list[str]:
+    """What is read as the table of indices of a policy: `policy.index`, `batch.policy.index[...]`, `plain.index`."""
+    owners = {"policy", "behavior", "actor", "reference", "plain"}
+    attributes = (
+        node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute) and node.attr == "index"
+    )
+    return [
+        ast.unparse(node)
+        for node in attributes
+        if getattr(node.value, "id", getattr(node.value, "attr", "")) in owners
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_nothing_beyond_the_model_touches_a_table_of_indices(path: Path) -> None:
+    assert place(path).startswith("model/") or tables_of_indices(path.read_text()) == []
+
+
+def test_a_table_of_indices_would_be_seen() -> None:
+    assert tables_of_indices("x = batch.policy.index[s]; y = names.index(s)") == ["batch.policy.index"]
+
+
 @pytest.mark.parametrize("path", FILES, ids=place)
 def test_each_dependency_has_one_door(path: Path) -> None:
     outside = {name.split(".")[0] for name in imports(path)}

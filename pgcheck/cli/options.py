@@ -141,9 +141,11 @@ def loaded(
 
 def with_policy(model: "Model", spec: str | None) -> "Model":
     """Returns a model with the policy that the function of `--policy` makes for it."""
-    from pgcheck.external.policies import named_policy
+    if spec is None:
+        return model
+    from pgcheck.external.policies import named_policy  # may load torch or jax
 
-    return model if spec is None else replace(model, policy=named_policy(spec, model.mdp))
+    return replace(model, policy=named_policy(spec, model.mdp))
 
 
 def rollouts_of(text: str) -> int:

@@ -32,8 +32,8 @@ def read_linear(
     weights = _weights(reader, entries["weights"][1], (*where, "weights")) if "weights" in entries else {}
     if "weights" not in entries or "features" not in entries or not weights:
         return None
-    if plain is not None and plain.index.size * len(weights) > MAX_FEATURES:
-        size = f"{len(weights):,} weights x {plain.index.size:,} states and actions"
+    if plain is not None and plain.probs().size * len(weights) > MAX_FEATURES:
+        size = f"{len(weights):,} weights x {plain.probs().size:,} states and actions"
         reader.fail(entries["weights"][1], (*where, "weights"), f"{size}; expected at most {MAX_FEATURES:,} features")
         return None
     table = None if plain is None else np.zeros((len(plain.theta), len(weights)))
@@ -43,9 +43,9 @@ def read_linear(
         _read_row(reader, values, at, numbers, None if table is None or number is None else table[number])
     if plain is None or table is None or None in weights.values():
         return None
-    offered = plain.index >= 0
+    offered = plain.numbers(*np.indices(plain.probs().shape)) >= 0
     features = np.zeros((*offered.shape, len(weights)))
-    features[offered] = table[plain.index[offered]]
+    features[offered] = table[plain.numbers(*np.nonzero(offered))]
     theta = np.array(list(weights.values()), dtype=np.float64)
     return Linear(theta, tuple((name,) for name in weights), features, offered)
 

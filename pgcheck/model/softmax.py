@@ -89,7 +89,10 @@ class TabularSoftmax:
         return sum(len(row) - 1 for row in rows)
 
     def numbers(self, states: Ints, actions: Ints) -> Ints:
-        """Returns the number of the parameter that each state uses for an action that it offers, of one shape."""
+        """Returns the number of the parameter that each state uses for an action; -1 where it does not offer it.
+
+        Arguments and result have one shape.
+        """
         return self.index[states, actions]
 
     def along(self, direction: Floats) -> Floats:
