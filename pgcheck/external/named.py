@@ -32,8 +32,6 @@ def by_parameter(result: object, shapes: Shapes, episodes: int) -> Array | None:
     if len(result) == episodes and result and all(isinstance(item, Mapping) for item in result):
         return np.stack([_joined(dict(_leaves(item)), shapes, None) for item in result])
     leaves = dict(_leaves(result)) if _is_nested(result) else {str(i): item for i, item in enumerate(result)}
-    if list(leaves) == list(shapes):
-        return _joined(leaves, shapes, episodes)
     if len(leaves) != len(shapes):
         return None
     by_position = dict(zip(shapes, leaves.values(), strict=True))

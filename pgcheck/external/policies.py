@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -86,7 +87,9 @@ def named_policy(spec: str, mdp: MDP) -> Policy:
             function = find(spec)
         except EstimatorError as error:
             raise PolicyError(str(error)) from None
-        policy = _made(function, mdp, spec)
+        policy, again = _made(function, mdp, spec), _made(function, mdp, spec)
+    if not np.array_equal(policy.theta, again.theta) or not np.array_equal(policy.probs(), again.probs()):
+        raise PolicyError(f"{spec} made other parameters when called again; seed it, e.g. torch.manual_seed(0)")
     _ORIGINS[policy] = spec
     return policy
 
@@ -137,13 +140,37 @@ def _made(function: object, mdp: MDP, name: str) -> Policy:
         hint = "; is a return missing?" if made is None else f"; {_EXPECTED}"
         wrap = "\n  Return torch_policy(module)" if hasattr(made, "named_parameters") else ""
         raise PolicyError(f"{name} returned {'None' if made is None else kind_of(made)}{hint}{wrap}")
-    shape = np.shape(policy.probs())
+    _check(policy, mdp, name)
+    return cast(Policy, policy)
+
+
+def _check(policy: Any, mdp: MDP, name: str) -> None:
+    """Raises PolicyError where a policy's numbers are not those of a policy of the MDP."""
+    probs, theta = np.asarray(policy.probs()), policy.theta
+    shape = probs.shape
     if shape != mdp.available.shape:
         raise PolicyError(
             f"{name} returned a policy with probabilities {list(shape)}; expected {list(mdp.available.shape)}, "
             f"one for each state and action of {mdp.name}"
         )
-    return cast(Policy, policy)
+    total = np.where(mdp.available.any(axis=1), 1.0, 0.0)
+    if not np.all(np.isfinite(probs)) or np.any(probs < 0) or np.any(probs[~mdp.available] != 0):
+        raise PolicyError(
+            f"{name}: probs() holds numbers below 0, not finite, or of actions that a state does not offer"
+        )
+    if np.max(np.abs(probs.sum(axis=1) - total)) > 1e-9:
+        raise PolicyError(f"{name}: a row of probs() does not sum to 1; rows of terminal states are 0")
+    if not isinstance(theta, np.ndarray) or theta.ndim != 1 or theta.dtype != np.float64:
+        raise PolicyError(f"{name}: theta is {kind_of(theta)}; expected a vector of double precision [d]")
+    if len(policy.parameters) != len(theta):
+        raise PolicyError(f"{name}: {len(policy.parameters)} parameters are named, and theta has {len(theta)}")
+    if np.shape(pulled := policy.pullback(np.zeros(shape))) != theta.shape:
+        raise PolicyError(f"{name}: pullback returned shape {list(np.shape(pulled))}; expected {list(theta.shape)}")
+    try:
+        weakref.ref(policy)
+        hash(policy)
+    except TypeError as error:
+        raise PolicyError(f"{name}: {error}; of a dataclass, use @dataclass(frozen=True, eq=False)") from None
 
 
 _EXPECTED = (

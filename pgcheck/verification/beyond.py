@@ -30,7 +30,8 @@ def stretch(
       scale: the factor by which they are multiples of the gradient, if they are right.
     """
     finding = next((finding for finding in findings if finding.norm > 0), None)
-    if finding is None or explanation.view.of_known_sizes:
+    is_unknown = bool(explanation.diagnoses) and explanation.field is None and not prober.contract.by_episode
+    if finding is None or explanation.view.of_known_sizes or is_unknown:
         return ()
     estimator, contract, field = prober.estimator, prober.contract, explanation.field
 

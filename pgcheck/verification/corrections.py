@@ -110,9 +110,11 @@ WHOLE = multiplied("", whole)
 PER_DECISION = credited("", prefix)
 RIGHT: tuple[Correction, ...] = (WHOLE, PER_DECISION)
 
+MISSING = multiplied("ratio/missing", lambda batch: np.ones(batch.outcomes.T.shape))
+
 # The first that fits is named.
 WRONG: tuple[Correction, ...] = (
-    multiplied("ratio/missing", lambda batch: np.ones(batch.outcomes.T.shape)),
+    MISSING,
     multiplied("ratio/single-step", ratios),
     multiplied("ratio/future", prefix),
     credited("ratio/past", prefix, _inverted(before)),

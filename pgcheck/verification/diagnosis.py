@@ -19,7 +19,7 @@ from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.peeling import Peeler
 from pgcheck.verification.perturbations import explain_responses, find_nonlinear
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober, View
-from pgcheck.verification.ratios import explain_ratios, on_policy_findings
+from pgcheck.verification.ratios import UNREWARDED, explain_ratios, on_policy_findings
 
 ALONE = ("right-at-gamma-1", "right-without-it")  # notes that hold where nothing else is wrong
 
@@ -89,7 +89,7 @@ def _named_off_policy(
     if not on_policy:
         return Explanation(), None
     parts = Peeler(prober, alterable, None).of_parts()
-    if parts is not None and any(diagnosis.id == "objective" for diagnosis in parts.diagnoses):
+    if parts is not None and parts.diagnoses and all(it.id in UNREWARDED for it in parts.diagnoses):
         return parts, None
     if all(finding.is_right(prober.tolerance) for finding in on_policy):
         return explain_ratios(prober, alterable, on_policy, Explanation(complete=True), findings), None
@@ -129,9 +129,8 @@ def _named(
             or peeler.named()
             or Explanation(tuple(explain_responses(peeler, findings, matrix)))
         )
-    if prober.contract.coupled and not {"batch-coupled", "leaks-between-episodes"} & {
-        it.id for it in named.diagnoses
-    }:
+    told = {"batch-coupled", "leaks-between-episodes"} & {it.id for it in named.diagnoses}
+    if prober.contract.coupled and not told and not named.complete:
         coupled = Diagnosis("batch-coupled", "batch-coupled/rows")
         named = replace(named, diagnoses=(*named.diagnoses, coupled))
     return named

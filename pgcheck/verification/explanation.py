@@ -8,7 +8,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators.mistakes import REFERENCE, Candidate
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.findings import Circumstances, Finding
+from pgcheck.verification.findings import Circumstances, Enumeration, Finding
 from pgcheck.verification.impulses import correct_weights, impulses
 from pgcheck.verification.probing import AS_IT_IS, View
 from pgcheck.verification.scales import Scale
@@ -24,15 +24,19 @@ class Field:
       scale: the factor; None is 1.
       terms: terms without any reward, with their coefficients.
       added: what else is added on a finding.
+      on_policy: whether it is that of episodes which the policy itself draws, whoever drew those of the finding.
     """
 
     candidate: Candidate | None = REFERENCE
     scale: Scale | None = None
     terms: tuple[tuple[Term, float], ...] = ()
     added: Callable[[Finding], Floats] | None = None
+    on_policy: bool = False
 
     def mean(self, finding: Finding) -> Floats:
         """Returns the expectation on a finding's model, for its batch size `[*theta.shape]`."""
+        if self.on_policy and finding.setting.off_policy:
+            return replace(self, on_policy=False).mean(moved_on_policy(finding))
         factor = 1.0 if self.scale is None else self.scale.factor(finding.circumstances)
         mean = np.zeros(finding.gradient.shape)
         if self.candidate is not None:
@@ -88,6 +92,13 @@ class Explanation:
         """Returns the factor of the field where it is the same on all findings; None where there is none."""
         scale = None if self.field is None else self.field.scale
         return None if scale is None else scale.constant(findings)
+
+
+def moved_on_policy(finding: Finding) -> Finding:
+    """Returns a finding on the episodes that the policy itself draws; its expectation is left as it is."""
+    setting = replace(finding.setting, behavior=None)
+    enumeration = None if finding.enumeration is None else Enumeration.of(setting)
+    return replace(finding, setting=setting, enumeration=enumeration)
 
 
 def mean_of(candidate: Candidate, finding: Finding) -> Floats:

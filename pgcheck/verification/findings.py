@@ -9,6 +9,7 @@ import numpy as np
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.estimators.contract import Contract
 from pgcheck.model.mdp import MDP
+from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy, freedom
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import enumerated_paths, measured
@@ -223,7 +224,10 @@ class Finding:
         """
         off, size = norm_of(self.expectation.mean - expected), norm_of(expected)
         if size == 0:
-            return off <= tolerance * max(float(np.abs(self.mdp.reward).max(initial=0)), 1e-300) or off == 0
+            return (
+                off <= tolerance * max(float(np.abs(credited(self.mdp, self.policy).reward).max(initial=0)), 1e-300)
+                or off == 0
+            )
         return off <= tolerance * size
 
     def _in_order(self, values: Floats) -> Floats:

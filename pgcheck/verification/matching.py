@@ -79,8 +79,12 @@ def _noted(prober: Prober, explanation: Explanation) -> Explanation:
     without_discount = None if prober.off_policy else prober.matrix(1.0)
     if not explanation.diagnoses or without_discount is None or not without_discount.is_right:
         return explanation
-    first, *rest = explanation.diagnoses
-    return replace(explanation, diagnoses=(replace(first, notes=(*first.notes, "right-at-gamma-1")), *rest))
+    first = explanation.diagnoses[0]
+    noted = (
+        replace(it, notes=(*it.notes, "right-at-gamma-1")) if it.cause == first.cause else it
+        for it in explanation.diagnoses
+    )
+    return replace(explanation, diagnoses=tuple(noted))
 
 
 def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float | None:
@@ -143,6 +147,8 @@ def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> Explanation 
     """A factor by the impulses alone, where the expectation has only one direction."""
     if matrix is None or abs(factor := float(matrix.values[0, 0])) < prober.tolerance:
         return None
+    if abs(factor - 1) <= prober.tolerance:
+        return None  # the weights of rewards are right: what is wrong is there without them
     if not weights_agree(matrix.values / factor, correct_weights(CHAIN_STEPS, prober.gamma), prober.tolerance):
         return None
     scale = free_scale(factor, "scale/impulses")

@@ -12,7 +12,7 @@ from pgcheck.verification.battery import battery_models
 from pgcheck.verification.setting import setting_of
 
 OneModel = str | Path | Model | tuple[MDP, Policy] | tuple[MDP, Policy, Policy]
-Models = Sequence[OneModel] | str | Path
+Models = Sequence[OneModel] | str | Path | Model
 
 
 def problems_of(
@@ -37,7 +37,7 @@ def problems_of(
     """
     if models is None:
         return battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-    if isinstance(models, str | Path):
+    if isinstance(models, str | Path | Model):
         models = [models]
     loaded = []
     for given in models:

@@ -98,6 +98,8 @@ class Objectives:
         if any(model.mdp.reference is not None for model in models):
             kl = kl_terms(off_policy=off_policy)
             terms = [*kl, *terms] if self.asked.kl and not self.asked.entropy else [*terms, *kl]
+        if not self.is_asked:  # a constant times the score is then any baseline without its ratio
+            terms = [it for it in terms if it.way.cause != "entropy-sampled" and it.way.variant != "k1-none"]
         return [(term, [term.mean(model) for model in models]) for term in terms]
 
     def _column(self, way: Way, fields: Sequence[Floats], sizes: Sequence[float], scale: Sequence[float]) -> Column:

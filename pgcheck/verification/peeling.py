@@ -60,9 +60,8 @@ class Peeler(Views):
         return None
 
     def of_parts(self) -> Explanation | None:
-        """Returns what is wrong with the entropy and KL terms, where all else is known; None where it is not."""
-        splitter = self._splitter
-        return splitter.objective(self.findings, View()) or splitter.split(self.findings, View(), only_known=True)
+        """Returns what is wrong with the part that is there without rewards, where all else is known; else None."""
+        return self._parts(self.findings, View())
 
     def flags(self) -> list[Layer]:
         """Returns the two values of the flag `terminated` as layers; empty where the flag makes no difference."""
@@ -111,6 +110,10 @@ class Peeler(Views):
             return Explanation((), True, field=THE_GRADIENT)
         if named := match_mistakes(self.prober, findings, self.matrix):
             return named
+        return self._parts(findings, view)
+
+    def _parts(self, findings: Sequence[Finding], view: View) -> Explanation | None:
+        """Another objective, or a term without any reward, beside what follows the rewards as it is known to."""
         splitter = self._splitter
         if not splitter.is_asked:
             return self._with_term(findings) or splitter.objective(findings, view)

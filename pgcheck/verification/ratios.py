@@ -14,10 +14,10 @@ from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.alterations import mean_length, no_rewards, padded_length
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.corrected import mistaken, wrong
-from pgcheck.verification.corrections import RIGHT, WRONG
+from pgcheck.verification.corrections import MISSING, RIGHT, WRONG
 from pgcheck.verification.cuts import Cut, corrections, find_cuts, share_cut, v_trace
-from pgcheck.verification.explanation import Explanation
-from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.explanation import Explanation, moved_on_policy
+from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import CANDIDATES, match_mistakes
 from pgcheck.verification.normalised import find_self_normalised, is_free_of_scale
 from pgcheck.verification.probing import AS_IT_IS, Length, Prober, View
@@ -35,8 +35,7 @@ def on_policy_findings(prober: Prober, findings: Sequence[Finding]) -> list[Find
     """Returns what the findings would be if the policy itself drew the episodes; None where one cannot be had."""
     on_policy = []
     for finding in findings:
-        setting = replace(finding.setting, behavior=None)
-        moved = replace(finding, setting=setting, enumeration=Enumeration.of(setting))
+        moved = moved_on_policy(finding)
         mean = prober.mean(moved, AS_IT_IS)
         if mean is None:
             return None
@@ -61,12 +60,15 @@ def explain_ratios(
       every: all expectations, also those of more batches than can be altered.
     """
     if _same(prober, findings, on_policy):
-        return rest  # whoever draws the episodes: the ratios are right
-    if _ignores_behavior(prober, findings):
-        # How the expectation depends on the behavior is not computed: what is named does not tell it.
-        return replace(rest, complete=False, field=None).after(Diagnosis("ratio", "ratio/missing"))
+        # Whoever draws the episodes: the ratios are right, and the expectation is that of the policy's own.
+        return replace(rest, field=None if rest.field is None else replace(rest.field, on_policy=True))
     ids = {diagnosis.id for diagnosis in rest.diagnoses}
     mistakes = [mistake for mistake in CANDIDATES if ids.issuperset(mistake.ids)]
+    if _ignores_behavior(prober, findings):
+        if named := match_mistakes(prober, findings, None, [*wrong([MISSING]), *mistaken([MISSING], mistakes)]):
+            return _with_rest(named, rest)
+        # How the expectation depends on the behavior is not known: what is named does not tell it.
+        return replace(rest, complete=False, field=None).after(Diagnosis("ratio", "ratio/missing"))
     for view, seen in _views(prober, findings, ids):
         if all(finding.is_right(prober.tolerance) for finding in seen):
             return rest  # the part that follows the rewards is right, and so are its ratios

@@ -158,7 +158,8 @@ def _judged(
     explanation = diagnosed.explanation
     names = explanation.diagnoses
     is_accepted = is_right
-    if not is_right and (is_meant(explanation) or any(finding.enumeration is None for finding in findings)):
+    few = diagnosed.prober.alterable(findings)
+    if not is_right and (is_meant(explanation) or len(few) < len(findings)):
         is_explained = is_confirmed(diagnosed.prober, explanation, findings, tolerance)
         is_accepted = is_explained and is_meant(explanation)
         if explanation.complete and not is_explained:
@@ -214,7 +215,11 @@ def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence
     if not findings or Prober(estimator, contract, CHAIN_GAMMA, TOLERANCE).alterable(findings):
         return []
     like = findings[0].setting
-    setting = setting_of(battery_models()[0], off_policy=like.off_policy, same_start=like.same_start)
+    setting = setting_of(
+        battery_models(entropy=like.mdp.entropy, kl=like.mdp.kl)[0],
+        off_policy=like.off_policy,
+        same_start=like.same_start,
+    )
     enumeration = Enumeration.of(setting)
     try:
         if contract.by_episode:
