@@ -37,6 +37,8 @@ def _drawing(verification: Verification) -> Iterator[str]:
     if verification.off_policy:
         yield "; the behavior drew the episodes"
         yield " (no long chain was tried)" * verification.long_untried
+    elif verification.long_untried:
+        yield "; no long chain was tried"
     if verification.same_start:
         starts, models = verification.scope.starts, verification.scope.models
         several = "all models" if starts == models else f"{starts} of {many(models, 'model')}"

@@ -180,10 +180,10 @@ def _judged(
         tried = reach(prober, gamma, accepted)
         if beyond := tried or (beyond_ratios(prober) if off_policy and is_right else []):
             verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-        elif off_policy:
+        else:
             verification = replace(verification, long_untried=tried is None)
-        elif verification.is_noisy:
-            verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
+            if verification.is_noisy and not off_policy:
+                verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
     return _Judgement(verification, prober, accepted)
 
 

@@ -59,7 +59,7 @@ class Verification:
       same_start: whether the episodes of a batch share s_0.
       unit_ratios: whether the estimator is built in and made for episodes of another policy, but the policy itself
         drew them.
-      long_untried: whether no long episode of the behavior was tried, as it is not known what its weights have to be.
+      long_untried: whether no long episode was tried, as it is not known what its weights have to be.
       beyond: whether it is right on every finding, and fails by longer episodes, other rewards or larger batches.
       stretched: what larger batches of drawn episodes show.
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
