@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import io
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -87,9 +88,14 @@ def named_policy(spec: str, mdp: MDP) -> Policy:
             function = find(spec)
         except EstimatorError as error:
             raise PolicyError(str(error)) from None
-        policy, again = _made(function, mdp, spec), _made(function, mdp, spec)
-    if not np.array_equal(policy.theta, again.theta) or not np.array_equal(policy.probs(), again.probs()):
-        raise PolicyError(f"{spec} made other parameters when called again; seed it, e.g. torch.manual_seed(0)")
+        first = _made(function, mdp, spec)
+        with contextlib.redirect_stdout(io.StringIO()):  # said already
+            policy = _made(function, mdp, spec)  # the one that the user's module made last, as a loss may use it
+    if not np.array_equal(policy.theta, first.theta) or not np.array_equal(policy.probs(), first.probs()):
+        raise PolicyError(
+            f"{spec} made other parameters for {mdp.name} when it was called again; "
+            "seed it, as by torch.manual_seed(0)"
+        )
     _ORIGINS[policy] = spec
     return policy
 

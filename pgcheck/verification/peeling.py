@@ -117,11 +117,11 @@ class Peeler(Views):
         splitter = self._splitter
         if not splitter.is_asked:
             return self._with_term(findings) or splitter.objective(findings, view)
-        return (
-            splitter.objective(findings, view)
-            or splitter.split(findings, view, only_known=True)
-            or self._with_term(findings)
-        )
+        named = splitter.objective(findings, view) or splitter.split(findings, view, only_known=True)
+        if named is None and (named := self._with_term(findings)) is not None:  # without it the objective is missing
+            diagnoses = (replace(it, notes=tuple(set(it.notes) - {"right-without-it"})) for it in named.diagnoses)
+            named = replace(named, diagnoses=tuple(diagnoses))
+        return named
 
     def _with_term(self, findings: Sequence[Finding]) -> Explanation | None:
         """A known mistake, or none, and a term without any reward: what is left of one is a multiple of the other."""

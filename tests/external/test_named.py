@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 import pgcheck
 from pgcheck import EstimatorError
 from pgcheck.arrays import Floats
+from pgcheck.external.named import by_parameter
 from pgcheck.external.results import converted
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import listed
@@ -49,6 +50,15 @@ def test_as_many_episodes_as_parameters_are_told_apart_by_their_shapes() -> None
     flat = np.random.default_rng(0).normal(size=(4, len(batch.theta)))
     assert_array_equal(converted(list(flat), batch), flat)
     assert_array_equal(converted(list(by_name(batch, flat).values()), batch), flat)
+
+
+def test_rows_are_not_taken_for_parameters_that_have_numbers_for_names() -> None:
+    shapes = {"0": (3, 2), "1": (2,)}  # of a jax tree [W, b]
+    rows = [np.zeros(8), np.ones(8)]
+    assert by_parameter(rows, shapes, 2) is None
+    joined = by_parameter([np.ones((3, 2)), np.zeros(2)], shapes, 2)
+    assert joined is not None
+    assert_array_equal(joined, [1, 1, 1, 1, 1, 1, 0, 0])
 
 
 def wrong(change: str) -> Any:

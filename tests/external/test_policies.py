@@ -16,6 +16,7 @@ from tests.conftest import ROOT, Run
 
 # What needs no torch: a function may return any policy. The estimator reads what the function leaves in the module.
 FILE = """
+import os
 import numpy as np
 from pgcheck import TabularSoftmax
 
@@ -29,6 +30,9 @@ def policy(mdp):
 
 def unseeded(mdp):
     return TabularSoftmax.of(mdp, {("left", "stay"): np.random.default_rng().normal()})
+
+def of_the_process(mdp):
+    return TabularSoftmax.of(mdp, {("left", "stay"): np.random.default_rng(os.getpid()).normal()})
 
 def estimate(batch):
     assert made[-1] is batch.policy
@@ -48,6 +52,32 @@ def fails(mdp): return [][0]
 def exits(mdp): raise SystemExit(0)
 def of_another(mdp): return TabularSoftmax.of(__import__("pgcheck").load("bandit")[0])
 class Policy: pass
+
+class Own:
+    def __init__(self, mdp):
+        self.table = TabularSoftmax.of(mdp)
+        self.theta, self.parameters = self.table.theta, self.table.parameters
+    def probs(self): return self.table.probs()
+    def pullback(self, weights): return self.table.pullback(weights)
+
+def changed(**attributes):
+    def made(mdp):
+        return type("Changed", (Own,), {k: v for k, v in attributes.items() if callable(v)})(mdp)
+    return made
+
+def own(mdp): return Own(mdp)
+not_normalised = changed(probs=lambda self: 2 * self.table.probs())
+not_finite = changed(probs=lambda self: np.nan * self.table.probs())
+pulled_wrong = changed(pullback=lambda self, weights: np.zeros(2))
+unhashable = changed(__eq__=lambda self, other: True)
+def fewer_names(mdp):
+    policy = Own(mdp)
+    policy.parameters = policy.parameters[:1]
+    return policy
+def theta_as_list(mdp):
+    policy = Own(mdp)
+    policy.theta = list(policy.theta)
+    return policy
 width = 3
 """
 
@@ -95,8 +125,11 @@ def test_the_estimators_process_makes_it_again_in_the_estimators_own_module(file
 def test_a_policy_that_differs_from_call_to_call_is_an_error(file: Path, run: Run) -> None:
     found = run("verify", f"{file}:estimate", "two_state", "--policy", f"{file}:unseeded")
     assert (found.returncode, found.stdout) == (2, "")
-    assert "unseeded made other parameters for two-state in the process of the estimator than before" in found.stderr
+    assert "unseeded made other parameters for two-state when it was called again" in found.stderr
     assert "seed it, as by torch.manual_seed(0)" in found.stderr
+    found = run("verify", f"{file}:estimate", "two_state", "--policy", f"{file}:of_the_process")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "made other parameters for two-state in the process of the estimator than before" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -111,6 +144,12 @@ def test_a_policy_that_differs_from_call_to_call_is_an_error(file: Path, run: Ru
         ("of_another", "returned a policy with probabilities [1, 4]; expected [3, 2]"),
         ("Policy", "mine.py:Policy is a class; expected a function of the MDP"),
         ("width", "mine.py:width is an int; expected a function of the MDP"),
+        ("not_normalised", "a row of probs() does not sum to 1"),
+        ("not_finite", "probs() holds numbers below 0, not finite"),
+        ("pulled_wrong", "pullback returned shape [2]; expected [4]"),
+        ("unhashable", "unhashable type: 'Changed'"),
+        ("fewer_names", "1 parameters are named, and theta has 4"),
+        ("theta_as_list", "theta is a list; expected a vector of double precision [d]"),
         ("polici", "has no function 'polici'; did you mean policy?"),
     ],
 )
@@ -119,6 +158,11 @@ def test_what_makes_no_policy_is_refused(file: Path, run: Run, name: str, messag
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("error: ")
     assert message in found.stderr
+
+
+def test_a_users_own_class_is_a_policy(file: Path, run: Run) -> None:
+    found = run("verify", "reward-to-go", "early_exit", "--policy", f"{file}:own")
+    assert found.returncode == 0, found.stderr
 
 
 def test_a_place_without_a_policy_is_refused(run: Run, tmp_path: Path) -> None:
