@@ -58,6 +58,15 @@ def test_a_loss_of_a_network_gives_the_gradient_of_each_episode(kind: str) -> No
     assert_allclose(mean, expected.mean(axis=0), atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_of_a_linear_policy_gives_the_gradient_of_each_episode(kind: str) -> None:
+    mdp, policy = pgcheck.load("short_corridor_linear", horizon=3)
+    batch = listed(mdp, policy)[0]
+    expected = pgcheck.estimator("reinforce").each(batch)
+    assert_allclose(adapter(kind)(each)(batch), expected, atol=1e-10 if kind == "torch" else 1e-5)
+    assert np.abs(expected).max() > 0.1
+
+
 @TORCH  # jax compiles anew for every shape of a batch, which takes minutes here
 def test_networks_pass_and_fail_as_tables_do() -> None:
     model = problem("torch")

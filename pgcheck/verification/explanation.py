@@ -10,6 +10,7 @@ from pgcheck.estimators.mistakes import REFERENCE, Candidate
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Circumstances, Enumeration, Finding
 from pgcheck.verification.impulses import correct_weights, impulses
+from pgcheck.verification.plain import plain_finding
 from pgcheck.verification.probing import AS_IT_IS, View
 from pgcheck.verification.scales import Scale
 from pgcheck.verification.terms import Term
@@ -24,6 +25,7 @@ class Field:
       scale: the factor; None is 1.
       terms: terms without any reward, with their coefficients.
       added: what else is added on a finding.
+      plain: whether the candidate is that of the plain rewards, without the objective that is asked for.
       on_policy: whether it is that of episodes which the policy itself draws, whoever drew those of the finding.
     """
 
@@ -32,6 +34,7 @@ class Field:
     terms: tuple[tuple[Term, float], ...] = ()
     added: Callable[[Finding], Floats] | None = None
     on_policy: bool = False
+    plain: bool = False
 
     def mean(self, finding: Finding) -> Floats:
         """Returns the expectation on a finding's model, for its batch size `[*theta.shape]`."""
@@ -40,7 +43,7 @@ class Field:
         factor = 1.0 if self.scale is None else self.scale.factor(finding.circumstances)
         mean = np.zeros(finding.gradient.shape)
         if self.candidate is not None:
-            mean = mean + factor * mean_of(self.candidate, finding)
+            mean = mean + factor * mean_of(self.candidate, plain_finding(finding) if self.plain else finding)
         for term, coefficient in self.terms:
             mean = mean + coefficient * finding.total(term.mean)
         return mean if self.added is None else mean + self.added(finding)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.verification.objective_terms import Way
+from pgcheck.verification.objective_terms import ObjectiveTerm, Way
 from pgcheck.verification.objective_texts import Objective
 
 PARALLEL, EQUAL, FAINT = 1e-9, 1e-6, 1e-10  # columns: 1 - |cosine|, a factor near 1, and the size of nothing
@@ -25,11 +25,13 @@ class Column:
       way: how the term is written.
       values: its expectations, each relative to the size of its finding `[D]`.
       variants: the ways to write KL, also those of later terms with the same expectations.
+      term: what its expectations are computed from; None where the estimator itself was called for them.
     """
 
     way: Way
     values: Floats
     variants: tuple[str, ...]
+    term: ObjectiveTerm | None = None
 
 
 @dataclass(frozen=True, eq=False)

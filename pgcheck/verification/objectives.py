@@ -4,20 +4,32 @@ What an estimator adds to the gradient of J of the plain rewards is fitted by an
 of which may be absent.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.exact.gradient import exact_gradient
-from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis, Figure
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.objective_fit import EQUAL, Column, Fit, Models, best_fit, distinct, is_right
 from pgcheck.verification.objective_terms import ObjectiveTerm, Way, entropy_terms, kl_terms
 from pgcheck.verification.objective_texts import Lead, Objective, Variants
+from pgcheck.verification.plain import plain_enumeration, plain_finding
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Which objective an estimator follows.
+
+    Attributes:
+      diagnoses: how it differs from the one asked for.
+      added: what its entropy and KL terms add to the expectation on a model; None where that is not known.
+    """
+
+    diagnoses: tuple[Diagnosis, ...]
+    added: Callable[[Finding], Floats] | None
 
 
 class Objectives:
@@ -35,10 +47,7 @@ class Objectives:
         self.asked = Objective(next(filter(None, alphas), 0.0), next(filter(None, betas), 0.0))
         self.is_asked = bool(self.asked.entropy or self.asked.kl)
         # Where models have coefficients of their own, it is multiples of those that are looked for.
-        self._shares = {
-            "entropy": [a / self.asked.entropy if len(set(alphas)) > 1 else 1.0 for a in alphas],
-            "kl": [b / self.asked.kl if len(set(betas)) > 1 else 1.0 for b in betas],
-        }
+        self._differs = {"entropy": len(set(alphas)) > 1, "kl": len(set(betas)) > 1}
 
     def plain(self, findings: Sequence[Finding]) -> list[Finding]:
         """Returns findings of these models, other expectations maybe, beside the gradient of J of plain rewards."""
@@ -56,10 +65,10 @@ class Objectives:
         own: Sequence[tuple[Way, Sequence[Floats]]] = (),
         factors: Sequence[float] | None = None,
         besides: bool = False,
-    ) -> list[Diagnosis] | None:
+    ) -> "Followed | None":
         """Returns how the objective differs from the one asked for, by what is there without any reward.
 
-        Empty where it does not differ; None where no terms explain it.
+        Without diagnoses where it does not differ; None where no terms explain it.
 
         Args:
           means: the expectations without any reward, one a finding.
@@ -73,16 +82,36 @@ class Objectives:
         for scale in [ones] if factors is None else [factors, ones]:
             columns = distinct(
                 [self._column(way, fields, sizes, ones) for way, fields in own]
-                + [self._column(term.way, fields, sizes, scale) for term, fields in self._terms]
+                + [self._column(term.way, fields, sizes, scale, term) for term, fields in self._terms]
             )
             fit = best_fit(_stacked(means, sizes, ones), columns, self._models, self.asked, tolerance)
             if fit is not None:
-                return self._diagnoses(fit, besides=besides)
+                added = self._added(fit) if scale is ones else None
+                return Followed(tuple(self._diagnoses(fit, besides=besides)), added)
         return None
+
+    def _added(self, fit: Fit) -> Callable[[Finding], Floats] | None:
+        """What the terms of a fit add to an expectation on any model; None where that is not known."""
+        parts = [(column.term, coefficient) for column, coefficient in fit.parts if column.term is not None]
+
+        def added(finding: Finding) -> Floats:
+            return np.asarray(
+                sum(
+                    coefficient * self._share(finding, term.way.about) * _total(term, finding)
+                    for term, coefficient in parts
+                )
+            )
+
+        return added if len(parts) == len(fit.parts) else None
+
+    def _share(self, finding: Finding, about: str) -> float:
+        """The model's own coefficient over the one asked for, where models have coefficients of their own."""
+        own: float = getattr(finding.mdp, about)
+        return own / getattr(self.asked, about) if self._differs[about] else 1.0
 
     @cached_property
     def _plain(self) -> list[Finding]:
-        return [_plain(finding) for finding in self._findings]
+        return [plain_finding(finding) for finding in self._findings]
 
     @cached_property
     def _models(self) -> Models:
@@ -102,9 +131,16 @@ class Objectives:
             terms = [it for it in terms if it.way.cause != "entropy-sampled" and it.way.variant != "k1-none"]
         return [(term, [term.mean(model) for model in models]) for term in terms]
 
-    def _column(self, way: Way, fields: Sequence[Floats], sizes: Sequence[float], scale: Sequence[float]) -> Column:
-        factors = [share * s for share, s in zip(self._shares[way.about], scale, strict=True)]
-        return Column(way, _stacked(fields, sizes, factors), (way.variant,) if way.variant else ())
+    def _column(
+        self,
+        way: Way,
+        fields: Sequence[Floats],
+        sizes: Sequence[float],
+        scale: Sequence[float],
+        term: ObjectiveTerm | None = None,
+    ) -> Column:
+        factors = [self._share(it, way.about) * s for it, s in zip(self._findings, scale, strict=True)]
+        return Column(way, _stacked(fields, sizes, factors), (way.variant,) if way.variant else (), term)
 
     def _diagnoses(self, fit: Fit, *, besides: bool) -> list[Diagnosis]:
         """What is said of a fit, once for all where each part is a true entropy or KL, else of each part."""
@@ -164,21 +200,9 @@ class Objectives:
         return Diagnosis("objective", f"objective/{column.way.cause}", figures, notes)
 
 
-def _plain(finding: Finding) -> Finding:
-    """A finding beside the gradient of J of the plain rewards; itself where that is what it has."""
-    mdp, policy, enumeration = finding.mdp, finding.policy, finding.enumeration
-    if not mdp.entropy and not mdp.kl:
-        return finding
-    assert enumeration is not None
-    bare = replace(mdp, entropy=0.0, kl=0.0)
-    of_all = enumeration.batch
-    batch = Batch(bare, policy, of_all.starts, of_all.outcomes, of_all.behavior)
-    truth = exact_gradient(bare, policy, method="backward-induction")
-    gradient = batch.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
-    setting = replace(finding.setting, mdp=bare)
-    return replace(
-        finding, setting=setting, gradient=gradient, enumeration=replace(enumeration, mdp=bare, batch=batch)
-    )
+def _total(term: ObjectiveTerm, finding: Finding) -> Floats:
+    """The term's expectation on a finding's model `[*theta.shape]`."""
+    return finding.total(lambda enumeration: term.mean(plain_enumeration(enumeration)))
 
 
 def _stacked(fields: Sequence[Floats], sizes: Sequence[float], factors: Sequence[float]) -> Floats:

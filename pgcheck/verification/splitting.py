@@ -16,7 +16,7 @@ from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import match_mistakes
 from pgcheck.verification.objective_terms import OWN_WAYS, Way
 from pgcheck.verification.objective_texts import Lead
-from pgcheck.verification.objectives import Objectives
+from pgcheck.verification.objectives import Followed, Objectives
 from pgcheck.verification.probing import CHAIN_STEPS, View
 from pgcheck.verification.terms import Term, fitting_term
 from pgcheck.verification.views import Views
@@ -70,7 +70,7 @@ class Splitter:
             means, sizes, prober.tolerance, own=own, factors=scale, besides=bool(named.diagnoses)
         )
         if objective is not None:
-            return Explanation((*objective, *named.diagnoses), True, credit=named.field)
+            return self._followed(objective, named)
         if only_known:
             return None
         unknown = self._unknown_term()
@@ -102,7 +102,15 @@ class Splitter:
         plain = self._objectives.plain(findings)
         rest = [finding.expectation.mean - finding.gradient for finding in plain]
         named = self._objectives.explain(rest, [finding.size for finding in findings], self.prober.tolerance)
-        return Explanation(tuple(named), True, credit=THE_GRADIENT) if named else None
+        right = Explanation((), True, field=THE_GRADIENT)
+        return self._followed(named, right) if named is not None and named.diagnoses else None
+
+    def _followed(self, objective: Followed, named: Explanation) -> Explanation:
+        """The objective that is followed, and what is wrong with the part that follows the rewards."""
+        field = None
+        if named.field is not None and objective.added is not None:
+            field = replace(named.field, added=objective.added, plain=True)
+        return Explanation((*objective.diagnoses, *named.diagnoses), True, field=field, credit=named.field)
 
     def _is_there(self, findings: Sequence[Finding], view: View) -> bool:
         """Whether something is there without any reward."""

@@ -35,7 +35,8 @@ def findings_of(estimate: Estimate, loaded: Sequence[tuple[MDP, Policy]]) -> tup
 
 def off_policy(estimate: Estimate) -> list[Diagnosis] | None:
     findings, means = findings_of(estimate, models(kl=0.1))
-    return Objectives(findings).explain(means, [finding.size for finding in findings], 1e-6)
+    followed = Objectives(findings).explain(means, [finding.size for finding in findings], 1e-6)
+    return None if followed is None else list(followed.diagnoses)
 
 
 OFF_POLICY = {

@@ -80,6 +80,43 @@ def test_a_baseline_without_its_ratio_is_no_objective() -> None:
     assert {it.id for it in found.diagnosis} == {"ratio"}
 
 
+def present_entropy(batch: Batch) -> Floats:
+    """An entropy bonus as losses have it: later entropy is not credited."""
+    discount = batch.gamma ** np.arange(batch.rewards.shape[1])
+    bonus = -batch.entropy * log_of(batch, batch.probs)
+    return summed(batch, discount * (to_go(batch, batch.rewards) + bonus))
+
+
+@pytest.mark.parametrize("horizon", [3, 13])
+def test_an_objective_is_allowed_on_models_of_any_size(horizon: int) -> None:
+    allow = ["objective"]
+    found = verify(present_entropy, "two_state", allow=allow, horizon=horizon, entropy=0.05)
+    assert (found.verdict, [it.id for it in found.diagnosis]) == ("pass", ["objective"])
+    more = verify(
+        lambda batch: 1.001 * present_entropy(batch), "two_state", allow=allow, horizon=horizon, entropy=0.05
+    )
+    assert more.verdict == "fail"
+
+
+def grouped(batch: Batch, k: Floats) -> Floats:
+    """Leave one out of the group, and a KL term in the loss."""
+    returned, n = batch.rewards.sum(axis=1), len(batch)
+    others = (returned.sum() - returned) / max(n - 1, 1)
+    x = log_of(batch, batch.probs) - log_of(batch, batch.reference_probs)
+    return summed(batch, (returned - others)[:, None] - batch.kl * k * (-np.expm1(-x)))
+
+
+def test_a_group_with_the_other_kl_is_allowed_and_more_is_not() -> None:
+    ones = np.ones((1, 1))
+    found = verify(lambda b: grouped(b, ones), "token_tree", kl=0.1, same_start=True, allow=["objective"])
+    assert (found.verdict, [it.id for it in found.diagnosis]) == ("pass", ["objective"])
+
+    def first_step_only(batch: Batch) -> Floats:
+        return grouped(batch, (np.arange(batch.rewards.shape[1]) == 0)[None].astype(np.float64))
+
+    assert verify(first_step_only, "token_tree", kl=0.1, same_start=True, allow=["objective"]).verdict == "fail"
+
+
 def test_where_all_rewards_are_0_the_bonus_is_what_rounding_is_relative_to() -> None:
     mdp, policy = pgcheck.load("bandit")
     nothing = replace(mdp.with_rewards(np.zeros(len(mdp.prob))), entropy=0.1)
