@@ -20,7 +20,7 @@ from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits
 from pgcheck.verification.models import Models, problems_of
-from pgcheck.verification.probing import CHAIN_GAMMA, Prober
+from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
 from pgcheck.verification.ratios import beyond_ratios
 from pgcheck.verification.setting import setting_of
 from pgcheck.verification.truth import finding_of
@@ -158,8 +158,10 @@ def _judged(
     explanation = diagnosed.explanation
     names = explanation.diagnoses
     is_accepted = is_right
-    few = diagnosed.prober.alterable(findings)
-    if not is_right and (is_meant(explanation) or len(few) < len(findings)):
+    # What is named on some of the models is held against the others too, where that needs no calls.
+    is_partial = len(diagnosed.prober.alterable(findings)) < len(findings) and explanation.view == AS_IT_IS
+    is_large = any(finding.enumeration is None for finding in findings)
+    if not is_right and (is_meant(explanation) or is_large or is_partial):
         is_explained = is_confirmed(diagnosed.prober, explanation, findings, tolerance)
         is_accepted = is_explained and is_meant(explanation)
         if explanation.complete and not is_explained:
