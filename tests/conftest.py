@@ -39,7 +39,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
     reasons = Counter(reason[2].removeprefix("Skipped: ") for reason in skipped if isinstance(reason, tuple))
     for reason, count in reasons.items():
-        terminalreporter.write_line(f"{count} tests were skipped: {reason}")
+        were = "test was" if count == 1 else "tests were"
+        terminalreporter.write_line(f"{count} {were} skipped: {reason}")
 
 
 @pytest.fixture

@@ -28,20 +28,23 @@ def load(spec: str) -> Estimate:
     Raises:
       EstimatorError: there is no such file, module or function.
     """
-    if not _PLACE.fullmatch(spec):
-        raise EstimatorError(f"{spec!r}: expected file.py:function, package.module:function, or a built-in name")
+    value = find(spec, "file.py:function, package.module:function, or a built-in name")
     where, _, name = spec.rpartition(":")
-    return _checked(find(spec), where, name)
+    return _checked(value, where, name)
 
 
-def find(spec: str) -> object:
+def find(spec: str, expected: str = "file.py:function or package.module:function") -> object:
     """Returns what `spec` names, `file.py:name` or `package.module:name`; the code of its module runs.
+
+    Args:
+      spec: the place.
+      expected: what stands in the error where it is none.
 
     Raises:
       EstimatorError: there is no such file, module or name.
     """
     if not _PLACE.fullmatch(spec):
-        raise EstimatorError(f"{spec!r}: expected file.py:function or package.module:function")
+        raise EstimatorError(f"{spec!r}: expected {expected}")
     where, _, name = spec.rpartition(":")
     module = _file(where) if where.endswith(".py") else _module(where)
     value: object = module

@@ -78,13 +78,17 @@ def _plain(value: Any, name: str) -> Array:
         raise EstimatorError(
             f"the estimator returned {kind_of(value)} as the gradient of {name!r} ({error}); expected an array"
         ) from None
-    if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
-        array = array.astype(np.float32)
+    array = widened(array)
     if array.dtype.kind not in "fiu":
         raise EstimatorError(
             f"the estimator returned {array.dtype} as the gradient of {name!r}; expected an array of real numbers"
         )
     return array
+
+
+def widened(array: Array) -> Array:
+    """Returns an array, in single precision where it is one of bfloat16, which NumPy does not know."""
+    return array.astype(np.float32) if array.dtype.kind == "V" and "bfloat16" in str(array.dtype) else array
 
 
 def _leaves(tree: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:

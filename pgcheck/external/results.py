@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints, detached, kind_of
 from pgcheck.errors import EstimatorError
-from pgcheck.external.named import by_parameter
+from pgcheck.external.named import by_parameter, widened
 from pgcheck.model.parametric import Network
 from pgcheck.trajectories.batch import Batch
 
@@ -88,8 +88,7 @@ def _array(result: Any, batch: Batch) -> "np.ndarray[Any, np.dtype[Any]]":
         raise EstimatorError(
             f"the estimator returned {kind_of(result)} that is not an array ({error}); {expected}"
         ) from None
-    if array.dtype.kind == "V" and "bfloat16" in str(array.dtype):
-        array = array.astype(np.float32)
+    array = widened(array)
     if array.dtype.kind not in "fiu":
         kinds = {"O": "objects", "c": "complex numbers", "b": "booleans", "U": "text", "S": "text"}
         what = kinds.get(array.dtype.kind, str(array.dtype))

@@ -8,7 +8,7 @@ The second is the law of groups: B completions of one prompt. A batch is a seque
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from pgcheck.errors import TooLargeError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_text, count_trajectories
+from pgcheck.trajectories.draws import by_start, drawn_batches
 from pgcheck.trajectories.listing import ListedTrajectory, Measure, each_listed
-from pgcheck.trajectories.paths import listed, sample_trajectories
+from pgcheck.trajectories.paths import listed
 
 MAX_BATCHES = 2_000_000  # that are listed
 MAX_DRAWN_EPISODES = 2_000_000  # in all batches that are drawn
@@ -94,12 +95,12 @@ def _all(mdp: MDP, policy: Policy, size: int, same_start: bool) -> Iterator[List
     if total > MAX_BATCHES:  # there are no fewer batches than trajectories
         raise _too_many(total, size, None)
     batch, prob = listed(mdp, policy)
-    groups = [batch.starts == start for start in np.unique(batch.starts)] if same_start else [prob >= 0]
-    count = sum(int(group.sum()) ** size for group in groups)
+    groups = list(by_start(batch)) if same_start else [np.arange(len(batch))]
+    count = sum(len(group) ** size for group in groups)
     if count > MAX_BATCHES:
         raise _too_many(len(batch), size, count)
     return itertools.chain.from_iterable(
-        _products(list(each_listed([(batch.part(np.flatnonzero(group)), prob[group])])), size) for group in groups
+        _products(list(each_listed([(batch.part(group), prob[group])])), size) for group in groups
     )
 
 
@@ -114,19 +115,10 @@ def _drawn(
     mdp: MDP, policy: Policy, size: int, n: int, rng: np.random.Generator, same_start: bool
 ) -> Iterator[ListedBatch]:
     """Each batch among n that are drawn, with its count."""
-    groups = [(mdp, n)]
-    if same_start:
-        counts = rng.multinomial(n, mdp.start / mdp.start.sum())
-        groups = [
-            (replace(mdp, start=np.eye(mdp.num_states)[state]), int(counts[state]))
-            for state in np.flatnonzero(counts).tolist()
-        ]
-    for group, many in groups:
-        episodes = list(each_listed(sample_trajectories(group, policy, many * size, rng)))
-        drawn = np.repeat(np.arange(len(episodes)), [int(episode.measure) for episode in episodes])
-        batches = rng.permutation(drawn).reshape(many, size)  # in the tree's order they are not independent
-        for members, count in zip(*np.unique(batches, axis=0, return_counts=True), strict=True):
-            yield ListedBatch(int(count), tuple(episodes[member] for member in members.tolist()))
+    batch, index = drawn_batches(mdp, policy, size, n, rng, same_start=same_start)
+    episodes = list(each_listed([(batch, np.ones(len(batch)))]))
+    for members, count in zip(*np.unique(index, axis=0, return_counts=True), strict=True):
+        yield ListedBatch(int(count), tuple(episodes[member] for member in members.tolist()))
 
 
 def _too_many(trajectories: int, size: int, count: int | None) -> TooLargeError:

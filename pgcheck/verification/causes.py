@@ -4,7 +4,7 @@ A cause is a public id, alone or followed by a slash and what tells it from othe
 templates for the figures of the diagnosis.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgcheck.verification.objective_texts import NOTES_ON_TERMS, TEXTS, Lead, Objective, Variants
 from pgcheck.verification.ratio_causes import RATIO_CAUSES
@@ -236,6 +236,14 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     certain: bool = True
     allowed: bool = False
+
+    def noted(self, *notes: str) -> "Diagnosis":
+        """Returns the diagnosis with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def without_notes(self, *notes: str) -> "Diagnosis":
+        """Returns the diagnosis without these notes."""
+        return replace(self, notes=tuple(note for note in self.notes if note not in notes))
 
     @property
     def text(self) -> str:

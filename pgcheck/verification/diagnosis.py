@@ -97,12 +97,7 @@ def _named_off_policy(
     rest = _named(plain, on_policy, matrix, preferred)
     named = explain_ratios(prober, alterable, on_policy, rest if rest.diagnoses else _unknown(matrix), findings)
     if any(diagnosis.id == "ratio" for diagnosis in named.diagnoses):  # then no other fault is the only one
-        named = replace(
-            named,
-            diagnoses=tuple(
-                replace(it, notes=tuple(note for note in it.notes if note not in ALONE)) for it in named.diagnoses
-            ),
-        )
+        named = replace(named, diagnoses=tuple(it.without_notes(*ALONE) for it in named.diagnoses))
     return named, matrix
 
 
@@ -166,7 +161,7 @@ def _leaking(peeler: Peeler, findings: Sequence[Finding]) -> Explanation | None:
 def _with_rest(diagnosis: Diagnosis, rest: Explanation | None) -> Explanation:
     """A diagnosis, and what is wrong once it is taken away; that more may hide where it has no name."""
     if rest is None:
-        return Explanation((replace(diagnosis, notes=(*diagnosis.notes, "more-may-hide")),))
+        return Explanation((diagnosis.noted("more-may-hide"),))
     return rest.after(diagnosis)
 
 

@@ -17,10 +17,11 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_text, count_trajectories
+from pgcheck.trajectories.draws import by_start
 from pgcheck.verification.exhaustive import Fraction, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits, Skipped, batch_limit, trajectory_limit
-from pgcheck.verification.setting import Setting, by_start
+from pgcheck.verification.setting import Setting
 from pgcheck.verification.truth import finding_of
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for

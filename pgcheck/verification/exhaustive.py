@@ -12,8 +12,9 @@ from pgcheck.estimators import expectation
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract, rows_change
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.draws import by_start
 from pgcheck.verification.calls import each_episode
-from pgcheck.verification.setting import Setting, by_start
+from pgcheck.verification.setting import Setting
 
 MAX_BLOCKS_CHECKED = 20  # blocks of episodes in which some rows are compared with batches of one
 BATCHES_A_REQUEST = 8192

@@ -12,9 +12,10 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy, freedom
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.draws import by_start
 from pgcheck.trajectories.paths import enumerated_paths, measured
 from pgcheck.verification.exhaustive import Expectation, number_of_batches
-from pgcheck.verification.setting import Setting, by_start
+from pgcheck.verification.setting import Setting
 
 NOTHING = 1e-300  # the size of an expectation on a model where it and the gradient are 0
 

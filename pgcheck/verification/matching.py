@@ -80,10 +80,7 @@ def _noted(prober: Prober, explanation: Explanation) -> Explanation:
     if not explanation.diagnoses or without_discount is None or not without_discount.is_right:
         return explanation
     first = explanation.diagnoses[0]
-    noted = (
-        replace(it, notes=(*it.notes, "right-at-gamma-1")) if it.cause == first.cause else it
-        for it in explanation.diagnoses
-    )
+    noted = (it.noted("right-at-gamma-1") if it.cause == first.cause else it for it in explanation.diagnoses)
     return replace(explanation, diagnoses=tuple(noted))
 
 

@@ -119,8 +119,7 @@ class Peeler(Views):
             return self._with_term(findings) or splitter.objective(findings, view)
         named = splitter.objective(findings, view) or splitter.split(findings, view, only_known=True)
         if named is None and (named := self._with_term(findings)) is not None:  # without it the objective is missing
-            diagnoses = (replace(it, notes=tuple(set(it.notes) - {"right-without-it"})) for it in named.diagnoses)
-            named = replace(named, diagnoses=tuple(diagnoses))
+            named = replace(named, diagnoses=tuple(it.without_notes("right-without-it") for it in named.diagnoses))
         return named
 
     def _with_term(self, findings: Sequence[Finding]) -> Explanation | None:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -88,7 +87,7 @@ def explain_responses(peeler: Peeler, findings: Sequence[Finding], matrix: Weigh
             diagnoses.append(Diagnosis("action-dependent-baseline", "action-dependent-baseline/no-reward"))
         elif is_there:
             diagnoses.append(Diagnosis("regulariser", "regulariser/unknown", certain=False))
-    diagnoses = [replace(it, notes=(*it.notes, "more-may-hide")) for it in diagnoses]
+    diagnoses = [it.noted("more-may-hide") for it in diagnoses]
     if not diagnoses:
         diagnoses = explain_trend(prober, findings)
     if not diagnoses and matrix is not None and matrix.is_right and prober.weights_follow_actions(1.0):

@@ -1,6 +1,5 @@
 """What an estimator is checked on: a model, who draws its episodes, and which of them stand in a batch together."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from pgcheck.formats.modelfile import Model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.draws import drawn_batches
 from pgcheck.trajectories.paths import listed
 
 
@@ -44,6 +44,12 @@ class Setting:
         """Returns all episodes with the probabilities by which they are drawn `[N]`; with `most`, about so many."""
         return listed(self.mdp, self.policy, most, self.behavior)
 
+    def drawn(self, size: int, n: int, rng: np.random.Generator) -> tuple[Batch, Ints]:
+        """Returns n batches of rollouts: the distinct episodes, and their numbers `[n, size]`."""
+        return drawn_batches(
+            self.mdp, self.policy, size, n, rng, behavior=self.behavior, same_start=self.same_start
+        )  # fmt: skip
+
 
 def setting_of(model: Model, *, off_policy: bool = False, same_start: bool = False) -> Setting:
     """Returns how a model is checked.
@@ -70,9 +76,3 @@ def setting_of(model: Model, *, off_policy: bool = False, same_start: bool = Fal
         raise UsageError(f"{mdp.name}: the behavior has probabilities {shape}, the model {mdp.available.shape}")
     outcome_ratios(mdp, model.policy, behavior)
     return Setting(mdp, model.policy, behavior, same_start)
-
-
-def by_start(batch: Batch) -> Iterator[Ints]:
-    """Yields the numbers of the episodes that share a first state, one first state at a time."""
-    for state in np.unique(batch.starts):
-        yield np.flatnonzero(batch.starts == state)

@@ -18,7 +18,6 @@ from pgcheck.estimators.contract import Contract, differ
 from pgcheck.estimators.off_policy import PER_DECISION
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.calls import each_episode
-from pgcheck.verification.draws import drawn
 from pgcheck.verification.setting import Setting
 
 SIZES = (5, 8, 64, 1000)
@@ -112,7 +111,7 @@ class _Stretch:
         self.estimator, self.contract, self.setting = estimator, contract, setting
         self.name, self.gradient, self.rng, self.due = setting.mdp.name, gradient, rng, due
         # Where the episodes of a batch share s_0, these are episodes from one state.
-        self.batch, numbers = drawn(setting, SIZES[-1], 1, rng)
+        self.batch, numbers = setting.drawn(SIZES[-1], 1, rng)
         self.drawn = numbers[0]
         self.rounding = 1e-4 if contract.single else 1e-9
         self.pool = np.unique(self.drawn)[:POOL]
@@ -202,7 +201,7 @@ class _Stretch:
         if square == 0:
             return Stretched(self.name, size, "unknown", False)
         repeats = GROUPS * max(1, EPISODES // (GROUPS * size))
-        batch, index = drawn(self.setting, size, repeats, self.rng)
+        batch, index = self.setting.drawn(size, repeats, self.rng)
         values = self._gradients(batch, index)
         if self.alone is not None and not self.contract.rows:
             center = self.due(1)

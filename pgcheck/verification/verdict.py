@@ -158,14 +158,14 @@ def _judged(
     explanation = diagnosed.explanation
     names = explanation.diagnoses
     is_accepted = is_right
-    # What is named on some of the models is held against the others too, where that needs no calls.
-    is_partial = len(diagnosed.prober.alterable(findings)) < len(findings) and explanation.view == AS_IT_IS
-    is_large = any(finding.enumeration is None for finding in findings)
-    if not is_right and (is_meant(explanation) or is_large or is_partial):
+    # What is named on some of the models is held against the others too, where that does not take many calls.
+    is_partial = len(diagnosed.prober.alterable(findings)) < len(findings)
+    is_cheap = contract.by_episode or explanation.view == AS_IT_IS
+    if not is_right and (is_meant(explanation) or (is_partial and is_cheap)):
         is_explained = is_confirmed(diagnosed.prober, explanation, findings, tolerance)
         is_accepted = is_explained and is_meant(explanation)
         if explanation.complete and not is_explained:
-            names = tuple(replace(it, notes=(*it.notes, "more-may-hide")) for it in names)
+            names = tuple(it.noted("more-may-hide") for it in names)
     if not is_right and is_accepted:
         scale = explanation.common_factor(findings) if up_to_scale else None
         names = explanation.without(scale)

@@ -59,14 +59,14 @@ def test_two_causes_are_two_ids(alpha: float) -> None:
 
 
 def test_the_loss_of_a_library_is_told_apart_from_the_objective_that_is_asked_for() -> None:
-    asked = verify(a2c, models(0.01))  # without an objective it is a case of `test_causes`
+    asked = verify(a2c, models(0.01), max_calls=3_000)  # without an objective it is a case of `test_causes`
     assert {it.id for it in asked.diagnosis} == {"length-normalised", "objective", "dropped-gamma", "sign"}
 
     def mended(batch: Batch) -> Floats:
         each = rows(batch, to_go(batch) - 0.01 * summed(batch, log_pi(batch)))
         return over_steps(batch, each)
 
-    assert {it.id for it in verify(mended, models(0.01)).diagnosis} == {"length-normalised", "dropped-gamma"}
+    assert {it.id for it in verify(mended, models(0.01), max_calls=3_000).diagnosis} == {"length-normalised", "dropped-gamma"}
 
 
 def test_a_bonus_of_the_present_step_is_a_regulariser_where_no_objective_is_asked_for() -> None:
