@@ -66,7 +66,10 @@ def test_the_loss_of_a_library_is_told_apart_from_the_objective_that_is_asked_fo
         each = rows(batch, to_go(batch) - 0.01 * summed(batch, log_pi(batch)))
         return over_steps(batch, each)
 
-    assert {it.id for it in verify(mended, models(0.01), max_calls=3_000).diagnosis} == {"length-normalised", "dropped-gamma"}
+    assert {it.id for it in verify(mended, models(0.01), max_calls=3_000).diagnosis} == {
+        "length-normalised",
+        "dropped-gamma",
+    }
 
 
 def test_a_bonus_of_the_present_step_is_a_regulariser_where_no_objective_is_asked_for() -> None:
