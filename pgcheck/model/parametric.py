@@ -38,12 +38,14 @@ class Network(ABC):
       shapes: the shape of each parameter by its name, in order.
       single: whether the network's own precision is less than double.
       observations: the rows that the network sees, one for each state `[S, ...]`.
+      all_logits: what it makes of them `[S, A]`, also of actions that a state does not offer.
     """
 
     theta: Floats
     shapes: Shapes
     single: bool
     observations: Array
+    all_logits: Floats
     _logits: Floats
     _offered: Bools
 
@@ -104,7 +106,7 @@ class Network(ABC):
 
     def _settle(self, mdp: MDP, theta: Floats, logits: Floats) -> None:
         """Takes over what the network has shown."""
-        self.theta, self._offered = theta, mdp.available
+        self.theta, self._offered, self.all_logits = theta, mdp.available, logits
         self._logits = np.where(mdp.available, logits, 0.0)
         self.theta.flags.writeable = False
 

@@ -1,1 +1,1 @@
-"""Answering every random draw of code that samples for itself, so that all ways in which they can come out are run."""
+"""Answering every random draw of code that samples for itself, so that it is run for all ways they can come out."""

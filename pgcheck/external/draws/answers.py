@@ -1,7 +1,7 @@
 """The answers to the random draws of one run.
 
-While a run is under way, whatever draws from a finite set asks the answers for one of its members, by the probabilities
-of all of them. The run's probability is the product of the probabilities of what was answered.
+While a run is under way, whatever draws from a finite set asks here which member of it was drawn, and says how likely
+each of them is. The run's probability is the product of the probabilities of what was answered.
 """
 
 import contextlib
@@ -62,6 +62,10 @@ class Answers:
         self._told, self._pick = told, pick or _first_possible
         self._thread = threading.get_ident()
         self._environments = 0
+
+    def again(self) -> "Answers":
+        """Returns the answers of the same run once more."""
+        return Answers(self._told, self._pick)
 
     @property
     def probability(self) -> float:

@@ -1,0 +1,119 @@
+"""What keeps a draw that cannot be answered from passing unseen: the states of all random generators.
+
+A generator that has drawn has another state than before. Seeding, and the initialisation of a network's weights, are
+taken for parts of the agent: they come out the same in each run, because each run begins with the same seeds.
+"""
+
+import gc
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pgcheck.external.draws import of_numpy, of_random, of_torch
+from pgcheck.external.draws.patches import Patch
+
+SEED = 0  # of all global generators, at the beginning of each run
+
+Generator = tuple[str, Callable[[], object]]  # its name, and a function that gives what changes whenever it draws
+
+INITIALISING = (
+    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_",
+    "orthogonal_", "sparse_",
+)  # fmt: skip
+
+
+class Guard:
+    """Watches all generators, from `settle` on."""
+
+    def __init__(self) -> None:
+        self._existing = existing_generators()
+        self._before: dict[str, object] = {}
+
+    def settle(self) -> None:
+        """Takes the states that the generators have now for those that they have to keep."""
+        self._before = self._states()
+
+    def changed(self) -> list[str]:
+        """Returns the names of the generators that have drawn since `settle`."""
+        now = self._states()
+        return [name for name, state in now.items() if name in self._before and self._before[name] != state]
+
+    def patches(self) -> list[Patch]:
+        """Returns what makes seeding and initialisation settle the guard anew."""
+        torch: Any = sys.modules.get("torch")
+        owners: list[tuple[Any, str]] = [(np.random, "seed"), (np.random, "set_state"), (random, "seed")]
+        if torch is not None and hasattr(torch, "nn") and hasattr(torch.nn, "init"):
+            owners += [(torch, "manual_seed"), (torch, "set_rng_state"), (torch.random, "manual_seed")]
+            owners += [(torch.nn.init, name) for name in INITIALISING]
+        return [Patch(owner, name, self._settling(getattr(owner, name))) for owner, name in owners]
+
+    def _settling(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            drawn = self.changed()
+            result = function(*args, **kwargs)
+            if not drawn:  # else what was drawn before would be forgotten
+                self.settle()
+            return result
+
+        return call
+
+    def _states(self) -> dict[str, object]:
+        watched = [*of_numpy.generators(), *of_random.generators(), *of_torch.generators(), *self._existing]
+        return {f"{name} ({k})" if k else name: state() for k, (name, state) in _numbered(watched)}
+
+
+def _numbered(watched: Sequence[Generator]) -> list[tuple[int, Generator]]:
+    """Each generator with how many of the same name stand before it."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for generator in watched:
+        seen[generator[0]] = seen.get(generator[0], -1) + 1
+        numbered.append((seen[generator[0]], generator))
+    return numbered
+
+
+def existing_generators() -> list[Generator]:
+    """Returns the generators that exist, other than the global ones, which `of_numpy` and `of_random` know."""
+    # Names of temporary files are drawn too; nothing depends on them.
+    names = getattr(getattr(tempfile, "_name_sequence", None), "_rng", None)
+    of_globals = {id(np.random.mtrand._rand), id(getattr(random, "_inst", None)), id(names)}
+    found: list[Generator] = []
+    for thing in gc.get_objects():
+        if id(thing) in of_globals:
+            continue
+        kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
+        if issubclass(kind, np.random.Generator):
+            found.append(("a numpy.random.Generator", lambda it=thing: it.bit_generator.state))
+        elif issubclass(kind, np.random.RandomState):
+            found.append(("a numpy.random.RandomState", lambda it=thing: repr(it.get_state(legacy=False))))
+        elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
+            found.append(("a random.Random", thing.getstate))
+    return found
+
+
+def seed_all() -> None:
+    """Gives all global generators the state with which each run begins."""
+    torch: Any = sys.modules.get("torch")
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 - users' code draws from it
+    if torch is not None and hasattr(torch, "default_generator"):
+        torch.default_generator.manual_seed(SEED)
+
+
+def global_states() -> Callable[[], None]:
+    """Returns a function that gives the global generators back the states that they have now."""
+    torch: Any = sys.modules.get("torch")
+    of_python, of_numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
+    of_torch_ = torch.default_generator.get_state() if hasattr(torch, "default_generator") else None
+
+    def restore() -> None:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy_)  # noqa: NPY002
+        if of_torch_ is not None:
+            torch.default_generator.set_state(of_torch_)
+
+    return restore

@@ -1,0 +1,82 @@
+"""All that is replaced in other libraries while a run lasts."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from pgcheck.external.draws import of_gymnasium, of_jax, of_numpy, of_random, of_torch
+from pgcheck.external.draws.patches import Patch, replaced, with_aliases
+
+DYNAMO = "torch._dynamo"  # which compiles
+LIBRARIES = ("torch", DYNAMO, "jax", "gymnasium")
+
+
+class Installed:
+    """What answers the draws of all libraries that have been imported.
+
+    Args:
+      others: what else is replaced in a run.
+    """
+
+    def __init__(self, others: Sequence[Patch] = ()) -> None:
+        self._patches = with_aliases(
+            [
+                *of_random.patches(), *of_numpy.patches(), *of_gymnasium.patches(), *of_torch.patches(),
+                *of_jax.patches(), *others,
+            ]
+        )  # fmt: skip
+        self._originals = {
+            id(vars(it.owner).get(it.name)) for it in self._patches if isinstance(it.owner, ModuleType)
+        }
+        self._libraries = _present()
+        self._modules = set(sys.modules)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a library has been imported since, or a module that has imported a draw by its name."""
+        if len(sys.modules) == len(self._modules):
+            return False
+        if self._libraries != _present():
+            return True
+        new = set(sys.modules) - self._modules
+        self._modules |= new
+        modules = [sys.modules.get(name) for name in new]
+        return any(
+            id(value) in self._originals
+            for module in modules
+            if isinstance(module, ModuleType)
+            for value in [*vars(module).values()]
+        )
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Lets all draws within the block be answered."""
+        for library in (of_random, of_numpy, of_gymnasium, of_jax):
+            library.forget()
+        with replaced(self._patches):
+            yield
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Lets torch and jax run what they would compile, and torch on one processor.
+
+    Draws in compiled code cannot be answered. On several processors small products wait for each other.
+    """
+    torch: Any = sys.modules.get("torch")
+    jax: Any = sys.modules.get("jax")
+    with contextlib.ExitStack() as stack:
+        if hasattr(torch, "set_num_threads"):
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
+        if DYNAMO in sys.modules and hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if hasattr(jax, "disable_jit"):
+            stack.enter_context(jax.disable_jit())
+        yield
+
+
+def _present() -> tuple[str, ...]:
+    return tuple(name for name in LIBRARIES if name in sys.modules)

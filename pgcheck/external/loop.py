@@ -1,0 +1,136 @@
+"""An agent on a model, run for every way in which its draws can come out."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.errors import EstimatorError
+from pgcheck.external.agents import AgentFunction
+from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.tree import Count, Tree, count_of, equally, width_of
+from pgcheck.external.run import Outcome, Runner, Variation
+from pgcheck.external.subject import Subject
+from pgcheck.model.mdp import MDP
+
+SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What is known of a loop before all of its runs.
+
+    Attributes:
+      steps: how many steps the policy's optimizers make in a run that is not stopped; 0 where none was seen.
+      decayed: the greatest weight decay that an optimizer applies besides the gradient.
+      count: how many runs there are, as far as a few tries tell.
+    """
+
+    steps: int
+    decayed: float
+    count: Count
+
+
+@dataclass(eq=False)
+class Lot:
+    """What some runs have shown together.
+
+    Attributes:
+      mean: Σ P ĝ `[d]`; runs whose gradient is not finite, or which computed none, count as 0.
+      runs: how many.
+      mass: the sum of their probabilities.
+      square: Σ P ‖ĝ‖².
+      not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
+      clipped: the probability of runs in which a gradient was clipped.
+      probs: the probability of each run.
+      episodes: those of each run: how many, then for each the number of its environment, s_0, its number of steps, and
+        the number of each outcome in the MDP's arrays.
+      done: whether there are no more runs.
+    """
+
+    mean: Floats
+    runs: int = 0
+    mass: float = 0.0
+    square: float = 0.0
+    not_finite: float = 0.0
+    without: float = 0.0
+    clipped: float = 0.0
+    probs: list[float] = field(default_factory=list)
+    episodes: list[int] = field(default_factory=list)
+    done: bool = False
+
+    def add(self, outcome: Outcome, prob: float) -> None:
+        """Takes in one run."""
+        self.runs, self.mass = self.runs + 1, self.mass + prob
+        self.probs.append(prob)
+        self.clipped += prob * bool(outcome.watch.clips)
+        answers, gradient = outcome.answers, outcome.gradient
+        self.episodes.append(len(answers.episodes))
+        for environment, (start, *outcomes) in zip(answers.environment, answers.episodes, strict=True):
+            self.episodes += [environment, start, len(outcomes), *outcomes]
+        if gradient is None:
+            self.without += prob
+        elif not np.all(np.isfinite(gradient)):
+            self.not_finite += prob
+        else:
+            self.mean += prob * gradient
+            self.square += prob * float(gradient @ gradient)
+
+
+class Loop:
+    """All runs of an agent; errors are those of `Runner`.
+
+    Args:
+      function: makes the agent.
+      mdp: the model; its rewards are those of the environment.
+      variation: how it is run.
+    """
+
+    def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
+        self._runner = Runner(function, mdp, variation)
+        self._name = function.name
+        self._tree = Tree()
+        self._first: Outcome | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The policy at the start of each run."""
+        return self._runner.subject
+
+    def rehearse(self, tries: int, rng: np.random.Generator) -> Rehearsal:
+        """Returns what a run that is not stopped shows, and how many runs there are, by so many random tries."""
+        watch = self._runner.run(Answers(), goes_on=True).watch
+        runs = [self._runner.run(Answers(pick=equally(rng))) for _ in range(tries)]
+        return Rehearsal(watch.steps, watch.decayed, count_of([width_of(it.answers) for it in runs]))
+
+    def advance(self, seconds: float, most: int) -> Lot:
+        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
+
+        Raises:
+          EstimatorError: when all of them are done, the first of them has another gradient than it had.
+        """
+        lot = Lot(np.zeros(len(self.subject.policy.theta)))
+        until = time.monotonic() + seconds
+        while not self._tree.done and lot.runs < most and (lot.runs == 0 or time.monotonic() < until):
+            outcome = self._runner.run(self._tree.answers())
+            self._first = self._first or outcome
+            lot.add(outcome, self._tree.completed(outcome.answers))
+        lot.done = self._tree.done
+        if lot.done and self._first is not None:
+            self._check_again(self._first)
+        return lot
+
+    def _check_again(self, first: Outcome) -> None:
+        again = self._runner.run(Answers()).gradient
+        before = first.gradient
+        is_same = (again is None) == (before is None)
+        if again is not None and before is not None:
+            slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
+            allowed = slack * float(np.max(np.abs(before), initial=0.0))
+            is_same = np.allclose(again, before, rtol=0.0, atol=allowed, equal_nan=True)
+        if not is_same:
+            raise EstimatorError(
+                f"{self._name}: when all draws came out the same again, the gradient was another one\n"
+                "  Does the agent remember earlier runs, in a global variable or a file? Or does it draw elsewhere?"
+            )

@@ -1,0 +1,164 @@
+"""Watching the optimizers of torch: the gradient that the first step of the policy's optimizer is about to use.
+
+A global hook, which torch calls before each step of any optimizer, reads it; nobody's code is changed.
+"""
+
+import contextlib
+import importlib
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.errors import EstimatorError
+from pgcheck.external.draws.patches import Patch
+from pgcheck.model.network import numbers
+
+MOST_STEPS = 1_000  # that are counted in a run which goes on after its first step
+
+
+class Stopped(BaseException):  # noqa: N818 - not an error: no `except Exception` of users' code may catch it
+    """The run has shown its gradient, and is over."""
+
+
+@dataclass(eq=False)
+class Watch:
+    """What the optimizer steps of one run show.
+
+    Attributes:
+      parameters: returns the policy's parameters by name; None as long as there are none.
+      start: their values at the start of the run by name; None where they are made by the update.
+      goes_on: whether the run goes on after it has shown its gradient, so that its steps are counted.
+      gradient: what is added to θ, minus the loss's gradient, by name.
+      steps: how many steps optimizers of the policy have made.
+      decayed: the greatest weight decay that an optimizer applies besides the gradient, as AdamW does.
+      clips: how often a norm or a value was clipped.
+    """
+
+    parameters: Callable[[], Mapping[str, Any] | None]
+    start: Mapping[str, Floats] | None
+    goes_on: bool
+    gradient: dict[str, Floats] = field(default_factory=dict)
+    steps: int = 0
+    decayed: float = 0.0
+    clips: int = 0
+    complete: bool = False
+
+    def before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Reads the gradients of the policy's parameters that an optimizer holds, before its step.
+
+        Raises:
+          Stopped: all that is to be known is known.
+          EstimatorError: the parameters are no longer what they were at the start of the run.
+        """
+        parameters = self.parameters()
+        groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        held = [name for name, p in (parameters or {}).items() if id(p) in groups]
+        if not held or parameters is None:
+            return
+        self.steps += 1
+        if self.complete:
+            if self.steps >= MOST_STEPS:
+                raise Stopped
+            return
+        if any(name in self.gradient for name in held):
+            self._finish()
+            return
+        self._check_unchanged(parameters)
+        for closure in (*args, *kwargs.values()):
+            if callable(closure):  # it computes the gradient, as that of LBFGS does
+                with sys.modules["torch"].enable_grad():
+                    closure()
+        for name in held:
+            self.gradient[name] = self._used(parameters[name], groups[id(parameters[name])])
+        if len(self.gradient) == len(parameters):
+            self._finish()
+            return
+        for name in held:
+            parameters[name].grad = None  # this step leaves them as they are: others are still to be read
+
+    def from_grad(self) -> bool:
+        """Reads what is left in `.grad` of parameters that no step has shown; whether there was anything."""
+        parameters = self.parameters() or {}
+        for name, p in parameters.items():
+            if name not in self.gradient and p.grad is not None:
+                self.gradient[name] = -_dense(p.grad)
+        return bool(self.gradient)
+
+    def _finish(self) -> None:
+        self.complete = True
+        if not self.goes_on:
+            raise Stopped
+
+    def _check_unchanged(self, parameters: Mapping[str, Any]) -> None:
+        for name, values in (self.start or {}).items():
+            if name in parameters and not np.array_equal(numbers(parameters[name]), values):
+                raise EstimatorError(
+                    f"the agent's parameter {name!r} was changed before the first step of its optimizer: the gradient "
+                    "belongs to other parameters than those of the start\n"
+                    "  Let the agent's function do what changes them, or `update` begin after it"
+                )
+
+    def _used(self, p: Any, group: Mapping[str, Any]) -> Floats:
+        """What a step follows: the gradient, and weight decay where it is added to that."""
+        gradient = np.zeros(tuple(p.shape)) if p.grad is None else _dense(p.grad)
+        if group.get("maximize"):
+            gradient = -gradient
+        decay = float(group.get("weight_decay") or 0.0)
+        if group.get("decoupled_weight_decay"):
+            self.decayed = max(self.decayed, decay)
+        elif decay and p.grad is not None:
+            gradient = gradient + decay * numbers(p)
+        return -gradient
+
+
+def _dense(gradient: Any) -> Floats:
+    return numbers(gradient.to_dense() if gradient.is_sparse else gradient)
+
+
+@contextlib.contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Lets the watch see each optimizer step within the block; nothing where torch has not been imported."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    module = importlib.import_module("torch.optim.optimizer")  # its package hides its name
+    handle = module.register_optimizer_step_pre_hook(watch.before_step)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def clipping_patches(watch: Callable[[], Watch | None], *, unclipped: bool) -> list[Patch]:
+    """Returns what counts how often gradients are clipped; with `unclipped` they are left as they are."""
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch.nn, "utils"):
+        return []
+    utils, own = torch.nn.utils, torch.nn.utils.clip_grad
+    of_norm, of_value = own.clip_grad_norm_, own.clip_grad_value_
+
+    def clip_norm(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
+        total = of_norm(parameters, math.inf if unclipped else max_norm, *args, **kwargs)
+        _count(watch(), bool(total > max_norm))
+        return total
+
+    def clip_value(parameters: Any, clip_value: float, *args: Any, **kwargs: Any) -> Any:
+        tensors = [parameters] if hasattr(parameters, "grad") else list(parameters)
+        greatest = [float(p.grad.abs().max()) for p in tensors if p.grad is not None and p.grad.numel()]
+        _count(watch(), max(greatest, default=0.0) > clip_value)
+        return None if unclipped else of_value(tensors, clip_value, *args, **kwargs)
+
+    return [
+        *(Patch(owner, "clip_grad_norm_", clip_norm) for owner in (utils, own)),
+        *(Patch(owner, "clip_grad_value_", clip_value) for owner in (utils, own)),
+    ]
+
+
+def _count(watch: Watch | None, clips: bool) -> None:
+    if watch is not None and clips and not watch.complete:
+        watch.clips += 1

@@ -1,0 +1,235 @@
+"""One run of an agent: made anew, with all draws answered, until its gradient is known."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pgcheck.arrays import Floats, detached
+from pgcheck.errors import EstimatorError
+from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
+from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
+from pgcheck.external.draws.guard import Guard, global_states, seed_all
+from pgcheck.external.draws.installed import Installed, plainly
+from pgcheck.external.draws.tracing import place_of_draw
+from pgcheck.external.environment import environment_of, use_model
+from pgcheck.external.named import by_parameter
+from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
+from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
+from pgcheck.model.mdp import MDP
+from pgcheck.model.parameters import joined, parts
+
+MOST_INSTALLATIONS = 3  # in each of them a run may import a library whose draws are to be answered
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a loop is run.
+
+    Attributes:
+      time_limit: the flag at the horizon; None is that of the agent.
+      pad: whether episodes idle until the horizon; None is what the agent says.
+      unclipped: whether gradients are left as they are where the loop clips them.
+    """
+
+    time_limit: TimeLimit | None = None
+    pad: bool | None = None
+    unclipped: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one run has shown.
+
+    Attributes:
+      gradient: the estimate of ∇J `[d]`; None where the run has computed none.
+      watch: what its optimizers did.
+      answers: its draws, and the episodes of its environments.
+    """
+
+    gradient: Floats | None
+    watch: Watch
+    answers: Answers
+
+
+class Runner:
+    """Runs an agent on a model, as often as it is asked to; each run begins alike.
+
+    Args:
+      function: makes the agent.
+      mdp: the model; its rewards are those of the environment.
+      variation: how it is run.
+
+    Raises (from every method):
+      EstimatorError: the agent cannot be made or run, its draws cannot be answered, or it does not begin alike.
+    """
+
+    def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
+        variation = variation or Variation()
+        self._function, self._mdp, self._unclipped = function, mdp, variation.unclipped
+        self._settings: Mapping[str, Any] = {
+            "observation": function.observation,
+            "time_limit": variation.time_limit or function.time_limit,
+            "pad": function.pad if variation.pad is None else variation.pad,
+        }
+        self._guard = Guard()
+        self._installed: Installed | None = None
+        self._watch: Watch | None = None  # of the run that is under way
+        self._updating = False
+        self._subject: Subject | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The policy at the start of each run."""
+        if self._subject is None:
+            self.run(Answers())
+        if self._subject is None:
+            raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
+        return self._subject
+
+    def run(self, answers: Answers, *, goes_on: bool = False) -> Outcome:
+        """Returns what a run shows; with `goes_on` it is not stopped where its gradient is known."""
+        restore = global_states()
+        try:
+            for _ in range(MOST_INSTALLATIONS):
+                if self._installed is None or self._installed.is_outdated:
+                    clipping = clipping_patches(lambda: self._watch, unclipped=self._unclipped)
+                    self._installed = Installed([*self._guard.patches(), *clipping])
+                with plainly():
+                    outcome = self._run(self._installed, answers, goes_on)
+                if not self._installed.is_outdated:
+                    break
+                self._subject, answers = None, answers.again()
+            if drawn := self._guard.changed():
+                raise self._unanswerable(drawn[0], answers)
+        finally:
+            restore()
+        return outcome
+
+    def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:
+        seed_all()
+        self._updating = False
+        with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):
+            env = environment_of(self._mdp, **self._settings)
+            with _ending(answers, self._function.name):
+                agent = self._function(env)
+            parameters = self._parameters(agent, env)
+            watch = Watch(lambda: self._parameters(agent, env), self._start(), goes_on)
+            if parameters is not None:
+                self._check_start(parameters)
+            _clear(parameters)
+            self._guard.settle()
+            self._watch, self._updating = watch, True
+            returned: Any = None
+            try:
+                with watched(watch), _ending(answers, self._function.name):
+                    returned = agent.update()
+            except Stopped:
+                pass
+            finally:
+                self._watch, self._updating = None, False
+            gradient = self._gradient(watch, returned, self._parameters(agent, env))
+        if answers.fault is not None:
+            raise answers.fault
+        if not answers.episodes:
+            raise EstimatorError(
+                f"{self._function.name}: the agent made no step in the environment that it was given (or in one of "
+                'gymnasium.make("pgcheck/NAME-v0")); does it make one of its own, or in another process?'
+            )
+        return Outcome(gradient, watch, answers)
+
+    def _parameters(self, agent: Agent, env: Any) -> Any:
+        """The policy's parameters, without those on which its logits do not depend; None as long as there are none."""
+        try:
+            parameters = parameters_of(agent)
+        except Exception:
+            if callable(agent.parameters) and self._updating:
+                return None  # the update has still to make them
+            if not callable(agent.parameters):
+                raise
+            return None
+        if self._subject is None:
+            self._subject = subject_of(agent, parameters, self._mdp, env.unwrapped.observation_rows)
+        if is_torch(parameters):
+            return {name: parameters[name] for name in self._subject.policy.shapes if name in parameters}
+        return parameters
+
+    def _start(self) -> Mapping[str, Floats] | None:
+        if self._subject is None:
+            return None
+        return parts(self._subject.policy.theta, self._subject.policy.shapes)
+
+    def _check_start(self, parameters: Any) -> None:
+        """Raises EstimatorError where the agent does not begin with the parameters of the other runs."""
+        assert self._subject is not None
+        theta = self._subject.policy.theta
+        present = flat_parameters(parameters)
+        if not np.array_equal(present, theta):
+            raise EstimatorError(
+                f"{self._function.name} made other parameters when it was called again: each run has to begin alike\n"
+                "  Seed it, as by torch.manual_seed(0) in its first line, and keep no state outside of it"
+            )
+
+    def _gradient(self, watch: Watch, returned: Any, parameters: Any) -> Floats | None:
+        """The estimate of ∇J `[d]`, from the step that was seen, from `.grad`, or as it was returned."""
+        if self._subject is None:
+            raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
+        shapes = self._subject.policy.shapes
+        if parameters is not None and is_torch(parameters):
+            if not watch.complete:
+                watch.from_grad()
+            if watch.gradient:
+                return joined([watch.gradient.get(name, np.zeros(shape)) for name, shape in shapes.items()])
+        return _as_returned(returned, self._subject)
+
+    def _unanswerable(self, generator: str, answers: Answers) -> UnanswerableError:
+        """The error about a draw that was not answered: who made it, and where."""
+        assert self._installed is not None
+        installed = self._installed
+        place = place_of_draw(
+            lambda: self._run(installed, answers.again(), goes_on=False),
+            lambda: self._updating and bool(self._guard.changed()),
+        )
+        where = f"{place}" if place is not None else "a place that could not be found"
+        return UnanswerableError(
+            f"a draw cannot be answered: {where}\n"
+            f"  It draws from {generator}: uniform and normal numbers, and masks of dropout, cannot be listed. Draw from a "
+            "finite set,\n  as by torch.distributions, torch.multinomial, or Generator.choice; switch dropout off."
+        )
+
+
+@contextlib.contextmanager
+def _ending(answers: Answers, name: str) -> Iterator[None]:
+    """Lets a fault of a draw come before what users' code made of it, and sys.exit() end the run alone."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except SystemExit as error:
+        raise answers.fault or EstimatorError(f"{name} called sys.exit({error.code!r})") from None
+    except Exception:
+        if answers.fault is not None:
+            raise answers.fault from None
+        raise
+
+
+def _clear(parameters: Any) -> None:
+    """Takes away what gradients the agent's function has left behind."""
+    if is_torch(parameters):
+        for parameter in parameters.values():
+            parameter.grad = None
+
+
+def _as_returned(returned: Any, subject: Subject) -> Floats | None:
+    """A gradient that was returned, as a vector `[d]`; None for None."""
+    policy = subject.policy
+    if returned is None:
+        return None
+    named = by_parameter(returned, policy.shapes, 1)
+    try:
+        vector = np.asarray(detached(returned) if named is None else named, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return None  # what update() returns besides, as a loss or the algorithm itself
+    return vector if vector.shape == policy.theta.shape else None
