@@ -17,6 +17,10 @@ BATTERY = (
 )  # fmt: skip
 
 
+# Of loops, which are run for every way in which their draws can come out: two episodes at a time take 80 to 530 runs.
+LOOP_BATTERY = (("two_state", 3), ("deep_sea", 4), ("long_chain", 8), ("random_walk", 4))
+
+
 def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
     """Returns the MDPs of the battery with their policies; arguments are those of `battery_models`."""
     return [(model.mdp, model.policy) for model in battery_models(horizon=horizon, gamma=gamma)]
@@ -30,12 +34,26 @@ def battery_models(
     kl: float | None = None,
 ) -> list[Model]:
     """Returns the models of the battery, with these numbers in place of their own where given."""
-    return list(_loaded(horizon, gamma, entropy, kl))
+    return list(_loaded(BATTERY, horizon, gamma, entropy, kl))
+
+
+def loop_battery_models(
+    *,
+    horizon: int | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+) -> list[Model]:
+    """Returns the models on which agents are checked, with these numbers in place of their own where given."""
+    return list(_loaded(LOOP_BATTERY, horizon, gamma, entropy, kl))
 
 
 @lru_cache(maxsize=4)
-def _loaded(horizon: int | None, gamma: float | None, entropy: float | None, kl: float | None) -> tuple[Model, ...]:
+def _loaded(
+    models: tuple[tuple[str, int], ...], horizon: int | None, gamma: float | None, entropy: float | None,
+    kl: float | None,
+) -> tuple[Model, ...]:  # fmt: skip
     """The models, which are read once: nothing can change them."""
     return tuple(
-        load_model(name, horizon=horizon or steps, gamma=gamma, entropy=entropy, kl=kl) for name, steps in BATTERY
+        load_model(name, horizon=horizon or steps, gamma=gamma, entropy=entropy, kl=kl) for name, steps in models
     )

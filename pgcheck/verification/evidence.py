@@ -156,7 +156,7 @@ def _findings(
 ) -> tuple[list[Finding], Skipped | None, Contract]:
     """The findings on one model, what is missing, and the contract as it turned out to be."""
     setting, mdp = model.setting, model.setting.mdp
-    count = _count(mdp)
+    count = count_of(mdp)
     if count is None or count > limits.max_trajectories:
         trajectories = "more than can be counted" if count is None else f"{count_text(count)} trajectories"
         why = f"{trajectories}; the limit is {limits.max_trajectories:,}"
@@ -221,8 +221,8 @@ def _batch_findings(
     return findings, left_out
 
 
-def _count(mdp: MDP) -> int | None:
-    """The number of trajectories; None where there are too many to be counted."""
+def count_of(mdp: MDP) -> int | None:
+    """Returns the number of trajectories; None where there are too many to be counted."""
     try:
         return count_trajectories(mdp)
     except TooLargeError:

@@ -8,6 +8,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.trajectories.counting import horizon_that_fits
 from pgcheck.verification.exhaustive import number_of_batches
 
+TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
 MAX_USEFUL = 20_000_000  # trajectories or batches that an estimator is called with within some hours
 
 

@@ -4,8 +4,11 @@ A factor depends on the model and on the batch size alone: γ, the horizon, the 
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from pgcheck.estimators.mistakes import public_id
 from pgcheck.verification.causes import Diagnosis
@@ -79,6 +82,13 @@ def known_scales(findings: Sequence[Finding], *, products: bool = True) -> list[
 def varying_scales(findings: Sequence[Finding]) -> list[Scale]:
     """Returns the single factors that have a meaning and are not the same on all findings."""
     return [scale for scale in _SINGLE if scale.constant(findings) is None]
+
+
+def common_scale(findings: Sequence[Finding]) -> float | None:
+    """Returns the one factor by which all gradients are nearest to the expectations; None where all of them are 0."""
+    above = math.fsum(float(np.sum(finding.expectation.mean * finding.gradient)) for finding in findings)
+    below = math.fsum(float(np.sum(finding.gradient**2)) for finding in findings)
+    return above / below if below > 0 else None
 
 
 def free_scale(factor: float, cause: str) -> Scale:

@@ -1,10 +1,7 @@
 """Whether an estimator's exact expectation is the gradient: the verdict, and the figures behind it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
@@ -18,15 +15,15 @@ from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, 
 from pgcheck.verification.exhaustive import over_batches, over_episodes
 from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Enumeration, Finding
-from pgcheck.verification.limits import Limits
+from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Limits
 from pgcheck.verification.models import Models, problems_of
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
 from pgcheck.verification.ratios import beyond_ratios
+from pgcheck.verification.scales import common_scale
 from pgcheck.verification.setting import setting_of
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Verdict, Verification
 
-TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4  # relative bias that passes, in double and in single precision
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
 MAX_CALLS = 300_000  # batches of one size on one model
 MAX_CALLS_ON_BATTERY = 30_000  # the same, where neither models nor batch sizes were given
@@ -145,7 +142,7 @@ def _judged(
     contract = evidence.contract or unknown
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if contract.single else TOLERANCE
-    scale = _common_scale(findings) if up_to_scale else None
+    scale = common_scale(findings) if up_to_scale else None
     is_right = all(finding.is_right(tolerance, scale or 1.0) for finding in findings) and (scale is None or scale > 0)
 
     def is_meant(explanation: Explanation) -> bool:
@@ -234,10 +231,3 @@ def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence
         return []
     finding = None if expectation is None else finding_of(setting, enumeration.batch, expectation, enumeration)
     return [] if finding is None or finding.is_right(TOLERANCE) else [finding]
-
-
-def _common_scale(findings: Sequence[Finding]) -> float | None:
-    """The one factor by which all expectations are nearest to the gradients; None where all gradients are 0."""
-    above = math.fsum(float(np.sum(finding.expectation.mean * finding.gradient)) for finding in findings)
-    below = math.fsum(float(np.sum(finding.gradient**2)) for finding in findings)
-    return above / below if below > 0 else None

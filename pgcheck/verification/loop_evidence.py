@@ -1,0 +1,202 @@
+"""The evidence on an agent: its exact expectation on each model, by all of its runs, or why a model has too many."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.errors import EstimatorError
+from pgcheck.estimators.contract import Contract
+from pgcheck.exact.gradient import exact_gradient
+from pgcheck.external.agent_source import AS_IT_IS, AgentSource, Beginning
+from pgcheck.external.run import Variation
+from pgcheck.external.subject import UnsuitableError
+from pgcheck.formats.modelfile import Model
+from pgcheck.model.linearised import Linearised
+from pgcheck.model.mdp import MDP
+from pgcheck.trajectories.counting import count_text
+from pgcheck.verification.evidence import MAX_ENUMERATED, ModelProgress, count_of
+from pgcheck.verification.exhaustive import Expectation
+from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.limits import Limit, Skipped, round_up
+from pgcheck.verification.recorded import Recorded
+from pgcheck.verification.setting import Setting
+
+LOT_SECONDS = 0.5  # that a request for runs should take
+CERTAINLY = 4.0  # standard errors by which a count is beyond the limit before it is taken to be
+WHOLE = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """All runs of an agent on one model.
+
+    Attributes:
+      mean: E[ĝ] `[d]`; NaN where some runs have a gradient that is not finite.
+      trace: tr Cov(ĝ).
+      number: how many runs.
+      not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
+      clipped: the probability of runs in which a gradient was clipped.
+      recorded: the episodes of all of them.
+    """
+
+    mean: Floats
+    trace: float
+    number: int
+    not_finite: float
+    without: float
+    clipped: float
+    recorded: Recorded
+
+
+@dataclass(frozen=True, eq=False)
+class LoopFinding(Finding):
+    """An agent's expectation on one model, beside the gradient.
+
+    Attributes:
+      beginning: its policy, and what a whole run shows.
+      runs: what all runs show.
+    """
+
+    beginning: Beginning
+    runs: Runs
+
+    @property
+    def outside(self) -> float:
+        """The part of E[ĝ] that no change of the logits has, 0 to 1: a policy gradient has none of it."""
+        assert isinstance(self.policy, Linearised)
+        return self.policy.outside(self.expectation.mean) if np.all(np.isfinite(self.expectation.mean)) else math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class LoopEvidence:
+    """What running an agent has shown.
+
+    Attributes:
+      contract: what kind of estimator it is.
+      findings: one for each model.
+      skipped: models that were left out, and why.
+    """
+
+    contract: Contract
+    findings: tuple[LoopFinding, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class TooManyRunsError(Exception):
+    """There are more runs than are allowed.
+
+    Attributes:
+      number: about how many there are.
+    """
+
+    def __init__(self, number: float) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def gather_runs(
+    source: AgentSource,
+    models: Sequence[Model],
+    max_runs: int,
+    progress: ModelProgress | None = None,
+    *,
+    skip_unsuitable: bool = False,
+    max_rounding: float = math.inf,
+) -> LoopEvidence:
+    """Returns the expectations of an agent on each model that has few enough runs.
+
+    Raises:
+      EstimatorError: the agent cannot be made or run, its draws cannot be answered, or it does not begin alike.
+    """
+    findings: list[LoopFinding] = []
+    skipped: list[Skipped] = []
+    for model in models:
+        mdp = model.mdp
+        try:
+            findings.append(loop_finding(source, mdp, max_runs, progress, max_rounding=max_rounding))
+        except TooManyRunsError as error:
+            number = round_up(int(error.number))
+            why = f"about {count_text(number)} runs; the limit is {max_runs:,} (--max-calls)"
+            skipped.append(Skipped(mdp.name, why, limit=Limit("--max-calls", number, None)))
+        except EstimatorError as error:
+            if not skip_unsuitable or not isinstance(error, UnsuitableError):
+                raise
+            skipped.append(Skipped(mdp.name, str(error).partition("\n")[0], unsuitable=True))
+    single = any(finding.expectation.single for finding in findings)
+    contract = Contract(rows=False, coupled=False, ordered=True, plain_mean=False, single=single)
+    return LoopEvidence(contract, tuple(findings), tuple(skipped))
+
+
+def loop_finding(
+    source: AgentSource,
+    mdp: MDP,
+    max_runs: int,
+    progress: ModelProgress | None = None,
+    *,
+    max_rounding: float = math.inf,
+) -> LoopFinding:
+    """Returns the expectation of an agent on one model; errors are those of `gather_runs`, and TooManyRunsError."""
+    beginning = source.begin(mdp)
+    count = beginning.rehearsal.count
+    if count.mean - CERTAINLY * count.error > max_runs:
+        raise TooManyRunsError(count.mean)
+    policy = beginning.subject.policy
+    runs = _all_runs(source, mdp, policy, max_runs, progress)
+    truth = exact_gradient(mdp, policy, method="backward-induction", max_relative_rounding=max_rounding)
+    gradient = np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient
+    setting = Setting(mdp, policy)
+    number = count_of(mdp)
+    few = number is not None and number <= MAX_ENUMERATED
+    expectation = Expectation(1, runs.mean, runs.trace, policy.single)
+    enumeration = Enumeration.of(setting) if few else None
+    return LoopFinding(setting, expectation, gradient, None, None, enumeration, beginning, runs)
+
+
+def varied(source: AgentSource, finding: LoopFinding, variation: Variation, mdp: MDP | None = None) -> Runs:
+    """Returns what the runs show when they are made in another way, or with other rewards.
+
+    Raises:
+      EstimatorError: the agent cannot be run so.
+      TooManyRunsError: there are far more runs then.
+    """
+    mdp = mdp or finding.mdp
+    policy = source.begin(mdp, variation).subject.policy
+    return _all_runs(source, mdp, policy, 4 * finding.runs.number + 100, None)
+
+
+def _all_runs(
+    source: AgentSource, mdp: MDP, policy: Linearised, max_runs: int, progress: ModelProgress | None
+) -> Runs:
+    mean = np.zeros(len(policy.theta))
+    mass = square = not_finite = without = clipped = 0.0
+    number = 0
+    probs: list[float] = []
+    episodes: list[int] = []
+    while True:
+        lot = source.advance(LOT_SECONDS, max_runs + 1 - number)
+        mean, square, mass, number = mean + lot.mean, square + lot.square, mass + lot.mass, number + lot.runs
+        not_finite, without, clipped = not_finite + lot.not_finite, without + lot.without, clipped + lot.clipped
+        probs += lot.probs
+        episodes += lot.episodes
+        if progress is not None:
+            progress(mdp.name, min(mass, 1.0))
+        if lot.done:
+            break
+        if number > max_runs:
+            raise TooManyRunsError(max(number / mass if mass > 0 else 0.0, 1.1 * max_runs))
+    if abs(mass - 1) > WHOLE:
+        raise EstimatorError(f"{source.name}: the probabilities of its {number:,} runs sum to {mass:.9g}, not to 1")
+    mean = mean / mass
+    if not_finite > 0:
+        mean = np.full_like(mean, np.nan)
+    trace = max(square / mass - float(mean @ mean), 0.0)
+    recorded = Recorded.of(mdp, policy, np.array(probs) / mass, episodes)
+    return Runs(mean, trace, number, not_finite, without, clipped, recorded)
+
+
+def with_expectation(finding: LoopFinding, mean: Floats) -> LoopFinding:
+    """Returns the finding with another expectation in place of its own."""
+    return replace(finding, expectation=replace(finding.expectation, mean=mean))
