@@ -1,11 +1,12 @@
 """Where an agent runs: in this process, or in one of its own. Verification knows agents by this protocol alone."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
-from pgcheck.external.agents import AgentFunction
+from pgcheck.errors import UsageError
+from pgcheck.external.agents import Agent, AgentFunction
 from pgcheck.external.loop import Loop, Lot, Rehearsal
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import Subject
@@ -65,3 +66,19 @@ class LocalAgent:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
         assert self._loop is not None
         return self._loop.advance(seconds, most)
+
+
+def agent_source_of(thing: object) -> AgentSource | None:
+    """Returns an agent that can be run, of a marked function or as it is; None where it is something else.
+
+    Raises:
+      UsageError: it is an `Agent`, which cannot be made anew.
+    """
+    if isinstance(thing, AgentFunction):
+        return LocalAgent(thing)
+    if isinstance(thing, Agent):
+        raise UsageError(
+            "an Agent alone cannot be run again and again; write a function that makes it:\n"
+            "  @agent\n  def my_agent(env):\n      return Agent(...)"
+        )
+    return cast(AgentSource, thing) if hasattr(thing, "begin") and hasattr(thing, "advance") else None

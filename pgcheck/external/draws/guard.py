@@ -9,6 +9,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,12 +88,20 @@ def existing_generators() -> list[Generator]:
             continue
         kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
         if issubclass(kind, np.random.Generator):
-            found.append(("a numpy.random.Generator", lambda it=thing: it.bit_generator.state))
+            found.append(("a numpy.random.Generator", partial(_state_of_bits, thing)))
         elif issubclass(kind, np.random.RandomState):
-            found.append(("a numpy.random.RandomState", lambda it=thing: repr(it.get_state(legacy=False))))
+            found.append(("a numpy.random.RandomState", partial(_state_of_legacy, thing)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
             found.append(("a random.Random", thing.getstate))
     return found
+
+
+def _state_of_bits(generator: np.random.Generator) -> object:
+    return repr(generator.bit_generator.state)
+
+
+def _state_of_legacy(generator: np.random.RandomState) -> object:
+    return repr(generator.get_state(legacy=False))
 
 
 def seed_all() -> None:
