@@ -25,8 +25,8 @@ TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests that need torch or jax where these are not installed."""
-    for module in ("torch", "jax"):
+    """Skips the tests that need torch, jax or gymnasium where these are not installed."""
+    for module in ("torch", "jax", "gymnasium"):
         if importlib.util.find_spec(module) is None:
             skip = pytest.mark.skip(reason=f"needs {module}: pip install 'pgcheck[{module}]'")
             for item in items:
