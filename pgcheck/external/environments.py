@@ -146,15 +146,15 @@ def register() -> None:
       UsageError: gymnasium is missing.
     """
     try:
-        from gymnasium.envs import registration
+        import gymnasium
     except ModuleNotFoundError as error:
         if error.name != "gymnasium":
             raise
         raise UsageError("an environment needs gymnasium: pip install 'pgcheck[gymnasium]'") from None
     for name in bundled_names():
         identity = f"pgcheck/{name}-v0"
-        if identity not in registration.registry:
-            registration.register(identity, "pgcheck.external.environments:env", kwargs={"model": name})
+        if identity not in gymnasium.registry:
+            gymnasium.register(identity, "pgcheck.external.environments:env", kwargs={"model": name})
 
 
 def _problem(model: "Source", horizon: int | None = None, gamma: float | None = None) -> "tuple[MDP, Floats | None]":

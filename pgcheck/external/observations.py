@@ -40,9 +40,7 @@ def observations_of(mdp: MDP, observation: str, features: Floats | None = None) 
       TooLargeError: the rows would not fit in memory.
     """
     if observation not in OBSERVATIONS:
-        raise UsageError(
-            f"observation {observation!r}; expected {', '.join(OBSERVATIONS[:-1])} or {OBSERVATIONS[-1]}"
-        )
+        raise UsageError(f"observation {observation!r}; expected one of {', '.join(OBSERVATIONS)}")
     if observation == "index":
         return Observations(mdp.observation, 0, len(mdp.observations) - 1)
     if observation == "one-hot":
@@ -55,7 +53,7 @@ def observations_of(mdp: MDP, observation: str, features: Floats | None = None) 
         )
     _check_size(mdp, features[0].size)
     bound = float(np.abs(features).max(initial=0.0)) or 1.0
-    if bound > np.finfo(np.float32).max:
+    if bound > float(np.finfo(np.float32).max):
         raise UsageError(f"{mdp.name}: a feature of {bound:g} in size is too large for single precision")
     shows = np.zeros(len(mdp.observations), dtype=np.int64)  # the state whose features an observation shows
     for kind in (mdp.terminal, ~mdp.terminal):  # a terminal state has none
