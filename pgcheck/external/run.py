@@ -14,7 +14,8 @@ from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_
 from pgcheck.external.draws.guard import Guard, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, plainly
 from pgcheck.external.draws.tracing import place_of_draw
-from pgcheck.external.environment import environment_of, use_model
+from pgcheck.external.environment import environment_of
+from pgcheck.external.environments import use_model
 from pgcheck.external.named import by_parameter
 from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of

@@ -5,10 +5,14 @@ each of them is. The run's probability is the product of the probabilities of wh
 """
 
 import contextlib
+import importlib
 import math
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 from pgcheck.errors import EstimatorError
 
@@ -149,11 +153,28 @@ def _shown(probs: Sequence[float]) -> str:
 
 
 _UNDER_WAY: list[Answers] = []
+_IMPORTS: Any = importlib._bootstrap  # type: ignore[attr-defined]
+_LOADING = _IMPORTS._load_unlocked.__code__
+_BEING_IMPORTED: Mapping[str, object] = _IMPORTS._module_locks  # empty while nothing is imported
 
 
 def under_way() -> Answers | None:
-    """Returns the answers of the run that is under way; None where code draws for itself."""
-    return _UNDER_WAY[-1] if _UNDER_WAY else None
+    """Returns the answers of the run that is under way; None where code draws for itself.
+
+    So does a module that is being imported: that happens once, in whichever run it is needed first.
+    """
+    if not _UNDER_WAY or (_BEING_IMPORTED and _is_importing(sys._getframe(1))):
+        return None
+    return _UNDER_WAY[-1]
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to an import that the run itself has begun."""
+    while frame is not None and frame.f_globals.get("__name__") != "pgcheck.external.run":
+        if frame.f_code is _LOADING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def asked() -> Answers:

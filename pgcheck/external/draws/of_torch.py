@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pgcheck.external.draws.answers import Answers, asked
+from pgcheck.external.draws.answers import Answers, under_way
 from pgcheck.external.draws.patches import Patch
 
 
@@ -23,8 +23,11 @@ def patches() -> list[Patch]:
     }  # fmt: skip
     methods = {"multinomial": _multinomial, "bernoulli": _bernoulli, "bernoulli_": _bernoulli_in_place}
     return [
-        *(Patch(torch, name, _for(torch, function)) for name, function in functions.items()),
-        *(Patch(torch.Tensor, name, _for(torch, function)) for name, function in methods.items()),
+        *(Patch(torch, name, _for(torch, getattr(torch, name), function)) for name, function in functions.items()),
+        *(
+            Patch(torch.Tensor, name, _for(torch, getattr(torch.Tensor, name), function))
+            for name, function in methods.items()
+        ),
     ]
 
 
@@ -36,11 +39,12 @@ def generators() -> list[tuple[str, Callable[[], object]]]:
     return [("torch", lambda: bytes(torch.default_generator.get_state().numpy()))]
 
 
-def _for(torch: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of torch and of the arguments, as one of the arguments alone."""
+def _for(torch: Any, original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in for a function of torch during a run."""
 
     def replacement(*args: Any, **kwargs: Any) -> Any:
-        return function(torch, asked(), *args, **kwargs)
+        answers = under_way()
+        return original(*args, **kwargs) if answers is None else function(torch, answers, *args, **kwargs)
 
     return replacement
 
