@@ -54,22 +54,36 @@ class Answers:
         the number of each outcome in the MDP's arrays.
       environment: the number of the environment of each episode.
       asked: how many draws were asked for, also those with one possible answer.
+      shuffles: how many orders were asked for, of two things or more.
       fault: why the run does not count: an error that may not have come through the code that asked.
     """
 
-    def __init__(self, told: Sequence[Draw] = (), pick: Callable[[tuple[float, ...]], int] | None = None) -> None:
+    def __init__(
+        self,
+        told: Sequence[Draw] = (),
+        pick: Callable[[tuple[float, ...]], int] | None = None,
+        order: Callable[[int], list[int]] | None = None,
+    ) -> None:
+        """`pick` answers draws beyond those told; without it, by the first possible answer.
+
+        `order` gives the order of so many things; without it, each order is one of the answers.
+        """
         self.draws: list[Draw] = []
         self.episodes: list[list[int]] = []
         self.environment: list[int] = []
-        self.asked = 0
+        self.asked = self.shuffles = 0
         self.fault: EstimatorError | None = None
-        self._told, self._pick = told, pick or _first_possible
+        self._told, self._pick, self._order = told, pick or _first_possible, order
         self._thread = threading.get_ident()
         self._environments = 0
 
     def again(self) -> "Answers":
         """Returns the answers of the same run once more."""
-        return Answers(self._told, self._pick)
+        return Answers(self.draws or self._told, self._pick, self._order)
+
+    def ordered_by(self, order: Callable[[int], list[int]]) -> "Answers":
+        """Returns the answers of the same run, but with other orders of what it shuffles."""
+        return Answers(self.draws, self._pick, order)
 
     @property
     def probability(self) -> float:
@@ -96,6 +110,9 @@ class Answers:
 
     def permutation(self, n: int) -> list[int]:
         """Returns the numbers 0 to n - 1 in an order, all of which are equally likely."""
+        self.shuffles += n > 1
+        if self._order is not None:
+            return self._order(n)
         left = list(range(n))
         return [left.pop(self.uniform(len(left))) for _ in range(n)]
 
@@ -153,7 +170,7 @@ def _shown(probs: Sequence[float]) -> str:
 
 
 _UNDER_WAY: list[Answers] = []
-_IMPORTS: Any = importlib._bootstrap  # type: ignore[attr-defined]
+_IMPORTS: Any = importlib._bootstrap
 _LOADING = _IMPORTS._load_unlocked.__code__
 _BEING_IMPORTED: Mapping[str, object] = _IMPORTS._module_locks  # empty while nothing is imported
 

@@ -7,6 +7,8 @@ from typing import Any
 from pgcheck.external.draws.answers import Answers, under_way
 from pgcheck.external.draws.patches import Patch
 
+Functions = dict[str, Callable[..., Any]]
+
 
 def patches() -> list[Patch]:
     """Returns what answers the draws of torch during a run; nothing where torch has not been imported.
@@ -17,11 +19,11 @@ def patches() -> list[Patch]:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "multinomial"):  # it is just being imported
         return []
-    functions = {
+    functions: Functions = {
         "multinomial": _multinomial, "bernoulli": _bernoulli, "binomial": _binomial, "randint": _randint,
         "randint_like": _randint_like, "randperm": _randperm,
     }  # fmt: skip
-    methods = {"multinomial": _multinomial, "bernoulli": _bernoulli, "bernoulli_": _bernoulli_in_place}
+    methods: Functions = {"multinomial": _multinomial, "bernoulli": _bernoulli, "bernoulli_": _bernoulli_in_place}
     return [
         *(Patch(torch, name, _for(torch, getattr(torch, name), function)) for name, function in functions.items()),
         *(
@@ -100,7 +102,7 @@ def _randint(torch: Any, answers: Answers, *args: Any, **kwargs: Any) -> Any:
     places = [name for name in ("low", "high", "size") if name not in named][-len(args) :] if args else []
     if len(args) == 1 and places == ["size"] and "high" not in named:
         places = ["high"]
-    values = {"low": 0, **dict(zip(places, args, strict=True)), **named}
+    values: dict[str, Any] = {"low": 0, **dict(zip(places, args, strict=True)), **named}
     low, high, size = int(values["low"]), int(values["high"]), values["size"]
     kwargs.pop("generator", None)
     out = kwargs.pop("out", None)
