@@ -98,7 +98,7 @@ def _binomial(torch: Any, answers: Answers, count: Any, prob: Any, generator: An
 
 def _randint(torch: Any, answers: Answers, *args: Any, **kwargs: Any) -> Any:
     """`randint(high, size)` or `randint(low, high, size)`."""
-    named = {name: kwargs.pop(name) for name in ("low", "high", "size") if name in kwargs}
+    named: dict[str, Any] = {name: kwargs.pop(name) for name in ("low", "high", "size") if name in kwargs}
     places = [name for name in ("low", "high", "size") if name not in named][-len(args) :] if args else []
     if len(args) == 1 and places == ["size"] and "high" not in named:
         places = ["high"]
