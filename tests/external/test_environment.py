@@ -52,13 +52,17 @@ def answered_law(mdp: MDP, policy: Policy, **settings: Any) -> Law:
         shown = [*mdp.observation[states[1:]], *[last] * (len(taken) - len(outcomes))]
         assert [step[0] for step in taken] == shown
         assert not any(step[2] or step[3] for step in taken[:-1])
+        offered = [mdp.available[s] | mdp.terminal[s] for s in states[1:]]
+        idle = np.ones(mdp.num_actions, dtype=np.bool_)
         ended = bool(outcomes) and bool(mdp.done[outcomes[-1]] or mdp.terminal[states[-1]])
         if settings.get("pad"):
+            offered = [*(offered[:-1] if ended else offered), *[idle] * mdp.horizon][: mdp.horizon]
             assert len(taken) == mdp.horizon
             ended = False
         else:
             assert len(taken) == len(outcomes)
             assert ended or len(outcomes) == mdp.horizon
+        assert [step[4]["action_mask"].tolist() for step in taken] == [mask.tolist() for mask in offered]
         terminates = ended or settings.get("time_limit") == "terminated"
         assert taken[-1][2:4] == (terminates, not terminates)
     return dict(law)
@@ -232,10 +236,12 @@ def test_a_copy_leaves_the_record_of_the_run_behind() -> None:
     env, answers = pgcheck.env("long_chain"), Answers()
     with answered_by(answers):
         env.reset()
-        for other in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
+        others = [copy.copy(env), copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+        for other in others[1:]:
             with pytest.raises(UnanswerableError, match="outside of this run"):
                 other.step(0)
             other.reset()
         env.step(0)
+    others[0].step(0)  # the copy goes on by itself
     assert answers.environment == [0, 1, 2]
     assert [len(steps) for steps in answers.episodes] == [2, 1, 1]

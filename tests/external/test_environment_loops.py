@@ -45,12 +45,12 @@ def test_gymnasium_checks_the_environment_without_a_warning(name: str, observati
 
 
 @GYMNASIUM
-def test_the_check_warns_of_observations_in_double_precision() -> None:
+def test_the_check_fails_for_observations_in_double_precision() -> None:
     from gymnasium.utils.env_checker import check_env
 
     env = checked("two_state", "one-hot")
     env.observation_rows = env.observation_rows.astype(np.float64)
-    with pytest.raises(UserWarning, match="dtype to be float32"):
+    with pytest.raises(AssertionError, match="not within the observation space"):
         check_env(env)
 
 

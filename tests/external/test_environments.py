@@ -1,5 +1,6 @@
 """Environments by name, what they show, and the model that runs are about."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from pgcheck import MDP, EstimatorError, Linear, Model, TooLargeError, UsageErro
 from pgcheck.external.environments import use_model
 from pgcheck.external.observations import observations_of
 from pgcheck.formats.bundled import bundled_models
+from tests.conftest import ROOT
 from tests.problems import random_linear
 
 GYMNASIUM = pytest.mark.gymnasium
@@ -57,6 +59,14 @@ def test_a_script_makes_a_bundled_model_by_its_name(script: str) -> None:
         "print(env.spec.id, env.reset(seed=0)[0], env.step(1)[:4], env.unwrapped.mdp.name, env.unwrapped.horizon)"
     )
     assert done.stdout == "pgcheck/two_state-v0 1 (np.int64(2), 2.0, True, False) two-state 3\n", done.stderr
+
+
+@GYMNASIUM
+def test_the_code_of_the_readme_runs() -> None:
+    code = re.search(r"```python\n(import gymnasium.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    done = python(f"{code[1]}\nprint(observation, reward, terminated, truncated, env.unwrapped.horizon)")
+    assert done.stdout == "[0. 0. 1.] 2.0 True False 5\n", done.stderr
 
 
 @GYMNASIUM
@@ -127,7 +137,7 @@ def test_states_that_share_an_observation_show_the_same() -> None:
         assert one_hot.rows[s].tolist() == [float(o == seen) for o in range(len(mdp.observations))]
         first = next((t for t in range(mdp.num_states) if mdp.observation[t] == seen and not mdp.terminal[t]), s)
         assert_allclose(shown.rows[s], features[first].ravel(), rtol=1e-6)
-    assert np.abs(shown.rows).max() <= np.float32(shown.high)
+    assert np.float32(shown.low) <= shown.rows.min() < 0 < shown.rows.max() <= np.float32(shown.high)
     assert not any(rows.flags.writeable for rows, _, _ in (by_number, one_hot, shown))
 
 
