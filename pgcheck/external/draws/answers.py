@@ -7,6 +7,7 @@ each of them is. The run's probability is the product of the probabilities of wh
 import contextlib
 import importlib
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +75,7 @@ class Answers:
         self.asked = self.shuffles = 0
         self.fault: EstimatorError | None = None
         self._told, self._pick, self._order = told, pick or _first_possible, order
-        self._thread = threading.get_ident()
+        self._thread = os.getpid(), threading.get_ident()
         self._environments = 0
 
     def again(self) -> "Answers":
@@ -138,8 +139,8 @@ class Answers:
         return self.episodes[-1]
 
     def _answered(self, probs: tuple[float, ...]) -> int:
-        if threading.get_ident() != self._thread:
-            self.refuse("a draw was made in another thread: in which order threads draw is not repeatable")
+        if (os.getpid(), threading.get_ident()) != self._thread:
+            self.refuse("a draw was made in another thread or process: in which order these draw is not repeatable")
         self.asked += 1
         if sum(prob > 0 for prob in probs) == 1:
             return next(k for k, prob in enumerate(probs) if prob > 0)
