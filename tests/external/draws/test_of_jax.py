@@ -45,8 +45,7 @@ DRAWS: dict[str, Draw] = {
     "randint": lambda r, k: r.randint(k, (2,), -1, 2),
     "randint arrays": lambda r, k: r.randint(k, (2,), np.array([0, 3]), np.array([3, 4])),
     "randint uint8": lambda r, k: r.randint(k, (), 0, 5, dtype=np.uint8),
-    "binomial": lambda r, k: r.binomial(k, 3.0, 0.4),
-    "binomial shape": lambda r, k: r.binomial(k, 2.0, np.array([0.3, 0.8], np.float32)),
+    "binomial": lambda r, k: r.binomial(k, 2.0, np.array([0.3, 0.8], np.float32)),
     "multinomial": lambda r, k: r.multinomial(k, 3.0, P),
     "rademacher": lambda r, k: r.rademacher(k, (2,)),
 }
