@@ -76,7 +76,7 @@ GENERATOR: dict[str, Draw] = BOTH | {
     "integers size": lambda g: g.integers(0, 2, size=(2, 2)),
     "integers arrays": lambda g: g.integers([0, 5], [[6], [7]]),
     "integers int": lambda g: g.integers(3, dtype=int),
-    "integers dtype": lambda g: g.integers(3, dtype=np.dtype("int64")),
+    "integers dtype": lambda g: g.integers(3, size=2, dtype=np.dtype("int64")),
     "integers bool": lambda g: g.integers(0, 1, endpoint=True, dtype=bool),
     "integers uint8": lambda g: g.integers(250, 255, size=2, dtype=np.uint8),
     "integers int32": lambda g: g.integers(4, dtype=np.int32),
