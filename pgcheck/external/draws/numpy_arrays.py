@@ -83,9 +83,10 @@ def choice(real: Callable[..., Any], a: Any, size: Any, replace: Any, p: Any, se
       settings: `axis` and `shuffle`, for those that know them.
     """
     members = np.asarray(a)
-    if size is None and not settings and members.ndim < 2 and _is_plain(members, p):
-        drawn_one = _one(int(members) if members.ndim == 0 else len(members), p)
-        return drawn_one if members.ndim == 0 else members[drawn_one]
+    weights = _plain_weights(members, p) if size is None and not settings and members.ndim < 2 else None
+    if weights is not None:
+        member = asked().choose(weights) if weights else _one(members.size if members.ndim else int(members), p)
+        return member if members.ndim == 0 else members[member]
     result = real(a, size, replace, p, **settings)
     axis = settings.get("axis", 0)
     n = int(members) if members.ndim == 0 else members.shape[axis]
@@ -105,13 +106,19 @@ def choice(real: Callable[..., Any], a: Any, size: Any, replace: Any, p: Any, se
     return result
 
 
-def _is_plain(members: Any, p: Any) -> bool:
-    """Whether NumPy would draw one member without complaint; asking it costs more than the draw."""
+def _plain_weights(members: Any, p: Any) -> list[float] | None:
+    """Returns p, or [] for equal ones, where NumPy would draw one member without complaint; else None.
+
+    To ask NumPy costs more than the draw.
+    """
     n = members.item() if members.ndim == 0 else len(members)
     if type(n) is not int or n <= 0 or p is None:
-        return type(n) is int and n > 0
+        return [] if type(n) is int and n > 0 else None
     probs = np.asarray(p)
-    return bool(probs.shape == (n,) and probs.dtype == float and abs(probs.sum() - 1) < 1e-9 and probs.min() >= 0)
+    if probs.shape != (n,) or probs.dtype != float:
+        return None
+    weights: list[float] = probs.tolist()
+    return weights if abs(math.fsum(weights) - 1) < 1e-9 and min(weights) >= 0 else None
 
 
 def _one(n: int, p: Any) -> int:

@@ -30,20 +30,40 @@ from pgcheck.external.draws.numpy_arrays import (
 Method = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
-class HandedOut:
-    """A generator of a run, and its state when it was made."""
+@dataclass(eq=False)
+class Watched:
+    """A generator during a run.
+
+    Attributes:
+      name: for messages.
+      generator: kept alive: one that is gone could not tell that it has drawn.
+      state: gives its state, for comparisons.
+      before: the state when it was made or seeded.
+      has_drawn: whether it had another state when it was seeded anew.
+    """
 
     name: str
     generator: Any
     state: Callable[[], object]
-    before: object
+    before: object = None
+    has_drawn: bool = False
+
+    def seeded(self, seed: Method, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method that seeds the generator: no draw."""
+        self.has_drawn = self.drawn()
+        result = seed(*args, **kwargs)
+        self.before = self.state()
+        return result
+
+    def drawn(self) -> bool:
+        """Whether it has drawn for itself."""
+        return self.has_drawn or self.state() != self.before
 
 
-handed_out: list[HandedOut] = []  # kept alive: a generator that is gone could not tell that it has drawn
+watched: list[Watched] = []
 
 
-def _during_a_run(original: Method) -> Callable[[Method], Method]:
+def _during_a_run(original: Any) -> Callable[[Method], Method]:
     """Makes a method that is NumPy's own one where no run is under way."""
 
     def of(method: Method) -> Method:
@@ -77,7 +97,8 @@ class AnsweringGenerator(np.random.Generator, metaclass=_StandsIn):
 
     def __init__(self, bit_generator: Any) -> None:
         super().__init__(bit_generator)
-        _keep("numpy.random.Generator", self, lambda: repr(bit_generator.state))
+        if under_way() is not None:
+            watch("numpy.random.Generator", self, lambda: repr(bit_generator.state))
 
     def __reduce__(self) -> Any:
         return type(self), (self.bit_generator,)
@@ -132,10 +153,14 @@ class AnsweringRandomState(np.random.RandomState, metaclass=_StandsIn):
 
     def __init__(self, seed: Any = None) -> None:
         super().__init__(seed)
-        _keep("numpy.random.RandomState", self, lambda: state_of_legacy(self))
+        if under_way() is not None:
+            watch("numpy.random.RandomState", self, lambda: state_of_legacy(self))
 
     def __reduce__(self) -> Any:
         return type(self), (self._bit_generator,), self.get_state(legacy=False)
+
+    def seed(self, *args: Any, **kwargs: Any) -> None:
+        seeded(self, super().seed, *args, **kwargs)
 
     @_during_a_run(np.random.RandomState.choice)
     def choice(self, a: Any, size: Any = None, replace: Any = True, p: Any = None) -> Any:
@@ -148,7 +173,7 @@ class AnsweringRandomState(np.random.RandomState, metaclass=_StandsIn):
             return number
         return each(SPARE_LEGACY.randint(low, high, size, dtype), one_integer, first, last, 0)
 
-    @_during_a_run(np.random.RandomState.random_integers)
+    @_during_a_run(getattr(np.random.RandomState, "random_integers", None))  # deprecated since NumPy 1.11
     def random_integers(self, low: Any, high: Any = None, size: Any = None) -> Any:
         first, last = (1, low) if high is None else (low, high)
         return each(SPARE_LEGACY.random_integers(low, high, size), one_integer, first, last, 1)
@@ -181,6 +206,14 @@ def state_of_legacy(generator: Any) -> object:
     return name, key.tobytes(), *rest
 
 
-def _keep(name: str, generator: Any, state: Callable[[], object]) -> None:
-    if under_way() is not None:
-        handed_out.append(HandedOut(name, generator, state, state()))
+def watch(name: str, generator: Any, state: Callable[[], object]) -> None:
+    """Keeps a generator and its present state, to find later whether it has drawn."""
+    watched.append(Watched(name, generator, state, state()))
+
+
+def seeded(generator: Any, seed: Method, *args: Any, **kwargs: Any) -> Any:
+    """Calls a method that seeds a generator, which may be watched."""
+    for entry in watched:
+        if entry.generator is generator:
+            return entry.seeded(seed, *args, **kwargs)
+    return seed(*args, **kwargs)

@@ -1,8 +1,8 @@
 """Draws of jax: functions of a key, answered where the arguments have values: under `jax.disable_jit()`.
 
-The same key gives the same answer again within a run. A key with which two different draws are made is refused: their
-law is not the product of two laws. What is not drawn from a finite set is refused too, so the replacements are for runs
-of an agent whose parameters have been made.
+The same key gives the same answer again within a run. A key with which two different draws are made is refused: the
+probability of both is not a product. What is not drawn from a finite set is refused too, so the replacements are for
+the time after the agent's parameters have been made.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 
 from pgcheck.external.draws.answers import asked, under_way
 from pgcheck.external.draws.finite import place
-from pgcheck.external.draws.jax_arrays import FILLED, Fill
+from pgcheck.external.draws.jax_arrays import FILLED
 from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
@@ -52,13 +52,13 @@ def _first_parameter(function: Method) -> str:
 
 
 def _replacement(name: str, original: Method) -> Method:
-    fill, signature = FILLED.get(name), inspect.signature(original)
+    signature = inspect.signature(original)
 
     @functools.wraps(original)
     def either(*args: Any, **kwargs: Any) -> Any:
         if under_way() is None or _within:
             return original(*args, **kwargs)
-        if fill is None:
+        if name not in FILLED:
             asked().refuse(
                 f"{place()}: jax.random.{name} draws numbers that cannot be listed; draw from finite sets: "
                 f"{', '.join(sorted(FILLED))}"
@@ -67,12 +67,12 @@ def _replacement(name: str, original: Method) -> Method:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
             return original(*args, **kwargs)
-        return _answered(name, original, fill, bound)
+        return _answered(name, original, bound)
 
     return either
 
 
-def _answered(name: str, original: Method, fill: Fill, bound: inspect.BoundArguments) -> Any:
+def _answered(name: str, original: Method, bound: inspect.BoundArguments) -> Any:
     """Returns the answer of a draw, or the one before for the same key and arguments.
 
     Raises:
@@ -92,7 +92,7 @@ def _answered(name: str, original: Method, fill: Fill, bound: inspect.BoundArgum
             )
         return answer
     defaults = {parameter.name: parameter.default for parameter in bound.signature.parameters.values()}
-    answer = jax.numpy.asarray(fill(defaults | arguments, shape.shape), dtype=shape.dtype)
+    answer = jax.numpy.asarray(FILLED[name](defaults | arguments, shape.shape), dtype=shape.dtype)
     _answers[key] = digest, place(), answer
     return answer
 

@@ -11,13 +11,15 @@ import numpy as np
 from pgcheck.external.draws.numpy_generators import (
     AnsweringGenerator,
     AnsweringRandomState,
-    handed_out,
+    seeded,
     state_of_legacy,
+    watch,
+    watched,
 )  # fmt: skip
 from pgcheck.external.draws.patches import Patch
 
 # In an object, since variables of modules that hold it are replaced during a run.
-_NUMPYS = SimpleNamespace(default_rng=np.random.default_rng)
+_NUMPYS = SimpleNamespace(default_rng=np.random.default_rng, seed=np.random.seed)
 _FUNCTIONS = (
     "choice", "randint", "random_integers", "permutation", "shuffle", "binomial", "multinomial", "hypergeometric",
 )  # fmt: skip
@@ -33,6 +35,7 @@ def patches() -> list[Patch]:
     answering = AnsweringRandomState(_global()._bit_generator)
     return [
         *(Patch(np.random, name, getattr(answering, name)) for name in _FUNCTIONS if hasattr(np.random, name)),
+        Patch(np.random, "seed", functools.partial(seeded, _global(), _NUMPYS.seed)),
         Patch(np.random, "default_rng", default_rng),
         Patch(np.random, "Generator", AnsweringGenerator),
         Patch(np.random, "RandomState", AnsweringRandomState),
@@ -42,20 +45,19 @@ def patches() -> list[Patch]:
 
 def generators() -> list[tuple[str, Callable[[], object]]]:
     """Returns the name of each generator, and what gives its state: the global one, then those of this run."""
-    return [
-        ("numpy.random", functools.partial(state_of_legacy, _global())),
-        *((entry.name, entry.state) for entry in handed_out),
-    ]
+    made = [(entry.name, entry.state) for entry in watched if entry.generator is not _global()]
+    return [("numpy.random", functools.partial(state_of_legacy, _global())), *made]
 
 
 def drawn() -> list[str]:
-    """Returns the names of the generators of this run that have drawn for themselves since they were made."""
-    return [entry.name for entry in handed_out if entry.state() != entry.before]
+    """Returns the names of the generators that have drawn for themselves in this run; seeding one is no draw."""
+    return [entry.name for entry in watched if entry.drawn()]
 
 
 def forget() -> None:
-    """Begins a new run: no generator has been made yet."""
-    handed_out.clear()
+    """Begins a new run: no generator has been made yet, and the global one has not drawn."""
+    watched.clear()
+    watch("numpy.random", _global(), functools.partial(state_of_legacy, _global()))
 
 
 def _global() -> Any:

@@ -24,6 +24,7 @@ _INSTALLED = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "pl
 _OF_SAMPLE = random.Random.sample.__code__
 
 _drawn: list[str] = []
+_before: list[object] = []  # the state of the global generator when the run began, or when it was seeded
 
 
 def patches() -> list[Patch]:
@@ -43,6 +44,7 @@ def patches() -> list[Patch]:
             Patch(random.SystemRandom, name, _answered(_refused, random.SystemRandom, name))
             for name in ("random", "getrandbits")
         ),
+        Patch(random, "seed", functools.partial(_seeded, random.seed)),
     ]
 
 
@@ -52,13 +54,24 @@ def generators() -> list[tuple[str, Callable[[], object]]]:
 
 
 def drawn() -> list[str]:
-    """Returns where instances of Random have drawn what cannot be answered: FILE:LINE and the method."""
-    return [*dict.fromkeys(_drawn)]
+    """Returns what has drawn for itself in this run; seeding is no draw.
+
+    The global generator by its name, instances of Random with FILE:LINE.
+    """
+    has_drawn = _before and random.getstate() != _before[0]
+    return [*dict.fromkeys([*_drawn, *(["random"] if has_drawn else [])])]
 
 
 def forget() -> None:
     """Begins a new run: nothing has been drawn yet."""
     _drawn.clear()
+    _before[:] = [random.getstate()]
+
+
+def _seeded(original: Method, *args: Any, **kwargs: Any) -> None:
+    _drawn.extend(name for name in drawn() if name not in _drawn)
+    original(*args, **kwargs)
+    _before[:] = [random.getstate()]
 
 
 def _answered(method: Method, owner: type, name: str) -> Method:

@@ -47,9 +47,13 @@ def all_patches() -> list[Any]:
 
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_answers_have_the_law_of_the_spaces_samples(name: str, spaces: Any) -> None:
-    space, settings = DRAWS[name](spaces)
-    space.seed(3)
-    samples = [space.sample(**settings) for _ in range(2000)]
+    try:
+        space, settings = DRAWS[name](spaces)
+        space.seed(3)
+        samples = [space.sample(**settings) for _ in range(2000)]
+    except TypeError as error:
+        assert "unexpected keyword" in str(error)  # noqa: PT017 - else it is no old version
+        pytest.skip(f"this version of gymnasium has it not: {error}")
     with replaced(all_patches()):
         expected = law(lambda: space.sample(**settings))
         with answered_by(Answers()):
@@ -90,7 +94,7 @@ def test_a_sample_draws_nothing_from_the_spaces_own_generator(spaces: Any) -> No
     ],
 )
 def test_wrong_arguments_raise_gymnasiums_own_errors(draw: Callable[[Any], Any], spaces: Any) -> None:
-    with pytest.raises((AssertionError, ValueError)) as gymnasiums:
+    with pytest.raises((AssertionError, ValueError, TypeError)) as gymnasiums:
         draw(spaces)
     with replaced(all_patches()), answered_by(Answers()), pytest.raises(type(gymnasiums.value)) as ours:
         draw(spaces)

@@ -76,7 +76,7 @@ GENERATOR: dict[str, Draw] = BOTH | {
     "integers size": lambda g: g.integers(0, 2, size=(2, 2)),
     "integers arrays": lambda g: g.integers([0, 5], [[6], [7]]),
     "integers int": lambda g: g.integers(3, dtype=int),
-    "integers dtype": lambda g: g.integers(3, dtype=np.dtype("int64")),
+    "integers dtype": lambda g: g.integers(3, size=2, dtype=np.dtype("int64")),
     "integers bool": lambda g: g.integers(0, 1, endpoint=True, dtype=bool),
     "integers uint8": lambda g: g.integers(250, 255, size=2, dtype=np.uint8),
     "integers int32": lambda g: g.integers(4, dtype=np.int32),
@@ -313,6 +313,7 @@ def test_generators_in_variables_of_modules_are_answered(monkeypatch: pytest.Mon
 
 
 def test_a_generator_of_a_run_that_draws_for_itself_is_named() -> None:
+    of_numpy.forget()
     with replaced(with_aliases(of_numpy.patches())), answered_by(Answers()):
         np.random.default_rng(0).normal()
         np.random.default_rng(1).choice(3)
@@ -324,6 +325,33 @@ def test_a_generator_of_a_run_that_draws_for_itself_is_named() -> None:
         ]  # fmt: skip
         of_numpy.forget()
         assert of_numpy.drawn() == []
+        np.random.normal()
+        assert of_numpy.drawn() == ["numpy.random"]
+
+
+@pytest.mark.parametrize("made", [lambda: np.random, lambda: np.random.RandomState(1)])
+def test_seeding_a_generator_is_no_draw_but_hides_none(made: Callable[[], Any]) -> None:
+    of_numpy.forget()
+    with replaced(with_aliases(of_numpy.patches())), answered_by(Answers()):
+        generator = made()
+        generator.seed(5)
+        generator.permutation(4)
+        assert of_numpy.drawn() == []
+        first = generator.uniform()
+        generator.seed(5)
+        assert generator.uniform() == first
+        generator.seed(7)
+        assert len(of_numpy.drawn()) >= 1
+
+
+@pytest.mark.parametrize("make", [lambda: np.random.default_rng(3), lambda: np.random.RandomState(3)])
+def test_what_is_copied_or_unpickled_during_a_run_is_answered(make: Callable[[], Any]) -> None:
+    plain = make()
+    pickled = pickle.dumps(plain)
+    with replaced(with_aliases(of_numpy.patches())), answered_by(Answers()):
+        for copied in (copy.deepcopy(plain), pickle.loads(pickled)):
+            assert type(copied) in (AnsweringGenerator, AnsweringRandomState)
+            assert copied.normal() == make().normal()
 
 
 def test_the_global_generators_state_tells_of_draws() -> None:

@@ -168,6 +168,23 @@ def test_the_global_generators_state_tells_of_draws() -> None:
 
 
 @pytest.mark.usefixtures("patched")
+def test_seeding_is_no_draw_but_hides_none() -> None:
+    of_random.forget()
+    with answered_by(Answers()):
+        random.seed(5)
+        random.choice([1, 2])
+        assert of_random.drawn() == []
+        first = random.random()
+        assert of_random.drawn() == ["random"]
+        random.seed(5)
+        assert random.random() == first
+        random.seed(6)
+        assert of_random.drawn() == ["random"]
+        of_random.forget()
+        assert of_random.drawn() == []
+
+
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize("draw", [lambda g: g.random(), lambda g: g.uniform(0, 1), lambda g: g.getrandbits(3)])
 def test_what_the_operating_system_draws_is_refused(draw: Draw) -> None:
     with (
