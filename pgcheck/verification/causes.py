@@ -6,6 +6,7 @@ templates for the figures of the diagnosis.
 
 from dataclasses import dataclass, replace
 
+from pgcheck.verification.loop_causes import LOOP_CAUSES
 from pgcheck.verification.objective_texts import NOTES_ON_TERMS, TEXTS, Lead, Objective, Variants
 from pgcheck.verification.ratio_causes import RATIO_CAUSES
 
@@ -182,6 +183,7 @@ CAUSES: dict[str, str] = {
     "nan/no-reward": "the result is not finite where every reward is 0",
     "nan/inputs": "the result is not finite for {inputs}",
     **RATIO_CAUSES,
+    **LOOP_CAUSES,
     # Another objective than the one asked for (objectives).
     **{f"objective/{key}": text for key, text in TEXTS.items()},
     # What is left.
