@@ -44,8 +44,7 @@ class Lot:
       not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
       clipped: the probability of runs in which a gradient was clipped.
       probs: the probability of each run.
-      episodes: those of each run: how many, then for each the number of its environment, s_0, its number of steps, and
-        the number of each outcome in the MDP's arrays.
+      episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
       done: whether there are no more runs.
     """
 
@@ -98,11 +97,20 @@ class Loop:
         """The policy at the start of each run."""
         return self._runner.subject
 
-    def rehearse(self, tries: int, rng: np.random.Generator) -> Rehearsal:
-        """Returns what a run that is not stopped shows, and how many runs there are, by so many random tries."""
+    def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
+        """Returns what a run that is not stopped shows, and how many runs there are, by random tries.
+
+        Args:
+          tries: how many, at most; at least one.
+          seconds: after which no other try begins.
+          rng: draws them.
+        """
+        until = time.monotonic() + seconds
         watch = self._runner.run(Answers(), goes_on=True).watch
-        runs = [self._runner.run(Answers(pick=equally(rng))) for _ in range(tries)]
-        return Rehearsal(watch.steps, watch.decayed, count_of([width_of(it.answers) for it in runs]))
+        widths: list[float] = []
+        while not widths or (len(widths) < tries and time.monotonic() < until):
+            widths.append(width_of(self._runner.run(Answers(pick=equally(rng))).answers))
+        return Rehearsal(watch.steps, watch.decayed, count_of(widths))
 
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
