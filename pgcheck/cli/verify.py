@@ -78,8 +78,7 @@ def verify(
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
     """
-    from pgcheck.external.agent_source import agent_source_of
-    from pgcheck.external.opening import leading_estimators, opened
+    from pgcheck.external.opening import is_agent, leading_estimators, opened
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
@@ -99,7 +98,7 @@ def verify(
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
-                of_agent = agent_source_of(function) is not None
+                of_agent = is_agent(function)
                 if of_agent and policy is not None:
                     raise UsageError("--policy is not for agents: an agent has a policy of its own")
                 if of_agent and not models:  # on models on which loops have few runs

@@ -1,19 +1,20 @@
 """Where an agent runs: in this process, or in one of its own. Verification knows agents by this protocol alone."""
 
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 
-from pgcheck.errors import UsageError
-from pgcheck.external.agents import Agent, AgentFunction
+from pgcheck.external.agents import AgentFunction
+from pgcheck.external.episodes import decoded
 from pgcheck.external.loop import Loop, Lot, Rehearsal
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 AS_IT_IS = Variation()
-TRIES = 16  # runs by which their number is estimated
+TRIES = 16  # runs by which their number is estimated, at most
+TRIAL_SECONDS = 5.0  # that they may begin in
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,29 +57,18 @@ class LocalAgent:
         self.name = function.name
         self._function = function
         self._loop: Loop | None = None
+        self._mdp: MDP | None = None
 
     def begin(self, mdp: MDP, variation: Variation = AS_IT_IS) -> Beginning:
         """Takes the agent to a model, and returns what a first run shows."""
-        self._loop = Loop(self._function, mdp, variation)
-        return Beginning(self._loop.subject, self._loop.rehearse(TRIES, np.random.default_rng(0)))
+        self._loop, self._mdp = Loop(self._function, mdp, variation), mdp
+        subject = self._loop.subject
+        return Beginning(subject, self._loop.rehearse(TRIES, TRIAL_SECONDS, np.random.default_rng(0)))
 
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
         assert self._loop is not None
-        return self._loop.advance(seconds, most)
-
-
-def agent_source_of(thing: object) -> AgentSource | None:
-    """Returns an agent that can be run, of a marked function or as it is; None where it is something else.
-
-    Raises:
-      UsageError: it is an `Agent`, which cannot be made anew.
-    """
-    if isinstance(thing, AgentFunction):
-        return LocalAgent(thing)
-    if isinstance(thing, Agent):
-        raise UsageError(
-            "an Agent alone cannot be run again and again; write a function that makes it:\n"
-            "  @agent\n  def my_agent(env):\n      return Agent(...)"
-        )
-    return cast(AgentSource, thing) if hasattr(thing, "begin") and hasattr(thing, "advance") else None
+        assert self._mdp is not None
+        lot = self._loop.advance(seconds, most)
+        decoded(lot.episodes, self._mdp, lot.runs)  # which are sure to be the model's
+        return lot

@@ -49,8 +49,7 @@ class Lot:
       not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
       clipped: the probability of runs in which a gradient was clipped.
       probs: the probability of each run.
-      episodes: those of each run: how many, then for each the number of its environment, s_0, its number of steps,
-        and the number of each outcome in the MDP's arrays.
+      episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
       done: whether there are no more runs.
     """
 
@@ -104,21 +103,34 @@ class Loop:
         """The policy at the start of each run."""
         return self._runner.subject
 
-    def rehearse(self, tries: int, rng: np.random.Generator) -> Rehearsal:
-        """Returns what a run that is not stopped shows, and how many runs there are, by so many random tries.
+    def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
+        """Returns what a run that is not stopped shows, and how many runs there are, by random tries.
 
         Where another order of what is shuffled makes no difference in any of them, orders are not listed.
+
+        Args:
+          tries: how many, at most; at least one.
+          seconds: after which no other try begins.
+          rng: draws them.
         """
         watch = self._runner.run(Answers(), goes_on=True).watch
-        runs = [self._runner.run(Answers(pick=equally(rng), order=as_they_are)) for _ in range(tries)]
+        runs = self._tried(tries, seconds, Answers(pick=equally(rng), order=as_they_are))
         shuffling = [run for run in runs if run.answers.shuffles]
         other = reversed_or_drawn(rng)
         if all(self._is_same(run, self._runner.run(run.answers.ordered_by(other))) for run in shuffling):
             self._tree, self._other = Tree(as_they_are), other
         else:
-            runs, shuffling = [self._runner.run(Answers(pick=equally(rng))) for _ in range(tries)], []
+            runs, shuffling = self._tried(tries, seconds, Answers(pick=equally(rng))), []
         count = count_of([width_of(it.answers) for it in runs])
         return Rehearsal(watch.steps, watch.decayed, count, len(shuffling))
+
+    def _tried(self, tries: int, seconds: float, answers: Answers) -> list[Outcome]:
+        """Some runs, each with answers like these that are drawn anew."""
+        until = time.monotonic() + seconds
+        runs: list[Outcome] = []
+        while not runs or (len(runs) < tries and time.monotonic() < until):
+            runs.append(self._runner.run(answers.again()))
+        return runs
 
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.

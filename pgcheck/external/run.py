@@ -14,8 +14,6 @@ from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_
 from pgcheck.external.draws.guard import Guard, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, plainly
 from pgcheck.external.draws.tracing import place_of_draw
-from pgcheck.external.environment import environment_of
-from pgcheck.external.environments import use_model
 from pgcheck.external.named import by_parameter
 from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
@@ -110,6 +108,10 @@ class Runner:
         return outcome
 
     def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:
+        # Those who only wait for another process need no gymnasium.
+        from pgcheck.external.environment import environment_of
+        from pgcheck.external.environments import use_model
+
         seed_all()
         self._updating = False
         with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):

@@ -7,9 +7,9 @@ from typing import cast
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.external.agent_source import AgentSource, agent_source_of
+from pgcheck.external.agent_source import AgentSource
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.opening import estimator_of
+from pgcheck.external.opening import agent_source_of, estimator_of, is_agent
 from pgcheck.verification.allowance import checked_ids, is_allowed, is_confirmed, marked
 from pgcheck.verification.battery import battery_models
 from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, reach, stretch
@@ -87,11 +87,10 @@ def verify(
       UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models, or one
         lacks a behavior.
     """
-    source = agent_source_of(estimate)
-    if source is not None:
+    if is_agent(estimate):
         check_options_of_agent(off_policy=off_policy, same_start=same_start, batch_sizes=batch_sizes)
         return verify_agent(
-            source, models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, tolerance=tolerance,
+            agent_source_of(estimate), models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, tolerance=tolerance,
             up_to_scale=up_to_scale, allow=allow, max_runs=max_calls, progress=progress,
         )  # fmt: skip
     estimator, allowed = estimator_of(cast("Estimate | Estimator | str", estimate)), checked_ids(allow)
