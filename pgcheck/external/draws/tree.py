@@ -43,7 +43,7 @@ class Tree:
         Raises:
           UnanswerableError: it drew less than it was told; the same answers led elsewhere before.
         """
-        draws = answers.draws
+        draws = [*answers.draws]
         if len(draws) < len(self._told):
             answers.refuse(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
