@@ -64,7 +64,8 @@ def multinomial_counts(n: int, probs: Sequence[float], name: str) -> list[int]:
     """
     counts, rest = [], 1.0
     for prob in probs[:-1]:
-        share = min(max(float(prob) / rest, 0.0), 1.0) if rest > 0 else 0.0
+        share = max(float(prob) / rest, 0.0) if rest > 0 else 0.0
+        share = 1.0 if share > 1 - 1e-12 else share  # what is left by rounding is no outcome
         counts.append(asked().choose(binomial_weights(n, share, name)))
         n, rest = n - counts[-1], rest - float(prob)
     return [*counts, n]

@@ -30,20 +30,21 @@ _before: list[object] = []  # the state of the global generator when the run beg
 def patches() -> list[Patch]:
     """Returns what stands in for methods of Random and SystemRandom, and for the functions that hold them."""
     instance = random.sample.__self__  # type: ignore[attr-defined]
+    sample, choices = _answered(_sample, random.Random, "sample"), _answered(_choices, random.Random, "choices")
+    standing_in: list[tuple[type, str, Method]] = [
+        (random.Random, "_randbelow", _below),
+        (random.SystemRandom, "_randbelow", _below),
+        (random.Random, "random", _noted),
+        (random.Random, "getrandbits", _noted),
+        (random.SystemRandom, "random", _refused),
+        (random.SystemRandom, "getrandbits", _refused),
+    ]
     return [
-        Patch(random.Random, "_randbelow", _answered(_below, random.Random, "_randbelow")),
-        Patch(random.SystemRandom, "_randbelow", _answered(_below, random.SystemRandom, "_randbelow")),
-        *(
-            Patch(owner, name, replacement)
-            for name, method in (("sample", _sample), ("choices", _choices))
-            for replacement in [_answered(method, random.Random, name)]
-            for owner, replacement in ((random.Random, replacement), (random, MethodType(replacement, instance)))
-        ),
-        *(Patch(random.Random, name, _answered(_noted, random.Random, name)) for name in ("random", "getrandbits")),
-        *(
-            Patch(random.SystemRandom, name, _answered(_refused, random.SystemRandom, name))
-            for name in ("random", "getrandbits")
-        ),
+        *(Patch(owner, name, _answered(method, owner, name)) for owner, name, method in standing_in),
+        Patch(random.Random, "sample", sample),
+        Patch(random.Random, "choices", choices),
+        Patch(random, "sample", MethodType(sample, instance)),
+        Patch(random, "choices", MethodType(choices, instance)),
         Patch(random, "seed", functools.partial(_seeded, random.seed)),
     ]
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import choice as named_choice
+from numpy.random import default_rng as named_default_rng
 
 from pgcheck.external.draws import of_numpy
 from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
@@ -238,6 +240,17 @@ def test_the_modules_functions_are_answered_and_draw_nothing(name: str) -> None:
     if len({*map(str, samples)}) > 1:  # not of a generator that is made anew, by its seed, for each draw
         assert distance(samples, expected) < 5
         assert distance(samples, tilted(expected)) > 5
+
+
+def test_functions_that_were_imported_by_name_are_answered() -> None:
+    with replaced(with_aliases(of_numpy.patches())):
+        expected = law(lambda: (named_choice(2), named_default_rng(0).choice(2)))
+    assert expected == pytest.approx({str([i, j]): 0.25 for i in range(2) for j in range(2)})
+
+
+def test_what_rounding_leaves_is_no_outcome() -> None:
+    generator = AnsweringGenerator(np.random.PCG64(1))
+    assert len(law(lambda: generator.multinomial(1, [0.1, 0.2, 0.7, 0.0]))) == 3
 
 
 def objects() -> list[Any]:
