@@ -113,7 +113,7 @@ class Runner:
         from pgcheck.external.environments import use_model
 
         seed_all()
-        self._updating = False
+        self._updating, answers.is_making = False, True
         with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):
             env = environment_of(self._mdp, **self._settings)
             with _ending(answers, self._function.name):
@@ -124,7 +124,7 @@ class Runner:
                 self._check_start(parameters)
             _clear(parameters)
             self._guard.settle()
-            self._watch, self._updating = watch, True
+            self._watch, self._updating, answers.is_making = watch, True, False
             returned: Any = None
             try:
                 with watched(watch), _ending(answers, self._function.name):

@@ -56,6 +56,7 @@ class Answers:
       environment: the number of the environment of each episode.
       asked: how many draws were asked for, also those with one possible answer.
       shuffles: how many orders were asked for, of two things or more.
+      is_making: whether the agent is still being made: what it draws from a key is then a part of it.
       fault: why the run does not count: an error that may not have come through the code that asked.
     """
 
@@ -73,6 +74,7 @@ class Answers:
         self.episodes: list[list[int]] = []
         self.environment: list[int] = []
         self.asked = self.shuffles = 0
+        self.is_making = False
         self.fault: EstimatorError | None = None
         self._told, self._pick, self._order = told, pick or _first_possible, order
         self._thread = os.getpid(), threading.get_ident()

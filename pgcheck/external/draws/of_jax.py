@@ -1,14 +1,15 @@
 """Draws of jax: functions of a key, answered where the arguments have values: under `jax.disable_jit()`.
 
 The same key gives the same answer again within a run. A key with which two different draws are made is refused: the
-probability of both is not a product. What is not drawn from a finite set is refused too, so the replacements are for
-the time after the agent's parameters have been made.
+probability of both is not a product. What is not drawn from a finite set is refused too, once the agent has been made
+and where it does not initialise weights: those come out the same in each run.
 """
 
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ def _replacement(name: str, original: Method) -> Method:
         if under_way() is None or _within:
             return original(*args, **kwargs)
         if name not in FILLED:
+            if asked().is_making or _is_initialising(sys._getframe(1)):
+                return original(*args, **kwargs)
             asked().refuse(
                 f"{place()}: jax.random.{name} draws numbers that cannot be listed; draw from finite sets: "
                 f"{', '.join(sorted(FILLED))}"
@@ -70,6 +73,13 @@ def _replacement(name: str, original: Method) -> Method:
         return _answered(name, original, bound)
 
     return either
+
+
+def _is_initialising(frame: FrameType | None) -> bool:
+    """Whether the weights of a network are drawn: by `jax.nn.initializers`, or those of a library over jax."""
+    while frame is not None and "initializers" not in frame.f_globals.get("__name__", ""):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _answered(name: str, original: Method, bound: inspect.BoundArguments) -> Any:
