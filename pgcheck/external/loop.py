@@ -8,13 +8,15 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.answers import Answers, Draw
 from pgcheck.external.draws.tree import Count, Tree, count_of, equally, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
+
+NONE = 1e-9  # the probability of what does not happen
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Loop:
         self._runner = Runner(function, mdp, variation)
         self._name = function.name
         self._tree = Tree()
-        self._first: Outcome | None = None
+        self._repeatable: tuple[float, list[Draw], Floats | None] | None = None  # the run that adds most, P ‖ĝ‖
+        self._without = 0.0  # the probability of runs so far that computed no gradient
 
     @property
     def subject(self) -> Subject:
@@ -116,26 +119,37 @@ class Loop:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
 
         Raises:
-          EstimatorError: when all of them are done, the first of them has another gradient than it had.
+          EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
+            when it is repeated.
         """
         lot = Lot(np.zeros(len(self.subject.policy.theta)))
         until = time.monotonic() + seconds
         while not self._tree.done and lot.runs < most and (lot.runs == 0 or time.monotonic() < until):
             outcome = self._runner.run(self._tree.answers())
-            self._first = self._first or outcome
-            lot.add(outcome, self._tree.completed(outcome.answers))
+            told, gradient = [*outcome.answers.draws], outcome.gradient
+            prob = self._tree.completed(outcome.answers)
+            lot.add(outcome, prob)
+            weight = prob * float(np.linalg.norm(gradient)) if gradient is not None else 0.0
+            if not self._repeatable or weight > self._repeatable[0]:
+                self._repeatable = (weight, told, gradient)
         lot.done = self._tree.done
-        if lot.done and self._first is not None:
-            self._check_again(self._first)
+        self._without += lot.without
+        if lot.done and self._without > 1 - NONE:
+            raise EstimatorError(
+                f"{self._name}: update() computed no gradient in any run: no optimizer of torch that holds a "
+                "parameter of the policy made a step, nothing is left in .grad, and no gradient was returned"
+            )
+        if lot.done and self._repeatable is not None:
+            self._check_again(*self._repeatable[1:])
         return lot
 
-    def _check_again(self, first: Outcome) -> None:
-        again = self._runner.run(Answers()).gradient
-        before = first.gradient
+    def _check_again(self, told: list[Draw], before: Floats | None) -> None:
+        """Raises EstimatorError unless a run that is repeated has the gradient that it had before."""
+        again = self._runner.run(Answers(told)).gradient
         is_same = (again is None) == (before is None)
         if again is not None and before is not None:
             slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
-            allowed = slack * float(np.max(np.abs(before), initial=0.0))
+            allowed = slack * float(np.max(np.abs(before), initial=0.0, where=np.isfinite(before)))
             is_same = np.allclose(again, before, rtol=0.0, atol=allowed, equal_nan=True)
         if not is_same:
             raise EstimatorError(

@@ -1,8 +1,8 @@
 """All runs of a piece of code: one for each way in which its random draws can come out, depth first.
 
-A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new draw.
-The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their probabilities
-sum to 1.
+A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new
+draw. The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their
+probabilities sum to 1.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, Draw
+from pgcheck.external.draws.answers import Answers, Draw, UnanswerableError
 
 
 class Tree:
@@ -41,7 +41,7 @@ class Tree:
         """
         draws = answers.draws
         if len(draws) < len(self._told):
-            answers.refuse(
+            raise UnanswerableError(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
                 "does the agent remember earlier runs?"
             )
