@@ -1,7 +1,7 @@
 """One run of an agent: made anew, with all draws answered, until its gradient is known."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,7 @@ class Runner:
         self._installed: Installed | None = None
         self._watch: Watch | None = None  # of the run that is under way
         self._updating = False
+        self._restore: Callable[[], None] = global_states()
         self._subject: Subject | None = None
 
     @property
@@ -90,7 +91,7 @@ class Runner:
 
     def run(self, answers: Answers, *, goes_on: bool = False) -> Outcome:
         """Returns what a run shows; with `goes_on` it is not stopped where its gradient is known."""
-        restore = global_states()
+        restore = self._restore = global_states()
         try:
             outcome = self._settled(answers, goes_on)
             if drawn := self._guard.changed():
@@ -123,6 +124,7 @@ class Runner:
         from pgcheck.external.environment import environment_of
         from pgcheck.external.environments import use_model
 
+        self._restore()  # what a run before this one has set
         seed_all()
         self._guard.begin()
         self._updating = False

@@ -211,8 +211,7 @@ def _checked(policy: Linearised, logits: Floats, mdp: MDP) -> Linearised:
         s, a = np.argwhere(missing)[0].tolist()
         raise UnsuitableError(
             f"{mdp.name}: the agent takes {mdp.actions[a]!r} in {mdp.states[s]!r}, with probability "
-            f"{probs[s, a]:.3g}, "
-            "and the state does not offer it\n"
+            f"{probs[s, a]:.3g}, and the state does not offer it\n"
             "  Mask the logits (env.action_masks() tells which actions a state offers), or use another model"
         )
     return policy
