@@ -18,6 +18,8 @@ from pgcheck.model.mdp import MDP
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
 CHECKED = 8  # one of so many runs is repeated with other orders, where these are taken not to matter
 
+NONE = 1e-9  # the probability of what does not happen
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -95,7 +97,8 @@ class Loop:
         self._runner = Runner(function, mdp, variation)
         self._name = function.name
         self._tree = Tree()
-        self._first: Outcome | None = None
+        self._repeatable: tuple[float, Outcome] | None = None  # P ‖ĝ‖ of the run that adds most, and the run
+        self._without = 0.0  # the probability of runs so far that computed no gradient
         self._other: Callable[[int], list[int]] | None = None  # gives another order, where orders do not matter
 
     @property
@@ -136,19 +139,29 @@ class Loop:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
 
         Raises:
-          EstimatorError: when all of them are done, the first of them has another gradient than it had.
+          EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
+            when it is repeated.
         """
         lot = Lot(np.zeros(len(self.subject.policy.theta)))
         until = time.monotonic() + seconds
         while not self._tree.done and lot.runs < most and (lot.runs == 0 or time.monotonic() < until):
             outcome = self._runner.run(self._tree.answers())
-            self._first = self._first or outcome
             if self._other is not None and outcome.answers.shuffles and self._tree.runs % CHECKED == 0:
                 self._check_order(outcome)
-            lot.add(outcome, self._tree.completed(outcome.answers))
+            prob = self._tree.completed(outcome.answers)
+            lot.add(outcome, prob)
+            weight = prob * float(np.linalg.norm(outcome.gradient)) if outcome.gradient is not None else 0.0
+            if not self._repeatable or weight > self._repeatable[0]:
+                self._repeatable = (weight, outcome)
         lot.done = self._tree.done
-        if lot.done and self._first is not None:
-            self._check_again(self._first)
+        self._without += lot.without
+        if lot.done and self._without > 1 - NONE:
+            raise EstimatorError(
+                f"{self._name}: update() computed no gradient in any run: no optimizer of torch that holds a "
+                "parameter of the policy made a step, nothing is left in .grad, and no gradient was returned"
+            )
+        if lot.done and self._repeatable is not None:
+            self._check_again(self._repeatable[1])
         return lot
 
     def _check_again(self, first: Outcome) -> None:
@@ -173,5 +186,5 @@ class Loop:
         if again is None or before is None:
             return again is before
         slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
-        allowed = slack * float(np.max(np.abs(before), initial=0.0))
+        allowed = slack * float(np.max(np.abs(before), initial=0.0, where=np.isfinite(before)))
         return bool(np.allclose(again, before, rtol=0.0, atol=allowed, equal_nan=True))

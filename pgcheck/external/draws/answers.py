@@ -24,6 +24,10 @@ class UnanswerableError(EstimatorError):
     """A draw whose outcomes cannot be listed, or that is made where nobody can answer it."""
 
 
+class Stopped(BaseException):
+    """The run has shown its gradient, and is over."""
+
+
 @dataclass
 class Draw:
     """A draw that could come out in several ways.
@@ -79,6 +83,7 @@ class Answers:
         self._told, self._pick, self._order = told, pick or _first_possible, order
         self._thread = os.getpid(), threading.get_ident()
         self._environments = 0
+        self._over = False
 
     def again(self) -> "Answers":
         """Returns the answers of the same run once more."""
@@ -87,6 +92,11 @@ class Answers:
     def ordered_by(self, order: Callable[[int], list[int]]) -> "Answers":
         """Returns the answers of the same run, but with other orders of what it shuffles."""
         return Answers(self.draws, self._pick, order)
+
+    def end(self) -> None:
+        """Takes in nothing more, should the code go on that was stopped; draws that it makes raise `Stopped`."""
+        self.episodes = [[*episode] for episode in self.episodes]  # environments hold the others
+        self._over = True
 
     @property
     def probability(self) -> float:
@@ -126,6 +136,8 @@ class Answers:
 
     def refuse(self, message: str) -> None:
         """Raises UnanswerableError, and keeps it: the code that asked may catch it."""
+        if self._over:
+            raise Stopped
         self.fault = self.fault or UnanswerableError(message)
         raise self.fault
 
@@ -136,11 +148,15 @@ class Answers:
 
     def new_episode(self, environment: int, start: int) -> list[int]:
         """Returns the list to which an environment adds the numbers of the outcomes of an episode."""
-        self.episodes.append([start])
-        self.environment.append(environment)
-        return self.episodes[-1]
+        episode = [start]
+        if not self._over:
+            self.episodes.append(episode)
+            self.environment.append(environment)
+        return episode
 
     def _answered(self, probs: tuple[float, ...]) -> int:
+        if self._over:
+            raise Stopped
         if (os.getpid(), threading.get_ident()) != self._thread:
             self.refuse("a draw was made in another thread or process: in which order these draw is not repeatable")
         self.asked += 1

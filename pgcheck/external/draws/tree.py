@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, Draw
+from pgcheck.external.draws.answers import Answers, Draw, UnanswerableError
 
 
 class Tree:
@@ -45,7 +45,7 @@ class Tree:
         """
         draws = [*answers.draws]
         if len(draws) < len(self._told):
-            answers.refuse(
+            raise UnanswerableError(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
                 "does the agent remember earlier runs?"
             )
