@@ -53,7 +53,7 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             "shapes": [[name, list(shape)] for name, shape in policy.shapes.items()], "single": policy.single,
             "unused": list(subject.unused), "values": subject.values is not None,
             "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
-            "decayed": rehearsal.decayed, "count": [count.mean, count.error, count.tries],
+            "decayed": rehearsal.decayed, "shuffles": rehearsal.shuffles, "count": [count.mean, count.error, count.tries],
         },
         arrays,
     )  # fmt: skip
@@ -102,7 +102,8 @@ def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
         unused, count = _listed(fields.get("unused")), _listed(fields.get("count"))
         _require(all(isinstance(name, str) for name in unused) and len(count) == 3)
         of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1))
-        rehearsal = Rehearsal(_whole(fields.get("steps")), _number(fields.get("decayed")), of_runs)
+        steps, shuffles = _whole(fields.get("steps")), _whole(fields.get("shuffles"))
+        rehearsal = Rehearsal(steps, _number(fields.get("decayed")), of_runs, shuffles)
         return Beginning(Subject(policy, tuple(unused), values, of_values), rehearsal)
 
     return read

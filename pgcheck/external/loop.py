@@ -132,7 +132,7 @@ class Loop:
         until = time.monotonic() + seconds
         runs: list[Outcome] = []
         while not runs or (len(runs) < tries and time.monotonic() < until):
-            runs.append(self._runner.run(answers.again()))
+            runs.append(self._runner.run(answers.anew()))
         return runs
 
     def advance(self, seconds: float, most: int) -> Lot:

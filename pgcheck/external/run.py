@@ -116,7 +116,7 @@ class Runner:
             else:
                 if not left or not self._installed.is_outdated:
                     return outcome
-            self._subject, self._installed, answers = None, None, answers.again()
+            self._subject, self._installed, answers = None, None, answers.anew()
         raise AssertionError("the last run has returned or raised")
 
     def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:

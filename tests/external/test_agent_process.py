@@ -20,7 +20,7 @@ from pgcheck.external.draws.tree import Count
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loading import functions_in, load
 from pgcheck.external.loop import Lot, Rehearsal
-from pgcheck.external.opening import agent_source_of, opened, opened_on
+from pgcheck.external.opening import agent_source_of, estimator_of, opened, opened_on
 from pgcheck.external.subject import Subject
 from pgcheck.model.linearised import Linearised
 
@@ -172,7 +172,7 @@ def test_other_commands_refuse_agents(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=told), opened_on([written(tmp_path)], *pgcheck.load("two_state")):
         pass
     with pytest.raises(UsageError, match=told):
-        pgcheck.verify(AgentFunction(print), "two_state")  # type: ignore[arg-type]
+        estimator_of(AgentFunction(print))  # type: ignore[arg-type]
 
 
 def beginning_on(mdp: MDP) -> Beginning:
@@ -181,7 +181,7 @@ def beginning_on(mdp: MDP) -> Beginning:
         mdp, rng.normal(size=4), {"w": (2, 2)}, rng.normal(size=(3, 2)), rng.normal(size=(3, 2, 4)), single=True
     )
     subject = Subject(policy, ("critic",), rng.normal(size=3), rng.normal(size=(3, 4)))
-    return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16)))
+    return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16), 7))
 
 
 def lot_on(mdp: MDP) -> Lot:

@@ -85,9 +85,13 @@ class Answers:
         self._environments = 0
         self._over = False
 
+    def anew(self) -> "Answers":
+        """Returns answers of which no draw has been asked for, told the same as these were."""
+        return Answers(self._told, self._pick, self._order)
+
     def again(self) -> "Answers":
-        """Returns the answers of the same run once more."""
-        return Answers(self.draws or self._told, self._pick, self._order)
+        """Returns the answers that have been given, for the same run once more."""
+        return Answers(self.draws, self._pick, self._order)
 
     def ordered_by(self, order: Callable[[int], list[int]]) -> "Answers":
         """Returns the answers of the same run, but with other orders of what it shuffles."""
