@@ -53,7 +53,8 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             "shapes": [[name, list(shape)] for name, shape in policy.shapes.items()], "single": policy.single,
             "unused": list(subject.unused), "values": subject.values is not None,
             "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
-            "decayed": rehearsal.decayed, "shuffles": rehearsal.shuffles, "count": [count.mean, count.error, count.tries],
+            "decayed": rehearsal.decayed, "shuffles": rehearsal.shuffles,
+            "count": [count.mean, count.error, count.tries],
         },
         arrays,
     )  # fmt: skip

@@ -10,7 +10,6 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ class Guard:
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
+        self._drawn_before = 0  # by generators that were made in the run
         self._of_torch = torch_generators.Generators()
 
     def begin(self) -> None:
@@ -43,13 +43,15 @@ class Guard:
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
         self._before = self._states()
+        self._drawn_before = len(_drawn())
         self._of_torch.settle()
 
     def changed(self) -> list[str]:
         """Returns the names of the generators that have drawn since `settle`."""
         now = self._states()
         drawn = [name for name, state in now.items() if name in self._before and self._before[name] != state]
-        return [*drawn, *self._of_torch.changed()]
+        made = _drawn() if len(_drawn()) > self._drawn_before else []
+        return [*drawn, *made[-1:], *self._of_torch.changed()]
 
     def patches(self) -> list[Patch]:
         """Returns what makes seeding and initialisation settle the guard anew."""
@@ -74,6 +76,11 @@ class Guard:
     def _states(self) -> dict[str, object]:
         watched = [*of_numpy.generators(), *of_random.generators(), *of_torch.generators(), *self._existing]
         return {f"{name} ({k})" if k else name: state() for k, (name, state) in _numbered(watched)}
+
+
+def _drawn() -> list[str]:
+    """The generators made in this run that have drawn, by NumPy and by random."""
+    return [*of_random.drawn(), *of_numpy.drawn()]
 
 
 def _numbered(watched: Sequence[Generator]) -> list[tuple[int, Generator]]:
