@@ -111,7 +111,9 @@ def test_half_precision_is_judged_within_its_digits(mdp: MDP) -> None:
     beginning, lot = all_of(looping(step, lambda: table(torch.bfloat16)), mdp)
     assert beginning.subject.policy.single
     exact = exact_of(mdp, beginning)
-    assert 1e-6 < np.linalg.norm(lot.mean - exact) / np.linalg.norm(exact) < 4e-2  # a rounded number of bfloat16 has 8 bits
+    assert (
+        1e-6 < np.linalg.norm(lot.mean - exact) / np.linalg.norm(exact) < 4e-2
+    )  # a rounded number of bfloat16 has 8 bits
 
 
 def test_a_deviation_of_one_number_is_not_finite(mdp: MDP) -> None:
@@ -124,7 +126,8 @@ def test_a_deviation_of_one_number_is_not_finite(mdp: MDP) -> None:
 
     with pytest.warns(UserWarning, match="degrees of freedom"):
         _, lot = all_of(looping(standardised), mdp)
-    assert (lot.not_finite, lot.mean.tolist()) == (pytest.approx(1.0), [0.0] * 6)
+    assert lot.not_finite == pytest.approx(1.0)
+    assert not lot.mean.any()
 
 
 def nothing_of(env: Any) -> Any:
