@@ -25,7 +25,7 @@ from pgcheck.external.episodes import decoded
 from pgcheck.external.loading import functions_in, load
 from pgcheck.external.loop import Lot, Rehearsal
 from pgcheck.external.opening import agent_source_of, opened, opened_on
-from pgcheck.external.subject import Subject
+from pgcheck.external.subject import Subject, UnsuitableError
 from pgcheck.model.linearised import Linearised
 from tests.conftest import Run
 from tests.external.test_hostile import is_running
@@ -165,6 +165,29 @@ def test_a_run_may_hang_long_after_the_first(tmp_path: Path, mdp: MDP) -> None:
         agent.begin(mdp)
         with pytest.raises(EstimatorError, match="did not end within 3 seconds"):
             agent.advance(1.0, 1000)
+
+
+@pytest.mark.gymnasium
+def test_copies_that_an_agent_makes_of_its_process_do_not_answer(tmp_path: Path, mdp: MDP) -> None:
+    line = "global forks; forks = globals().get('forks', 0) + 1\n        if forks < 4: import os; os.fork()"
+    beginning, lot = all_runs(written(tmp_path, line), mdp)
+    np.testing.assert_allclose(lot.mean, pgcheck.exact_gradient(mdp, beginning.subject.policy).gradient, atol=1e-12)
+
+
+@pytest.mark.torch
+@pytest.mark.gymnasium
+def test_a_model_for_which_an_agent_is_not_made_is_told_apart(tmp_path: Path) -> None:
+    lacking, _ = pgcheck.load("early_exit")
+    assert not lacking.available[~lacking.terminal].all()
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom pgcheck.agents import Agent, agent\n@agent\ndef mine(env):\n"
+        "    net = torch.nn.Embedding(env.observation_space.n, env.action_space.n)\n"
+        "    return Agent(net, net.parameters(), lambda: env.reset())\n"
+    )
+    with opened(f"{tmp_path / 'mine.py'}:mine") as agent:
+        assert isinstance(agent, AgentProcess)
+        with pytest.raises(UnsuitableError, match="does not offer it"):
+            agent.begin(lacking)
 
 
 @pytest.mark.gymnasium
