@@ -31,6 +31,7 @@ from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
 from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
+from pgcheck.external.subject import UnsuitableError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy
@@ -125,7 +126,8 @@ class _Work:
         """An error as users read it."""
         hint = agent_hint(self._function) if self._model is not None else ""
         if isinstance(error, PgcheckError):
-            return wire.Failure(f"{error}{hint}", isinstance(error, EstimatorError) and error.not_finite)
+            not_finite = isinstance(error, EstimatorError) and error.not_finite
+            return wire.Failure(f"{error}{hint}", not_finite, isinstance(error, UnsuitableError))
         return wire.Failure(f"{failure_text(error, self._spec)}{hint}")
 
 

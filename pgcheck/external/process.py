@@ -18,6 +18,7 @@ from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.external import contents, wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.prints import Prints
+from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.external.wire import Read
 
@@ -112,6 +113,8 @@ class Child:
         except (EOFError, OSError):
             raise self._ended() from None
         if isinstance(answer, wire.Failure):
+            if answer.unsuitable:
+                raise UnsuitableError(answer.text)
             raise EstimatorError(answer.text, not_finite=answer.not_finite)
         return answer
 

@@ -35,6 +35,8 @@ if sys.platform == "win32":
 
 MOST_HEADER_BYTES = 2**20  # of an answer's JSON, and so of an error's text
 
+FLAGS = ("not_finite", "unsuitable")  # of a failure
+
 Take = Callable[[tuple[int, ...]], Floats]  # the answer's next array, which must be of this shape
 Result = TypeVar("Result")
 Read = Callable[[Mapping[str, Any], Take], Result]  # what an answer's fields and arrays are made into
@@ -112,10 +114,12 @@ class Failure:
     Attributes:
       text: the error as users read it.
       not_finite: whether the estimator returned NaN or infinity.
+      unsuitable: whether the model is not one that the agent is made for.
     """
 
     text: str
     not_finite: bool = False
+    unsuitable: bool = False
 
 
 def pipe() -> tuple[Connection, int]:
@@ -188,7 +192,7 @@ def send_answer(connection: Connection, number: int, answer: Answer | Failure) -
       OSError: the pipe is closed.
     """
     if isinstance(answer, Failure):
-        answer = Answer({"error": answer.text, "not_finite": answer.not_finite})
+        answer = Answer({"error": answer.text, **{name: getattr(answer, name) for name in FLAGS}})
     connection.send_bytes(json.dumps({**answer.fields, "number": number}).encode())
     for array in answer.arrays:
         if array.size:
@@ -213,7 +217,7 @@ def receive_answer(connection: Connection, number: int, read: Read[Result]) -> R
     if header.get("number") != number:
         raise MalformedAnswerError
     if "error" in header:
-        return Failure(str(header["error"]), bool(header.get("not_finite")))
+        return Failure(str(header["error"]), **{name: bool(header.get(name)) for name in FLAGS})
 
     def take(shape: tuple[int, ...]) -> Floats:
         size = 8 * math.prod(shape)

@@ -1,6 +1,10 @@
 """Agents that run in a process of their own: the same runs as in this one, and no harm from what their code does."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -21,8 +25,10 @@ from pgcheck.external.episodes import decoded
 from pgcheck.external.loading import functions_in, load
 from pgcheck.external.loop import Lot, Rehearsal
 from pgcheck.external.opening import agent_source_of, estimator_of, opened, opened_on
-from pgcheck.external.subject import Subject
+from pgcheck.external.subject import Subject, UnsuitableError
 from pgcheck.model.linearised import Linearised
+from tests.conftest import Run
+from tests.external.test_hostile import is_running
 
 NUMBER = 17
 ARRAYS = """
@@ -84,7 +90,8 @@ def test_a_process_shows_what_this_one_shows(tmp_path: Path, mdp: MDP) -> None:
     beginning, lot = all_runs(spec, mdp)
     here = agent_source_of(load(spec))
     local, every = here.begin(mdp), here.advance(60.0, 1000)
-    assert (lot.runs, lot.mass) == (every.runs, pytest.approx(1.0))
+    assert lot.runs == every.runs
+    assert lot.mass == pytest.approx(1.0)
     policy, other = beginning.subject.policy, local.subject.policy
     for name in ("theta", "all_logits", "logit_derivative"):
         assert np.array_equal(getattr(policy, name), getattr(other, name))
@@ -118,6 +125,38 @@ def test_what_an_agent_does_ends_in_an_error(
         all_runs(written(tmp_path, line), mdp, timeout=3.0 if "within" in message else 60.0)
 
 
+@pytest.mark.torch
+@pytest.mark.gymnasium
+def test_torch_runs_out_of_memory_too(tmp_path: Path, mdp: MDP) -> None:
+    with pytest.raises(EstimatorError, match="ran out of memory"):
+        all_runs(written(tmp_path, "import torch; torch.zeros(10**13)"), mdp)
+
+
+@pytest.mark.gymnasium
+def test_an_interrupt_ends_the_agent(tmp_path: Path) -> None:
+    spec = written(tmp_path, f"import os; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))")
+    code = f"""
+import pgcheck
+from pgcheck.external.opening import opened
+with opened({spec!r}) as agent:
+    agent.begin(pgcheck.load("two_state")[0])
+    print("begun", flush=True)
+    while True:
+        agent.begin(pgcheck.load("two_state")[0])
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"begun\n"
+        pid = int((tmp_path / "pid").read_text())
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(timeout=60) != 0
+    for _ in range(100):
+        if not is_running(pid):
+            return
+        time.sleep(0.1)
+    pytest.fail("the agent goes on")
+
+
 @pytest.mark.gymnasium
 def test_a_run_may_hang_long_after_the_first(tmp_path: Path, mdp: MDP) -> None:
     line = "global runs; runs = globals().get('runs', 0) + 1\n        while runs > 20: pass"
@@ -126,6 +165,29 @@ def test_a_run_may_hang_long_after_the_first(tmp_path: Path, mdp: MDP) -> None:
         agent.begin(mdp)
         with pytest.raises(EstimatorError, match="did not end within 3 seconds"):
             agent.advance(1.0, 1000)
+
+
+@pytest.mark.gymnasium
+def test_copies_that_an_agent_makes_of_its_process_do_not_answer(tmp_path: Path, mdp: MDP) -> None:
+    line = "global forks; forks = globals().get('forks', 0) + 1\n        if forks < 4: import os; os.fork()"
+    beginning, lot = all_runs(written(tmp_path, line), mdp)
+    np.testing.assert_allclose(lot.mean, pgcheck.exact_gradient(mdp, beginning.subject.policy).gradient, atol=1e-12)
+
+
+@pytest.mark.torch
+@pytest.mark.gymnasium
+def test_a_model_for_which_an_agent_is_not_made_is_told_apart(tmp_path: Path) -> None:
+    lacking, _ = pgcheck.load("early_exit")
+    assert not lacking.available[~lacking.terminal].all()
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom pgcheck.agents import Agent, agent\n@agent\ndef mine(env):\n"
+        "    net = torch.nn.Embedding(env.observation_space.n, env.action_space.n)\n"
+        "    return Agent(net, net.parameters(), lambda: env.reset())\n"
+    )
+    with opened(f"{tmp_path / 'mine.py'}:mine") as agent:
+        assert isinstance(agent, AgentProcess)
+        with pytest.raises(UnsuitableError, match="does not offer it"):
+            agent.begin(lacking)
 
 
 @pytest.mark.gymnasium
@@ -167,10 +229,14 @@ def test_a_function_of_env_that_fails_is_told_of_the_mark(tmp_path: Path) -> Non
     assert "@" not in str(error.value)
 
 
-def test_other_commands_refuse_agents(tmp_path: Path) -> None:
+def test_other_commands_refuse_agents(tmp_path: Path, run: Run) -> None:
     told = "an agent is checked by `pgcheck verify`; it draws its own episodes"
     with pytest.raises(UsageError, match=told), opened_on([written(tmp_path)], *pgcheck.load("two_state")):
         pass
+    for command in (["sample"], ["converge"], ["compare"], ["plan"]):
+        done = run(*command, "two_state", "--estimator", written(tmp_path))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
     with pytest.raises(UsageError, match=told):
         estimator_of(AgentFunction(print))  # type: ignore[arg-type]
 

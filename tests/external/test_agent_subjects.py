@@ -126,7 +126,8 @@ def test_a_deviation_of_one_number_is_not_finite(mdp: MDP) -> None:
 
     with pytest.warns(UserWarning, match="degrees of freedom"):
         _, lot = all_of(looping(standardised), mdp)
-    assert (lot.not_finite, lot.mean.tolist()) == (pytest.approx(1.0), [0.0] * 6)
+    assert lot.not_finite == pytest.approx(1.0)
+    assert not lot.mean.any()
 
 
 def nothing_of(env: Any) -> Any:

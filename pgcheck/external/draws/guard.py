@@ -148,14 +148,14 @@ def global_states() -> Callable[[], None]:
     torch: Any = sys.modules.get("torch")
     of_python, of_numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
     of_torch_ = torch.default_generator.get_state() if hasattr(torch, "default_generator") else None
-    settings = (torch.get_default_dtype(), torch.is_grad_enabled()) if of_torch_ is not None else ()
+    settings = None if of_torch_ is None else (torch.get_default_dtype(), torch.is_grad_enabled())
     errors = np.geterr()
 
     def restore() -> None:
         random.setstate(of_python)
         np.random.set_state(of_numpy_)  # noqa: NPY002
         np.seterr(**errors)
-        if of_torch_ is not None:
+        if settings is not None:
             torch.default_generator.set_state(of_torch_)
             torch.set_default_dtype(settings[0])
             torch.set_grad_enabled(settings[1])
