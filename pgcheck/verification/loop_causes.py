@@ -30,6 +30,10 @@ LOOP_CAUSES: dict[str, str] = {
         "the rewards of one episode are added to the returns of the episode before it in the buffer: restart the sum "
         "where `terminated or truncated`"
     ),
+    "regulariser/values": (
+        "something is left where all rewards are 0, neither entropy nor weight decay: a critic's values, at the end of "
+        "the buffer or at the time limit? Agent(values=...) tells"
+    ),
     "value-loss": (
         "the value loss moves the policy's parameters, with the coefficient {coefficient:.4g} of (R - V)^2: it shares "
         "a trunk with the policy"
