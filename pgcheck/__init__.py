@@ -13,6 +13,7 @@ Monte Carlo estimate from N rollouts, and the error of one against the other.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pgcheck.exact.gradient import Discrepancy as Discrepancy
     from pgcheck.exact.gradient import ExactGradient as ExactGradient
     from pgcheck.exact.gradient import exact_gradient as exact_gradient
+    from pgcheck.external.environments import env as env
     from pgcheck.formats.modelfile import Model as Model
     from pgcheck.formats.modelfile import load as load
     from pgcheck.formats.modelfile import load_model as load_model
@@ -75,6 +77,7 @@ _HOME = {
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
     "estimators.catalogue": ("estimator",),
     "exact.gradient": ("Discrepancy", "ExactGradient", "exact_gradient"),
+    "external.environments": ("env",),
     "model.linear": ("Linear",),
     "model.mdp": ("MDP",),
     "formats.modelfile": ("Model", "load", "load_model", "loads"),
@@ -102,3 +105,7 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*__all__, "__doc__", "__version__"]
+
+
+if hasattr(sys.modules.get("gymnasium"), "register"):  # then gymnasium.make knows pgcheck/NAME-v0
+    importlib.import_module("pgcheck.external.environments").register()

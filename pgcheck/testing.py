@@ -9,6 +9,7 @@ def test_reinforce():
 from collections.abc import Sequence
 
 from pgcheck.estimators.base import Estimate
+from pgcheck.external.agents import AgentFunction
 from pgcheck.report.verification import explanation, first_line
 from pgcheck.verification.models import OneModel
 from pgcheck.verification.verdict import verify
@@ -28,7 +29,7 @@ class GradientMismatch(AssertionError):  # noqa: N818
 
 
 def assert_policy_gradient(
-    estimate: Estimate | str,
+    estimate: Estimate | AgentFunction | str,
     *,
     models: Sequence[OneModel] | None = None,
     horizon: int | None = None,
@@ -46,7 +47,7 @@ def assert_policy_gradient(
 
     Args:
       estimate: a function from a `pgcheck.Batch` to one gradient for each episode `[N, *theta.shape]`, or one for
-        the whole batch `[*theta.shape]`; it runs in this process.
+        the whole batch `[*theta.shape]`; or an agent, see `pgcheck.agents`. It runs in this process.
       models: bundled names, paths, MDPs with their policies (and behaviors), or `Model`s; None is a battery of small
         bundled models.
       horizon, gamma, entropy, kl: override the models' own.

@@ -18,7 +18,7 @@ FACES = ("__init__", "__main__", "adapters", "policies", "testing", "pytest_plug
 NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),
-    "torch": NETWORKS, "jax": NETWORKS,
+    "torch": NETWORKS, "jax": NETWORKS, "gymnasium": ("external/environment",),
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from pgcheck.cli.options import (
     seconds_of,
     with_policy,
 )
-from pgcheck.errors import PgcheckError
+from pgcheck.errors import PgcheckError, UsageError
 
 if TYPE_CHECKING:
     from pgcheck.verification.verification import Verification
@@ -30,7 +30,7 @@ def verify(
     estimator: Annotated[
         str,
         typer.Argument(
-            metavar="ESTIMATOR...", help="file.py:function, package.module:function, or a built-in name; or several."
+            metavar="ESTIMATOR...", help="file.py:function or agent, package.module:name, or a built-in; or several."
         ),
     ],
     others: Annotated[
@@ -60,8 +60,10 @@ def verify(
         str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
     ] = None,
     max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many.")] = "2e6",
-    max_calls: Annotated[str | None, typer.Option(metavar="N", help="At most this many batches of a size.")] = None,
-    timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call may take.")] = "60",
+    max_calls: Annotated[
+        str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
     entropy: Entropy = None,
@@ -76,16 +78,18 @@ def verify(
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
     """
-    from pgcheck.external.opening import leading_estimators, opened
+    from pgcheck.external.opening import is_agent, leading_estimators, opened
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.verification.allowance import checked_ids
     from pgcheck.verification.models import problems_of
+    from pgcheck.verification.verdict import usual_max_calls
     from pgcheck.verification.verdict import verify as judge
 
     more, models = leading_estimators(others or [])
-    settings = _settings(models, tolerance, batch_sizes, max_trajectories, max_calls)
+    settings = _settings(tolerance, batch_sizes, max_trajectories)
+    calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
@@ -94,6 +98,15 @@ def verify(
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
+                of_agent = is_agent(function)
+                if of_agent and policy is not None:
+                    raise UsageError("--policy is not for agents: an agent has a policy of its own")
+                if of_agent and not models:  # on models on which loops have few runs
+                    return judge(
+                        function, None, **overrides, off_policy=off_policy, same_start=same_start,
+                        up_to_scale=up_to_scale, allow=allowed, max_calls=calls, progress=bar.named, **settings,
+                    )  # fmt: skip
+                usual = None if of_agent else usual_max_calls(models or None, settings["batch_sizes"])
                 return judge(
                     function,
                     problems,
@@ -103,6 +116,7 @@ def verify(
                     allow=allowed,
                     skip_unsuitable=not models,
                     progress=bar.named,
+                    max_calls=calls or usual,
                     **settings,
                 )
 
@@ -131,24 +145,17 @@ class _Settings(TypedDict):
     tolerance: float | None
     batch_sizes: list[int] | None
     max_trajectories: int
-    max_calls: int
 
 
 def _settings(
-    models: list[str] | None,
     tolerance: str | None,
     batch_sizes: str | None,
     max_trajectories: str,
-    max_calls: str | None,
 ) -> _Settings:
     """What the texts of the options stand for."""
-    from pgcheck.verification.verdict import MAX_BATCH_SIZE, usual_max_calls
+    from pgcheck.verification.verdict import MAX_BATCH_SIZE
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
-    calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
     sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", MAX_BATCH_SIZE)
-    usual = usual_max_calls(models or None, sizes)
-    return _Settings(
-        tolerance=allowed, batch_sizes=sizes, max_trajectories=limit, max_calls=usual if calls is None else calls
-    )
+    return _Settings(tolerance=allowed, batch_sizes=sizes, max_trajectories=limit)

@@ -135,7 +135,7 @@ def sb3(model: Any, steps: int | None = None) -> Agent:
     Raises:
       UsageError: it is no on-policy algorithm of stable-baselines3, or its actions are not discrete.
     """
-    policy = getattr(model, "policy", None)
+    policy: Any = getattr(model, "policy", None)
     if not (hasattr(policy, "get_distribution") and hasattr(policy, "predict_values") and hasattr(model, "learn")):
         raise UsageError(f"sb3 got {kind_of(model)}; expected an on-policy algorithm like A2C or PPO")
     length = steps if steps is not None else int(model.n_steps) * int(model.n_envs)

@@ -21,7 +21,7 @@ from pgcheck.model.network import numbers
 MOST_STEPS = 1_000  # that are counted in a run which goes on after its first step
 
 
-class Stopped(BaseException):  # noqa: N818 - not an error: no `except Exception` of users' code may catch it
+class Stopped(BaseException):
     """The run has shown its gradient, and is over."""
 
 

@@ -14,7 +14,6 @@ from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_
 from pgcheck.external.draws.guard import Guard, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, plainly
 from pgcheck.external.draws.tracing import place_of_draw
-from pgcheck.external.environment import environment_of, use_model
 from pgcheck.external.named import by_parameter
 from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
@@ -109,8 +108,12 @@ class Runner:
         return outcome
 
     def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:
+        # Those who only wait for another process need no gymnasium.
+        from pgcheck.external.environment import environment_of
+        from pgcheck.external.environments import use_model
+
         seed_all()
-        self._updating = False
+        self._updating, answers.is_making = False, True
         with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):
             env = environment_of(self._mdp, **self._settings)
             with _ending(answers, self._function.name):
@@ -121,7 +124,7 @@ class Runner:
                 self._check_start(parameters)
             _clear(parameters)
             self._guard.settle()
-            self._watch, self._updating = watch, True
+            self._watch, self._updating, answers.is_making = watch, True, False
             returned: Any = None
             try:
                 with watched(watch), _ending(answers, self._function.name):

@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Iterator
 
+from pgcheck.report.loops import loop_record, loop_remarks, loop_scope, loop_table, loops_of
 from pgcheck.report.matrix import matrix_text
 from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.limits import Skipped
+from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.verification import Verification
 
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
@@ -42,7 +44,7 @@ def first_line(verification: Verification) -> str:
     if worst is None or verification.verdict == "inconclusive":
         return "inconclusive: " + "; ".join(f"{skipped.model}: {skipped.why}" for skipped in verification.skipped)
     why = "; ".join(_explained(verification))
-    is_single = worst.batch_size == 1 and verification.contract.by_episode
+    is_single = verification.of_agent or (worst.batch_size == 1 and verification.contract.by_episode)
     batch = "" if is_single else f" with batches of {worst.batch_size}"
     off = (
         f"a relative bias of {percent(worst.relative_bias)}"
@@ -74,6 +76,7 @@ def _record(name: str, verification: Verification) -> Record:
         "models": [
             {
                 **_row(finding),
+                **(loop_record(finding) if isinstance(finding, LoopFinding) else {}),
                 "parameters": [list(names) for names in finding.policy.parameters],
                 "expectation": finding.expectation_vector.tolist(),
                 "gradient": finding.gradient_vector.tolist(),
@@ -109,7 +112,9 @@ def _row(finding: Finding | None) -> Record:
         "horizon": finding and finding.mdp.horizon,
         "entropy": finding and finding.mdp.entropy,
         "kl": finding and finding.mdp.kl,
-        "batch_size": finding and finding.batch_size,
+        "evidence": finding and "exact",
+        "batch_size": None if isinstance(finding, LoopFinding) else finding and finding.batch_size,
+        "runs": finding.runs.number if isinstance(finding, LoopFinding) else None,
         "bias": finding and finding.bias,
         "relative_bias": finding and finding.relative_bias,
         "cosine": finding and finding.cosine,
@@ -128,21 +133,21 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
     elif verification.verdict == "pass":
-        blocks.append(Filled(scope_text(verification)))
+        blocks.append(Filled(loop_scope(verification) if verification.of_agent else scope_text(verification)))
     else:
         blocks += list(_undecided(verification))
     if verification.findings:
-        blocks += [
-            "",
-            _table(verification),
-            "",
-            f"variance: per rollout, relative to {'importance-sampling' if verification.off_policy else 'REINFORCE'}",
-        ]
+        blocks += ["", loop_table(loops_of(verification)) if verification.of_agent else _table(verification), ""]
+        if not verification.of_agent:
+            other = "importance-sampling" if verification.off_policy else "REINFORCE"
+            blocks.append(f"variance: per rollout, relative to {other}")
         if any(finding.freedom < 2 for finding in verification.findings):
             blocks.append("cosine omitted: only one free direction")
-        blocks.append("")
+        if blocks[-1] != "":
+            blocks.append("")
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
+    blocks += list(loop_remarks(verification))
     return [*blocks, *(_success(verification) if verification.verdict == "pass" else _details(verification))]
 
 

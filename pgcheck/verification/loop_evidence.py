@@ -66,8 +66,13 @@ class LoopFinding(Finding):
     @property
     def outside(self) -> float:
         """The part of E[ĝ] that no change of the logits has, 0 to 1: a policy gradient has none of it."""
-        assert isinstance(self.policy, Linearised)
-        return self.policy.outside(self.expectation.mean) if np.all(np.isfinite(self.expectation.mean)) else math.nan
+        mean = self.expectation.mean
+        return self.beginning.subject.policy.outside(mean) if np.all(np.isfinite(mean)) else math.nan
+
+    @property
+    def severity(self) -> float:
+        """The relative bias; infinite where some runs have a gradient that is not finite."""
+        return math.inf if self.runs.not_finite else super().severity
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +187,9 @@ def _all_runs(
         probs += lot.probs
         episodes += lot.episodes
         if progress is not None:
-            progress(mdp.name, min(mass, 1.0))
+            progress(
+                f"{mdp.name}, {number:,} of about {number / mass:,.0f} runs" if mass else mdp.name, min(mass, 1.0)
+            )
         if lot.done:
             break
         if number > max_runs:

@@ -29,7 +29,7 @@ def verify_agent(
     tolerance: float | None = None,
     up_to_scale: bool = False,
     allow: Sequence[str] = (),
-    max_runs: int = MAX_RUNS,
+    max_runs: int | None = None,
     progress: ModelProgress | None = None,
 ) -> Verification:
     """Returns whether the exact expectation of an agent's gradient is ∇J, and if not, what is wrong with it.
@@ -43,7 +43,7 @@ def verify_agent(
       tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
       up_to_scale: accept one positive factor that is the same on every model.
       allow: ids of deviations that are intended.
-      max_runs: a model on which there are more is left out.
+      max_runs: a model on which there are more is left out; None is 20,000.
       progress: is called with a model's name and the fraction done.
 
     Raises:
@@ -63,7 +63,12 @@ def verify_agent(
     if not loaded:
         raise UsageError("no models to check on; give at least one")
     evidence = gather_runs(
-        source, loaded, max_runs, progress, skip_unsuitable=is_battery, max_rounding=(tolerance or TOLERANCE) / 10
+        source,
+        loaded,
+        MAX_RUNS if max_runs is None else max_runs,
+        progress,
+        skip_unsuitable=is_battery,
+        max_rounding=(tolerance or TOLERANCE) / 10,
     )
     if tolerance is None:
         tolerance = SINGLE_TOLERANCE if evidence.contract.single else TOLERANCE
@@ -81,8 +86,16 @@ def verify_agent(
     )
     return Verification(
         verdict, findings, evidence.contract, tolerance, scale, marked(diagnosed.diagnoses, allowed), None,
-        evidence.skipped, allowed=allowed,
+        evidence.skipped, allowed=allowed, of_agent=True,
     )  # fmt: skip
+
+
+def check_options_of_agent(*, off_policy: bool, same_start: bool, batch_sizes: Sequence[int] | None) -> None:
+    """Raises UsageError where an option is given that says how batches are drawn: an agent draws its own episodes."""
+    given = {"--off-policy": off_policy, "--same-start": same_start, "--batch-sizes": batch_sizes is not None}
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{option} is not for agents: an agent draws its own episodes")
 
 
 def _is_complete(evidence: LoopEvidence, *, is_battery: bool) -> bool:

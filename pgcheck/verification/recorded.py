@@ -35,7 +35,9 @@ class Recorded:
     @classmethod
     def of(cls, mdp: MDP, policy: Policy, probs: Floats, episodes: list[int]) -> "Recorded":
         """Returns the episodes that runs have noted down; see `Lot.episodes` for what the numbers mean."""
-        run, environment, number = [], [], []
+        run: list[int] = []
+        environment: list[int] = []
+        number: list[int] = []
         distinct: dict[tuple[int, ...], int] = {}
         place = 0
         for m in range(len(probs)):
@@ -53,7 +55,7 @@ class Recorded:
         for path, k in distinct.items():
             paths[: len(path), k] = path
         batch = Batch.from_paths(mdp, policy, paths)
-        return cls(probs, *(np.array(it, dtype=np.int64) for it in (run, environment, number)), batch)
+        return cls(probs, np.array(run, np.int64), np.array(environment, np.int64), np.array(number, np.int64), batch)
 
     @property
     def lengths(self) -> Ints:
@@ -63,7 +65,7 @@ class Recorded:
     @cached_property
     def steps(self) -> Floats:
         """The number of steps of each run `[M]`."""
-        return np.bincount(self.run, self.lengths, minlength=len(self.probs))
+        return np.bincount(self.run, self.lengths, minlength=len(self.probs)).astype(np.float64)
 
     @cached_property
     def episodes(self) -> Floats:
@@ -79,4 +81,5 @@ class Recorded:
 
     def weights(self, share: Floats) -> Floats:
         """Returns Σ P(run) share over the episodes of all runs, for each distinct episode `[n]`; `share` is `[E]`."""
-        return np.bincount(self.number, self.probs[self.run] * share, minlength=len(self.batch))
+        weights = self.probs[self.run] * share
+        return np.bincount(self.number, weights, minlength=len(self.batch)).astype(np.float64)

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.external.opening import estimator_of
+from pgcheck.external.agent_source import AgentSource
+from pgcheck.external.agents import AgentFunction
+from pgcheck.external.opening import agent_source_of, estimator_of, is_agent
 from pgcheck.verification.allowance import checked_ids, is_allowed, is_confirmed, marked
 from pgcheck.verification.battery import battery_models
 from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, reach, stretch
@@ -16,6 +19,7 @@ from pgcheck.verification.exhaustive import over_batches, over_episodes
 from pgcheck.verification.explanation import THE_GRADIENT, Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Limits
+from pgcheck.verification.loop_verdict import check_options_of_agent, verify_agent
 from pgcheck.verification.models import Models, problems_of
 from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
 from pgcheck.verification.ratios import beyond_ratios
@@ -31,7 +35,7 @@ MAX_BATCH_SIZE = 64
 
 
 def verify(
-    estimate: Estimate | Estimator | str,
+    estimate: Estimate | Estimator | AgentFunction | AgentSource | str,
     models: Models | None = None,
     *,
     horizon: int | None = None,
@@ -58,7 +62,8 @@ def verify(
 
     Args:
       estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
-        batch `[*theta.shape]`, or the name of a built-in estimator: it runs in this process. Or an `Estimator`.
+        batch `[*theta.shape]`, or the name of a built-in estimator: it runs in this process. Or an `Estimator`. Or an
+        agent, see `pgcheck.agents`: its own draws are answered, so the options about batches are not for it.
       models: names, paths, MDPs with their policies or with a policy and a behavior, or `Model`s; None is the
         battery of bundled models.
       horizon, gamma, entropy, kl: override the models' own.
@@ -70,7 +75,7 @@ def verify(
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
       max_trajectories: a model with more is left out.
       max_calls: the most batches of one size on one model; None is 30,000 on the battery without
-        `batch_sizes`, else 300,000.
+        `batch_sizes`, else 300,000. Of an agent, the most runs on one model; None is 20,000.
       skip_unsuitable: leave out models whose theta is no table (states look alike, or lack actions) where the
         estimator cannot be called on them; None is on the battery alone.
       progress: is called with a model's name and the fraction done.
@@ -82,7 +87,13 @@ def verify(
       UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models, or one
         lacks a behavior.
     """
-    estimator, allowed = estimator_of(estimate), checked_ids(allow)
+    if is_agent(estimate):
+        check_options_of_agent(off_policy=off_policy, same_start=same_start, batch_sizes=batch_sizes)
+        return verify_agent(
+            agent_source_of(estimate), models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl,
+            tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, max_runs=max_calls, progress=progress,
+        )  # fmt: skip
+    estimator, allowed = estimator_of(cast("Estimate | Estimator | str", estimate)), checked_ids(allow)
     loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, off_policy=off_policy)
     if batch_sizes is not None and not all(1 <= size <= MAX_BATCH_SIZE for size in batch_sizes):
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")

@@ -64,6 +64,7 @@ class Verification:
       stretched: what larger batches of drawn episodes show.
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
       allowed: ids of the deviations that were allowed, as they were given.
+      of_agent: whether it is about a training loop, whose findings are `LoopFinding`s.
     """
 
     verdict: Verdict
@@ -82,6 +83,7 @@ class Verification:
     stretched: tuple[Stretched, ...] = ()
     counts_past_rewards: bool | None = None
     allowed: tuple[str, ...] = ()
+    of_agent: bool = False
 
     @property
     def exit_status(self) -> int:

@@ -5,10 +5,15 @@ each of them is. The run's probability is the product of the probabilities of wh
 """
 
 import contextlib
+import importlib
 import math
+import os
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import FrameType
+from typing import Any
 
 from pgcheck.errors import EstimatorError
 
@@ -50,22 +55,38 @@ class Answers:
         the number of each outcome in the MDP's arrays.
       environment: the number of the environment of each episode.
       asked: how many draws were asked for, also those with one possible answer.
+      shuffles: how many orders were asked for, of two things or more.
+      is_making: whether the agent is still being made: what it draws from a key is then a part of it.
       fault: why the run does not count: an error that may not have come through the code that asked.
     """
 
-    def __init__(self, told: Sequence[Draw] = (), pick: Callable[[tuple[float, ...]], int] | None = None) -> None:
+    def __init__(
+        self,
+        told: Sequence[Draw] = (),
+        pick: Callable[[tuple[float, ...]], int] | None = None,
+        order: Callable[[int], list[int]] | None = None,
+    ) -> None:
+        """`pick` answers draws beyond those told; without it, by the first possible answer.
+
+        `order` gives the order of so many things; without it, each order is one of the answers.
+        """
         self.draws: list[Draw] = []
         self.episodes: list[list[int]] = []
         self.environment: list[int] = []
-        self.asked = 0
+        self.asked = self.shuffles = 0
+        self.is_making = False
         self.fault: EstimatorError | None = None
-        self._told, self._pick = told, pick or _first_possible
-        self._thread = threading.get_ident()
+        self._told, self._pick, self._order = told, pick or _first_possible, order
+        self._thread = os.getpid(), threading.get_ident()
         self._environments = 0
 
     def again(self) -> "Answers":
         """Returns the answers of the same run once more."""
-        return Answers(self._told, self._pick)
+        return Answers(self.draws or self._told, self._pick, self._order)
+
+    def ordered_by(self, order: Callable[[int], list[int]]) -> "Answers":
+        """Returns the answers of the same run, but with other orders of what it shuffles."""
+        return Answers(self.draws, self._pick, order)
 
     @property
     def probability(self) -> float:
@@ -92,6 +113,9 @@ class Answers:
 
     def permutation(self, n: int) -> list[int]:
         """Returns the numbers 0 to n - 1 in an order, all of which are equally likely."""
+        self.shuffles += n > 1
+        if self._order is not None:
+            return self._order(n)
         left = list(range(n))
         return [left.pop(self.uniform(len(left))) for _ in range(n)]
 
@@ -117,8 +141,8 @@ class Answers:
         return self.episodes[-1]
 
     def _answered(self, probs: tuple[float, ...]) -> int:
-        if threading.get_ident() != self._thread:
-            self.refuse("a draw was made in another thread: in which order threads draw is not repeatable")
+        if (os.getpid(), threading.get_ident()) != self._thread:
+            self.refuse("a draw was made in another thread or process: in which order these draw is not repeatable")
         self.asked += 1
         if sum(prob > 0 for prob in probs) == 1:
             return next(k for k, prob in enumerate(probs) if prob > 0)
@@ -149,11 +173,28 @@ def _shown(probs: Sequence[float]) -> str:
 
 
 _UNDER_WAY: list[Answers] = []
+_IMPORTS: Any = importlib._bootstrap
+_LOADING = _IMPORTS._load_unlocked.__code__
+_BEING_IMPORTED: Mapping[str, object] = _IMPORTS._module_locks  # empty while nothing is imported
 
 
 def under_way() -> Answers | None:
-    """Returns the answers of the run that is under way; None where code draws for itself."""
-    return _UNDER_WAY[-1] if _UNDER_WAY else None
+    """Returns the answers of the run that is under way; None where code draws for itself.
+
+    So does a module that is being imported: that happens once, in whichever run it is needed first.
+    """
+    if not _UNDER_WAY or (_BEING_IMPORTED and _is_importing(sys._getframe(1))):
+        return None
+    return _UNDER_WAY[-1]
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to an import that the run itself has begun."""
+    while frame is not None and frame.f_globals.get("__name__") != "pgcheck.external.run":
+        if frame.f_code is _LOADING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def asked() -> Answers:

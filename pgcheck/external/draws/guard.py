@@ -9,11 +9,13 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pgcheck.external.draws import of_numpy, of_random, of_torch
+from pgcheck.external.draws.numpy_generators import state_of_legacy
 from pgcheck.external.draws.patches import Patch
 
 SEED = 0  # of all global generators, at the beginning of each run
@@ -21,8 +23,8 @@ SEED = 0  # of all global generators, at the beginning of each run
 Generator = tuple[str, Callable[[], object]]  # its name, and a function that gives what changes whenever it draws
 
 INITIALISING = (
-    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_",
-    "orthogonal_", "sparse_",
+    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_",
+    "kaiming_normal_", "orthogonal_", "sparse_",
 )  # fmt: skip
 
 
@@ -80,19 +82,26 @@ def existing_generators() -> list[Generator]:
     """Returns the generators that exist, other than the global ones, which `of_numpy` and `of_random` know."""
     # Names of temporary files are drawn too; nothing depends on them.
     names = getattr(getattr(tempfile, "_name_sequence", None), "_rng", None)
-    of_globals = {id(np.random.mtrand._rand), id(getattr(random, "_inst", None)), id(names)}
+    known = {id(np.random.mtrand._rand), id(getattr(random, "_inst", None)), id(names)}
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("pgcheck."):
+            known |= {id(value) for value in vars(module).values()}
     found: list[Generator] = []
     for thing in gc.get_objects():
-        if id(thing) in of_globals:
+        if id(thing) in known:
             continue
         kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
         if issubclass(kind, np.random.Generator):
-            found.append(("a numpy.random.Generator", lambda it=thing: it.bit_generator.state))
+            found.append(("a numpy.random.Generator", partial(_state_of_bits, thing)))
         elif issubclass(kind, np.random.RandomState):
-            found.append(("a numpy.random.RandomState", lambda it=thing: repr(it.get_state(legacy=False))))
+            found.append(("a numpy.random.RandomState", partial(state_of_legacy, thing)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
             found.append(("a random.Random", thing.getstate))
     return found
+
+
+def _state_of_bits(generator: np.random.Generator) -> object:
+    return repr(generator.bit_generator.state)
 
 
 def seed_all() -> None:

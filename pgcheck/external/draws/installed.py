@@ -53,7 +53,7 @@ class Installed:
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
         """Lets all draws within the block be answered."""
-        for library in (of_random, of_numpy, of_gymnasium, of_jax):
+        for library in (of_random, of_numpy, of_jax):
             library.forget()
         with replaced(self._patches):
             yield

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pgcheck.external.draws.answers import Answers, asked
+from pgcheck.external.draws.answers import Answers, under_way
 from pgcheck.external.draws.patches import Patch
+
+Functions = dict[str, Callable[..., Any]]
 
 
 def patches() -> list[Patch]:
@@ -17,14 +19,17 @@ def patches() -> list[Patch]:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "multinomial"):  # it is just being imported
         return []
-    functions = {
+    functions: Functions = {
         "multinomial": _multinomial, "bernoulli": _bernoulli, "binomial": _binomial, "randint": _randint,
         "randint_like": _randint_like, "randperm": _randperm,
     }  # fmt: skip
-    methods = {"multinomial": _multinomial, "bernoulli": _bernoulli, "bernoulli_": _bernoulli_in_place}
+    methods: Functions = {"multinomial": _multinomial, "bernoulli": _bernoulli, "bernoulli_": _bernoulli_in_place}
     return [
-        *(Patch(torch, name, _for(torch, function)) for name, function in functions.items()),
-        *(Patch(torch.Tensor, name, _for(torch, function)) for name, function in methods.items()),
+        *(Patch(torch, name, _for(torch, getattr(torch, name), function)) for name, function in functions.items()),
+        *(
+            Patch(torch.Tensor, name, _for(torch, getattr(torch.Tensor, name), function))
+            for name, function in methods.items()
+        ),
     ]
 
 
@@ -36,11 +41,12 @@ def generators() -> list[tuple[str, Callable[[], object]]]:
     return [("torch", lambda: bytes(torch.default_generator.get_state().numpy()))]
 
 
-def _for(torch: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of torch and of the arguments, as one of the arguments alone."""
+def _for(torch: Any, original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in for a function of torch during a run."""
 
     def replacement(*args: Any, **kwargs: Any) -> Any:
-        return function(torch, asked(), *args, **kwargs)
+        answers = under_way()
+        return original(*args, **kwargs) if answers is None else function(torch, answers, *args, **kwargs)
 
     return replacement
 
@@ -92,11 +98,11 @@ def _binomial(torch: Any, answers: Answers, count: Any, prob: Any, generator: An
 
 def _randint(torch: Any, answers: Answers, *args: Any, **kwargs: Any) -> Any:
     """`randint(high, size)` or `randint(low, high, size)`."""
-    named = {name: kwargs.pop(name) for name in ("low", "high", "size") if name in kwargs}
+    named: dict[str, Any] = {name: kwargs.pop(name) for name in ("low", "high", "size") if name in kwargs}
     places = [name for name in ("low", "high", "size") if name not in named][-len(args) :] if args else []
     if len(args) == 1 and places == ["size"] and "high" not in named:
         places = ["high"]
-    values = {"low": 0, **dict(zip(places, args, strict=True)), **named}
+    values: dict[str, Any] = {"low": 0, **dict(zip(places, args, strict=True)), **named}
     low, high, size = int(values["low"]), int(values["high"]), values["size"]
     kwargs.pop("generator", None)
     out = kwargs.pop("out", None)

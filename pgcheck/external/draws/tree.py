@@ -1,8 +1,8 @@
 """All runs of a piece of code: one for each way in which its random draws can come out, depth first.
 
-A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new draw.
-The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their probabilities
-sum to 1.
+A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new
+draw. The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their
+probabilities sum to 1.
 """
 
 import math
@@ -17,21 +17,25 @@ from pgcheck.external.draws.answers import Answers, Draw
 class Tree:
     """Which draws have been answered how: what the next run is told.
 
+    Args:
+      order: gives the order of what is shuffled; without it, each order is one of the answers.
+
     Attributes:
       runs: how many have been completed.
       mass: the sum of their probabilities.
       done: whether there is no other run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, order: Callable[[int], list[int]] | None = None) -> None:
         self.runs = 0
         self.mass = 0.0
         self.done = False
         self._told: list[Draw] = []
+        self._order = order
 
     def answers(self) -> Answers:
         """Returns the answers of the next run."""
-        return Answers(self._told)
+        return Answers(self._told, order=self._order)
 
     def completed(self, answers: Answers) -> float:
         """Takes over what a run has drawn, and returns its probability.
@@ -39,7 +43,7 @@ class Tree:
         Raises:
           UnanswerableError: it drew less than it was told; the same answers led elsewhere before.
         """
-        draws = answers.draws
+        draws = [*answers.draws]
         if len(draws) < len(self._told):
             answers.refuse(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
@@ -99,3 +103,18 @@ def equally(rng: np.random.Generator) -> Callable[[tuple[float, ...]], int]:
 def width_of(answers: Answers) -> float:
     """Returns the product of the numbers of possible answers of a run's draws."""
     return math.prod(float(draw.width) for draw in answers.draws)
+
+
+def as_they_are(n: int) -> list[int]:
+    """Returns n things in the order in which they are."""
+    return list(range(n))
+
+
+def reversed_or_drawn(rng: np.random.Generator) -> Callable[[int], list[int]]:
+    """Returns what gives orders other than the one in which things are: of two things, the only one."""
+
+    def order(n: int) -> list[int]:
+        drawn: list[int] = rng.permutation(n).tolist()
+        return drawn if drawn != as_they_are(n) else drawn[::-1]
+
+    return order

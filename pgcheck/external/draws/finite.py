@@ -1,0 +1,81 @@
+"""Draws from a finite set by its number of members, and where the user's code made them."""
+
+import math
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from pgcheck.external.draws.answers import asked
+
+MOST = 100_000  # members of a set that are listed one by one; a seed has 4 billion
+_OWN = Path(__file__).resolve().parents[2]
+_FOLDERS = (_OWN, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")))
+_LIBRARIES = (*(f"{folder}{os.sep}" for folder in _FOLDERS), "<frozen", "<__array")
+
+
+def one_of(n: int, name: str) -> int:
+    """Returns one of the numbers 0 to n - 1, which are equally likely.
+
+    Args:
+      n: how many there are.
+      name: of the function that draws, for the message.
+
+    Raises:
+      UnanswerableError: there are more than can be listed.
+    """
+    if n > MOST:
+        asked().refuse(
+            f"{place()}: {name} draws one of {n:,} numbers; at most {MOST:,} can be listed: is it a seed? Fix it"
+        )
+    return asked().uniform(n)
+
+
+def without_replacement(weights: Sequence[float], size: int) -> list[int]:
+    """Returns `size` of the numbers in the order in which they are drawn, by the weights of those left."""
+    left = [float(weight) for weight in weights]
+    drawn = []
+    for _ in range(size):
+        drawn.append(asked().choose(left))
+        left[drawn[-1]] = 0.0
+    return drawn
+
+
+def binomial_weights(n: int, p: float, name: str) -> list[float]:
+    """Returns the probabilities of 0 to n successes in n independent tries.
+
+    Raises:
+      UnanswerableError: n is larger than can be listed.
+    """
+    if n > 1000:
+        asked().refuse(f"{place()}: {name} counts the successes of {n:,} tries; at most 1,000 can be listed")
+    return [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+
+
+def multinomial_counts(n: int, probs: Sequence[float], name: str) -> list[int]:
+    """Returns how often each of the numbers comes in n draws: one count after the other, given those before.
+
+    Args:
+      n: how many draws.
+      probs: of each number; the last one is what is missing to 1.
+      name: of the function that draws, for the message.
+    """
+    counts, rest = [], 1.0
+    for prob in probs[:-1]:
+        share = max(float(prob) / rest, 0.0) if rest > 0 else 0.0
+        share = 1.0 if share > 1 - 1e-12 else share  # what is left by rounding is no outcome
+        counts.append(asked().choose(binomial_weights(n, share, name)))
+        n, rest = n - counts[-1], rest - float(prob)
+    return [*counts, n]
+
+
+def place() -> str:
+    """Returns FILE:LINE of the innermost call outside of Python's library, installed packages and pgcheck."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return "a library"

@@ -1,0 +1,89 @@
+"""The parts of a verification's view that belong to agents: the table of runs, what a pass covers, and remarks."""
+
+import math
+from collections.abc import Iterator
+
+from pgcheck.report.view import Column, Filled, Grid, Record
+from pgcheck.report.words import many, objective, percent
+from pgcheck.verification.loop_evidence import LoopFinding
+from pgcheck.verification.verification import Verification
+
+MOST_NAMES = 4  # of parameters that are listed
+
+
+def loops_of(verification: Verification) -> list[LoopFinding]:
+    """Returns the findings of an agent; none of another estimator."""
+    return [finding for finding in verification.findings if isinstance(finding, LoopFinding)]
+
+
+def loop_table(findings: list[LoopFinding]) -> Grid:
+    """Returns a row for each model."""
+    columns = (
+        Column("model", right=False), Column("horizon"), Column("runs"), Column("rel. bias"), Column("scale"),
+        Column("cosine"),
+    )  # fmt: skip
+    return Grid(columns, [_cells(finding) for finding in findings])
+
+
+def _cells(finding: LoopFinding) -> tuple[str, ...]:
+    start = finding.mdp.name, f"{finding.mdp.horizon:,}", f"{finding.runs.number:,}"
+    if math.isnan(finding.bias):
+        return *start, "not finite", "", ""
+    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
+    scale = "" if finding.scale is None else f"{finding.scale:.6g}"
+    cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
+    return *start, bias, scale, cosine
+
+
+def loop_record(finding: LoopFinding) -> Record:
+    """Returns the figures that only an agent has."""
+    beginning, runs = finding.beginning, finding.runs
+    return {
+        "runs": runs.number,
+        "optimizer_steps": beginning.rehearsal.steps,
+        "shuffles_tried": beginning.rehearsal.shuffles,
+        "unused_parameters": list(beginning.subject.unused),
+        "outside": finding.outside,
+        "not_finite": runs.not_finite,
+        "without_gradient": runs.without,
+        "clipped": runs.clipped,
+    }
+
+
+def loop_scope(verification: Verification) -> str:
+    """Returns what a pass covers."""
+    findings, scope = loops_of(verification), verification.scope
+    sizes = [many(scope.steps, "step"), many(scope.states, "state"), many(scope.actions, "action")]
+    weights = next(iter(dict.fromkeys(objective(finding.mdp) for finding in findings)), "")
+    runs = many(sum(finding.runs.number for finding in findings), "run")
+    episodes = sorted({int(count) for finding in findings for count in finding.runs.recorded.episodes})
+    span = f"{episodes[0]}" if len(episodes) == 1 else f"{episodes[0]} to {episodes[-1]}" if episodes else "0"
+    return (
+        f"exact over all {runs} of {many(scope.models, 'model')} (at most {', '.join(sizes)}{weights}), "
+        f"{span} episode{'' if span == '1' else 's'} a run; at the parameters that the agent begins with"
+    )
+
+
+def loop_remarks(verification: Verification) -> Iterator[Filled]:
+    """Returns what else a reader has to know: which step was judged, and what was left out."""
+    findings = loops_of(verification)
+    steps = max((finding.beginning.rehearsal.steps for finding in findings), default=0)
+    if steps > 1:
+        text = f"Judged at the first of {steps:,} optimizer steps: the others start from changed parameters."
+        yield Filled(text)
+    shuffles = max((finding.beginning.rehearsal.shuffles for finding in findings), default=0)
+    if shuffles:
+        tries = f"it made no difference in {shuffles} tries and in one of eight runs"
+        yield Filled(f"In which order things are shuffled was not listed: {tries}.")
+    unused = list(dict.fromkeys(name for finding in findings for name in finding.beginning.subject.unused))
+    if unused:
+        names = ", ".join(unused[:MOST_NAMES]) + (
+            f" and {len(unused) - MOST_NAMES} more" * (len(unused) > MOST_NAMES)
+        )
+        yield Filled(f"The logits do not depend on {names}: not judged.")
+    decayed = max((finding.beginning.rehearsal.decayed for finding in findings), default=0.0)
+    if decayed:
+        yield Filled(f"The optimizer applies weight decay of {decayed:g} besides the gradient: not judged.")
+    without = max((finding.runs.without for finding in findings), default=0.0)
+    if without:
+        yield Filled(f"Runs of probability {percent(without)} computed no gradient: they count as 0.")
