@@ -10,7 +10,7 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.contract import Contract
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.external.agent_source import AS_IT_IS, AgentSource, Beginning
+from pgcheck.external.agent_source import AgentSource, Beginning
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.modelfile import Model

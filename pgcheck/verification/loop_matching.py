@@ -113,7 +113,9 @@ class Matcher:
             below = float(x @ x)
             factor = float(x @ y) / below if below > 0 else 0.0
             if factor and self._fits([factor * field for field in expected]):
-                is_bare = isinstance(kind, Known) and divisor in (WHOLE, DIVISORS[0]) and not kind.diagnoses(self.seen)
+                is_bare = (
+                    isinstance(kind, Known) and divisor in (WHOLE, DIVISORS[0]) and not kind.diagnoses(self.seen)
+                )
                 match = self._match(kind, divisor, None)
                 cause = "scale/factor" if is_bare else "scale/factor-of-mistake"
                 sign = (Diagnosis("sign", "sign/besides"),) if factor < 0 else ()

@@ -46,9 +46,7 @@ def to_go(rewards: list[float], gamma: float) -> list[float]:
 
 def right(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
     """γ^t G_t."""
-    return [
-        [gamma**t * g for t, g in enumerate(to_go([it.reward for it in episode], gamma))] for episode in episodes
-    ]
+    return [[gamma**t * g for t, g in enumerate(to_go([it.reward for it in episode], gamma))] for episode in episodes]
 
 
 def dropped_gamma(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
@@ -85,7 +83,9 @@ def standardised(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
 def standardised_by_torch(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
     """Of an episode of one step this is no number."""
     with np.errstate(all="ignore"):
-        return [list((np.array(ws) - np.mean(ws)) / (np.std(ws, ddof=1) + 1e-8)) for ws in dropped_gamma(episodes, gamma)]
+        return [
+            list((np.array(ws) - np.mean(ws)) / (np.std(ws, ddof=1) + 1e-8)) for ws in dropped_gamma(episodes, gamma)
+        ]
 
 
 def squared(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
@@ -100,7 +100,9 @@ def baselined(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
     ]
 
 
-def generalised(lam: float = 1.0, discount: float | None = None, *, at_limit: bool = True, at_end: bool = True) -> Weights:
+def generalised(
+    lam: float = 1.0, discount: float | None = None, *, at_limit: bool = True, at_end: bool = True
+) -> Weights:
     """Returns generalised advantages, with the values where the time limit or the buffer cuts an episode."""
 
     def weights(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
@@ -177,7 +179,9 @@ def made(
                     state, total = following, total + 1
                     if total == steps:
                         return out
-                if (until is not None and total >= until) or (steps is None and until is None and len(out) == episodes):
+                if (until is not None and total >= until) or (
+                    steps is None and until is None and len(out) == episodes
+                ):
                     return out
 
         def update() -> Any:
@@ -196,6 +200,8 @@ def made(
             }[over]  # fmt: skip
             return total / max(divisor, 1) - decay * theta
 
-        return Agent(logits=lambda parameters, observations: parameters[observations], parameters=theta, update=update)
+        return Agent(
+            logits=lambda parameters, observations: parameters[observations], parameters=theta, update=update
+        )
 
     return loop
