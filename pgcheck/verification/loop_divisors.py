@@ -110,8 +110,8 @@ DIVISORS: tuple[Divisor, ...] = (
 )
 
 
-# The expectation over whole episodes, however many a run holds: of some loops that is what comes out of records in which
-# it does not show. No weights of what was recorded have it for certain, so it is not one of those above.
+# The expectation over all episodes of the model. Where runs hold different numbers of them a loop may still have it:
+# those that a run holds are exchangeable.
 WHOLE = Divisor(lambda it: np.ones(len(it.run)))
 
 

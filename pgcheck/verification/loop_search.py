@@ -1,4 +1,4 @@
-"""The search for what is wrong with a loop: what its runs tell first, then what they tell when it is run otherwise."""
+"""The search for what is wrong with a loop: what its runs tell first, then those that are made otherwise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -71,9 +71,9 @@ class Search:
         if match := self._fewest(matcher.exact(kinds)):
             return match
         without = self._without_rewards(seen)
-        if without is None or not any(norm_of(it.runs.mean) > self._tolerance * it.size for it in without):
-            if match := self._fewest(matcher.times_factor(kinds)):
-                return match
+        has_rest = without is not None and any(norm_of(it.runs.mean) > self._tolerance * it.size for it in without)
+        if not has_rest and (match := self._fewest(matcher.times_factor(kinds))):
+            return match
         if without is not None:
             if not self._is_linear(seen, without):
                 return self._of_nonlinear(seen)
@@ -105,7 +105,7 @@ class Search:
         return match or LoopMatch((Diagnosis("nonlinear", "nonlinear/doubled"),), complete=False)
 
     def _with_time_limit(self, seen: list[Seen], kinds: Sequence[Kind]) -> LoopMatch | None:
-        """What is wrong once the time limit ends episodes with the other flag; None where that makes no difference."""
+        """What is wrong once the time limit ends episodes with the other flag; None if that makes no difference."""
         if not any(np.any(it.recorded.ended & ~it.recorded.batch.terminated) for it in seen):
             return None
         for flag, cause in LIMITS:

@@ -196,7 +196,8 @@ def made(
                     total[it.state, it.action] += w
                     total[it.state] -= entropy * pi * (np.log(pi) - pi @ np.log(pi))
             divisor = {
-                "episodes": len(runs), "steps": sum(map(len, runs)), "nothing": 1, "horizon": len(runs) * env.unwrapped.mdp.horizon,
+                "episodes": len(runs), "steps": sum(map(len, runs)), "nothing": 1,
+                "horizon": len(runs) * env.unwrapped.mdp.horizon,
             }[over]  # fmt: skip
             return total / max(divisor, 1) - decay * theta
 
