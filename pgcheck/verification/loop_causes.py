@@ -9,7 +9,7 @@ LOOP_CAUSES: dict[str, str] = {
     # Which episodes a run holds, and what it divides by (loop_divisors).
     "window/missing": _BUFFER + ", and the rewards after its end are left out",
     "window/value": _BUFFER,
-    "window/number": "how many episodes a run holds depends on how long they are: short ones count too little or too much",
+    "window/number": "how many episodes a run holds depends on how long they are, so that they do not count alike",
     "cut-episodes-dropped/under-way": (
         "episodes that are under way when a run ends are left out: those that are short count too often"
     ),
@@ -25,14 +25,18 @@ LOOP_CAUSES: dict[str, str] = {
     ),
     "bootstrap/gae": "GAE with lambda = {lam:.4g}: right only with the exact values of the next states",
     "other-gamma": "the loop discounts by its own gamma, {discount:.6g}, not by the model's",
-    "action-dependent-baseline/run-mean": "the mean over all steps of the run is subtracted: an episode is part of it",
+    "action-dependent-baseline/run-mean": "the mean over all steps of the run is subtracted, the episode's own among them",
     "leaks-between-episodes/buffer": (
         "the rewards of one episode are added to the returns of the episode before it in the buffer: restart the sum "
         "where `terminated or truncated`"
     ),
+    "regulariser/values": (
+        "something is left where all rewards are 0, neither entropy nor weight decay: a critic's values, at the end "
+        "of the buffer or at the time limit? Agent(values=...) tells"
+    ),
     "value-loss": (
-        "the value loss moves the policy's parameters, with the coefficient {coefficient:.4g} of (R - V)^2: it shares "
-        "a trunk with the policy"
+        "the value loss moves the policy's parameters, with the coefficient {coefficient:.4g} of (R - V)^2: it "
+        "shares a trunk with the policy"
     ),
     "value-loss/possibly": (
         "{outside:.3g} of the expectation's length is no change of the logits: does a value loss share a trunk with "

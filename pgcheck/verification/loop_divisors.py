@@ -27,6 +27,8 @@ class Divisor:
 
     def factor(self, records: Sequence[Recorded]) -> float | None:
         """Returns by what it differs from a mean over all episodes, where that is the same always; else None."""
+        if self is WHOLE:
+            return 1.0
         ratios = np.concatenate([self.share(it) * it.episodes[it.run] for it in records])
         return float(ratios[0]) if len(ratios) and np.ptp(ratios) <= 1e-9 * abs(ratios[0]) else None
 
@@ -37,7 +39,9 @@ class Divisor:
           records: what was recorded on each model.
           bootstrapped: whether a critic's value stands for the rewards after the end of the buffer.
         """
-        names = []
+        names: list[Diagnosis] = []
+        if self is WHOLE:
+            return ()
         cuts = any(not np.all(it.ended[it.number]) for it in records)
         if cuts and self.only_ended:
             names.append(_named("cut-episodes-dropped/under-way"))
@@ -50,6 +54,8 @@ class Divisor:
         if cause == "scale/batch-sum" and any(np.ptp(it.episodes) > 0 for it in records):
             cause = "scale/run-sum"
         if cause == "scale/buffer-steps":
+            if all(np.all(it.episodes == 1) for it in records):
+                return (*names, _named("length-normalised/length"))
             if len(steps) == 1:
                 return (*names, Diagnosis("scale", cause, (("steps", int(steps[0])),)))
             cause = "length-normalised/batch-steps"
@@ -70,11 +76,11 @@ def _ended(recorded: Recorded) -> Floats:
 
 
 def _number_ended(recorded: Recorded) -> Floats:
-    return np.bincount(recorded.run, _ended(recorded), minlength=len(recorded.probs))
+    return np.bincount(recorded.run, _ended(recorded), len(recorded.probs)).astype(np.float64)
 
 
 def _steps_ended(recorded: Recorded) -> Floats:
-    return np.bincount(recorded.run, _ended(recorded) * recorded.lengths, minlength=len(recorded.probs))
+    return np.bincount(recorded.run, _ended(recorded) * recorded.lengths, len(recorded.probs)).astype(np.float64)
 
 
 def _longest(recorded: Recorded) -> Floats:
@@ -104,6 +110,11 @@ DIVISORS: tuple[Divisor, ...] = (
 )
 
 
+# The expectation over all episodes of the model. Where runs hold different numbers of them a loop may still have it:
+# those that a run holds are exchangeable.
+WHOLE = Divisor(lambda it: np.ones(len(it.run)))
+
+
 def usable(records: Sequence[Recorded]) -> list[Divisor]:
     """Returns the divisors that differ from those before them on these records."""
     kept: list[tuple[Divisor, list[Floats]]] = []
@@ -113,3 +124,8 @@ def usable(records: Sequence[Recorded]) -> list[Divisor]:
         if not any(same):
             kept.append((divisor, shares))
     return [divisor for divisor, _ in kept]
+
+
+def of_fixed_number(records: Sequence[Recorded]) -> bool:
+    """Whether all runs hold the same number of episodes, none of which is cut."""
+    return all(np.ptp(it.episodes) == 0 and bool(np.all(it.ended[it.number])) for it in records)

@@ -11,7 +11,8 @@ from pgcheck.arrays import Bools, Floats
 from pgcheck.estimators.mistakes import REFERENCE, Candidate, Mistake
 from pgcheck.estimators.weights import discounts
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.loop_divisors import Divisor
+from pgcheck.verification.explanation import mean_of
+from pgcheck.verification.loop_divisors import WHOLE, Divisor
 from pgcheck.verification.loop_frame import Seen
 from pgcheck.verification.matching import CANDIDATES
 
@@ -45,7 +46,13 @@ class Known:
     def expected(self, seen: Seen) -> Expected:
         """Returns what gives the expectation on a model `[R]` for a divisor."""
         weights = self.candidate.weights(seen.recorded.batch)
-        return lambda divisor: seen.of_candidate(self.candidate, weights, divisor)
+
+        def mean(divisor: Divisor) -> Floats:
+            if divisor is WHOLE:
+                return mean_of(self.candidate, seen.finding) @ seen.directions
+            return seen.of_candidate(self.candidate, weights, divisor)
+
+        return mean
 
     def diagnoses(self, seen: Sequence[Seen]) -> tuple[Diagnosis, ...]:
         """Returns the mistake by each of its ids."""
@@ -170,10 +177,12 @@ class OfRun:
         return (Diagnosis(self.cause.partition("/")[0], self.cause), *self.base.diagnoses(seen))
 
 
-def linear_kinds(seen: Sequence[Seen]) -> list[Kind]:
-    """Returns the ways to weight steps that follow the rewards."""
+def linear_kinds(seen: Sequence[Seen], *, hidden_critic: bool = False) -> list[Kind]:
+    """Returns the ways to weight steps that follow the rewards; with `hidden_critic` λ may be less than 1 anyway."""
     kinds: list[Kind] = [Known(), *(Known(candidate) for candidate in CANDIDATES)]
     kinds += advantages(seen, (False, True), LAMBDAS)
+    if hidden_critic:
+        kinds += [Advantages(g, lam, has_critic=False) for g in (None, *OWN_GAMMAS) for lam in LAMBDAS[1:]]
     bases = [Advantages(g, keeps=keeps, has_critic=False) for g in (None, 1.0) for keeps in (False, True)]
     kinds += [
         OfRun(base, cause)

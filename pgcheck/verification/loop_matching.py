@@ -10,7 +10,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.verification.causes import Diagnosis
-from pgcheck.verification.loop_divisors import DIVISORS, Divisor, usable
+from pgcheck.verification.loop_divisors import DIVISORS, WHOLE, Divisor, of_fixed_number, usable
 from pgcheck.verification.loop_frame import Seen
 from pgcheck.verification.loop_kinds import Kind, Known
 from pgcheck.verification.loop_terms import LoopTerm, decay_term, entropy_term, value_loss_term
@@ -85,6 +85,8 @@ class Matcher:
         self._records = [it.recorded for it in seen]
         self._divisors = usable(self._records)
         self._fields: dict[int, Fields] = {}
+        own_rewards = all(it.mdp is it.finding.mdp and it.finding.enumeration is not None for it in seen)
+        self._is_whole = own_rewards and not of_fixed_number(self._records)
 
     @property
     def equations(self) -> int:
@@ -111,7 +113,9 @@ class Matcher:
             below = float(x @ x)
             factor = float(x @ y) / below if below > 0 else 0.0
             if factor and self._fits([factor * field for field in expected]):
-                is_bare = isinstance(kind, Known) and divisor is DIVISORS[0] and not kind.diagnoses(self.seen)
+                is_bare = (
+                    isinstance(kind, Known) and divisor in (WHOLE, DIVISORS[0]) and not kind.diagnoses(self.seen)
+                )
                 match = self._match(kind, divisor, None)
                 cause = "scale/factor" if is_bare else "scale/factor-of-mistake"
                 sign = (Diagnosis("sign", "sign/besides"),) if factor < 0 else ()
@@ -128,6 +132,8 @@ class Matcher:
         decay = decay_term(self.seen)
         matches = []
         for kind, divisor, expected in self._all(kinds):
+            if divisor is WHOLE:
+                continue
             value_loss = value_loss_term(self.seen, kind, divisor)
             others = [decay, *([] if value_loss is None else [value_loss])]
             rest = y - self._stacked(expected)
@@ -187,7 +193,8 @@ class Matcher:
             key = id(kind)
             if key not in self._fields:
                 prepared = [kind.expected(it) for it in self.seen]
-                self._fields[key] = [(kind, d, [expected(d) for expected in prepared]) for d in self._divisors]
+                divisors = [WHOLE, *self._divisors] if self._is_whole and isinstance(kind, Known) else self._divisors
+                self._fields[key] = [(kind, d, [expected(d) for expected in prepared]) for d in divisors]
             yield from self._fields[key]
 
     def _scales(self) -> list[_Scale]:

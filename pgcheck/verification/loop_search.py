@@ -1,4 +1,4 @@
-"""The search for what is wrong with a loop: what its runs tell first, then what they tell when it is run otherwise."""
+"""The search for what is wrong with a loop: what its runs tell first, then those that are made otherwise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -71,15 +71,33 @@ class Search:
         if match := self._fewest(matcher.exact(kinds)):
             return match
         without = self._without_rewards(seen)
-        if without is None or not any(norm_of(it.runs.mean) > self._tolerance * it.size for it in without):
-            if match := self._fewest(matcher.times_factor(kinds)):
-                return match
+        has_rest = without is not None and any(norm_of(it.runs.mean) > self._tolerance * it.size for it in without)
+        if not has_rest and (match := self._fewest(matcher.times_factor(kinds))):
+            return match
         if without is not None:
             if not self._is_linear(seen, without):
                 return self._of_nonlinear(seen)
             if match := self._fewest(Matcher([*seen, *without], self._tolerance).with_terms(kinds)):
                 return match
-        return self._with_time_limit(seen, kinds)
+        return self._with_time_limit(seen, kinds) or (None if without is None else self._of_rewards(seen, without))
+
+    def _of_rewards(self, seen: list[Seen], without: list[Seen]) -> LoopMatch | None:
+        """The name of what follows the rewards, where what is left without them has none."""
+        if all(norm_of(it.runs.mean) <= self._tolerance * it.size for it in without):
+            return None
+        rest = [
+            Seen(a.finding, replace(a.runs, mean=a.runs.mean - z.runs.mean), a.size)
+            for a, z in zip(seen, without, strict=True)
+        ]
+        match = self._fewest(Matcher(rest, self._tolerance).exact(linear_kinds(rest, hidden_critic=True)))
+        if match is None:
+            return None
+        # Whether a value stands for the rewards that are missing is not known.
+        names = (replace(it, cause="window/value") if it.id == "window" else it for it in match.diagnoses)
+        match = replace(match, diagnoses=tuple(names))
+        has_values = all(it.values is not None for it in seen)
+        cause = "regulariser/unknown" if has_values else "regulariser/values"
+        return replace(match.after(Diagnosis("regulariser", cause, certain=has_values)), complete=False)
 
     def _of_nonlinear(self, seen: list[Seen]) -> LoopMatch:
         """The name of what does not follow the rewards."""
@@ -87,7 +105,7 @@ class Search:
         return match or LoopMatch((Diagnosis("nonlinear", "nonlinear/doubled"),), complete=False)
 
     def _with_time_limit(self, seen: list[Seen], kinds: Sequence[Kind]) -> LoopMatch | None:
-        """What is wrong once the time limit ends episodes with the other flag; None where that makes no difference."""
+        """What is wrong once the time limit ends episodes with the other flag; None if that makes no difference."""
         if not any(np.any(it.recorded.ended & ~it.recorded.batch.terminated) for it in seen):
             return None
         for flag, cause in LIMITS:

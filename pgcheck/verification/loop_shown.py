@@ -1,4 +1,4 @@
-"""What the runs of an agent show without any comparison: gradients that are not finite, and other actions than π's."""
+"""What the runs of an agent show by themselves: gradients that are not finite, and other actions than π's."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ SAME_RUNS = 1e-7  # by which the probabilities of two sets of runs may differ
 
 
 def not_finite(findings: Sequence[LoopFinding]) -> Diagnosis | None:
-    """Returns with which probability the gradient is not finite, and what those runs have in common, if that shows."""
+    """Returns how likely runs without a finite gradient are, and what they have in common; None without any."""
     worst = max(findings, key=lambda it: it.runs.not_finite)
     if worst.runs.not_finite <= 0:
         return None

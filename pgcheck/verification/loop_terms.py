@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats
+from pgcheck.estimators.weights import discounts
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.loop_divisors import Divisor
 from pgcheck.verification.loop_frame import Seen
@@ -17,7 +18,7 @@ class LoopTerm:
     """A term that a loop adds, without its coefficient.
 
     Attributes:
-      cause, negative: the keys of its text for a positive coefficient and for a negative one, for which some have none.
+      cause, negative: the keys of its text for a positive and for a negative coefficient; None where it has none.
       means: its expectation on each model `[R]`.
     """
 
@@ -38,9 +39,9 @@ def entropy_term(seen: Sequence[Seen], divisor: Divisor, *, discounted: bool = F
     means = []
     for it in seen:
         batch = it.recorded.batch
-        weights = np.ones(batch.mask.shape)
+        weights: Floats = np.ones(batch.mask.shape)
         if discounted:
-            weights = weights * batch.gamma ** np.arange(weights.shape[1])
+            weights = weights * discounts(batch)
         visits = it.of_states(weights, divisor)
         probs = it.policy.probs()
         plogp = probs * np.log(np.where(probs > 0, probs, 1.0))
