@@ -1,6 +1,7 @@
 """One run of an agent: made anew, with all draws answered, until its gradient is known."""
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,16 @@ from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
 from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
 from pgcheck.external.draws.guard import Guard, global_states, seed_all
+from pgcheck.external.draws.imports import import_outside
 from pgcheck.external.draws.installed import Installed, plainly
 from pgcheck.external.draws.tracing import place_of_draw
-from pgcheck.external.environment import environment_of, use_model
 from pgcheck.external.named import by_parameter
 from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parameters import joined, parts
 
-MOST_INSTALLATIONS = 3  # in each of them a run may import a library whose draws are to be answered
+MOST_INSTALLATIONS = 3  # a run that imports modules is made again: they draw meanwhile, or bring draws of their own
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Runner:
             "time_limit": variation.time_limit or function.time_limit,
             "pad": function.pad if variation.pad is None else variation.pad,
         }
-        self._guard = Guard()
+        self._guard: Guard
         self._installed: Installed | None = None
         self._watch: Watch | None = None  # of the run that is under way
         self._updating = False
@@ -93,15 +94,22 @@ class Runner:
         """Returns what a run shows; with `goes_on` it is not stopped where its gradient is known."""
         restore = global_states()
         try:
-            for _ in range(MOST_INSTALLATIONS):
-                if self._installed is None or self._installed.is_outdated:
+            for tries_left in reversed(range(MOST_INSTALLATIONS)):
+                if self._installed is None:
+                    self._guard = Guard()
                     clipping = clipping_patches(lambda: self._watch, unclipped=self._unclipped)
                     self._installed = Installed([*self._guard.patches(), *clipping])
-                with plainly():
-                    outcome = self._run(self._installed, answers, goes_on)
-                if not self._installed.is_outdated:
-                    break
-                self._subject, answers = None, answers.again()
+                modules = len(sys.modules)
+                try:
+                    with plainly():
+                        outcome = self._run(self._installed, answers, goes_on)
+                except Exception as error:
+                    if not tries_left or not (import_outside(error) or len(sys.modules) != modules):
+                        raise
+                else:
+                    if not tries_left or len(sys.modules) == modules:
+                        break
+                self._installed, self._subject, answers = None, None, answers.again()
             if drawn := self._guard.changed():
                 raise self._unanswerable(drawn[0], answers)
         finally:
@@ -109,7 +117,12 @@ class Runner:
         return outcome
 
     def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:
+        # Those who only wait for another process need no gymnasium.
+        from pgcheck.external.environment import environment_of
+        from pgcheck.external.environments import use_model
+
         seed_all()
+        self._guard.rest()
         self._updating = False
         with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):
             env = environment_of(self._mdp, **self._settings)

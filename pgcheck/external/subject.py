@@ -108,7 +108,7 @@ def subject_of(agent: Agent, parameters: Any, mdp: MDP, rows: Array) -> Subject:
 def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -> Subject:
     torch = imported_torch()
     first = next(iter(parameters.values()))
-    observations = torch.as_tensor(rows).to(first.device)
+    observations = torch.tensor(rows, device=first.device)  # its own numbers: the rows are read-only
     observations = observations.to(first.dtype) if observations.is_floating_point() else observations
     with torch.enable_grad():
         logits = _called(agent.logits, observations, "logits", mdp)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws import of_numpy, of_random, of_torch
+from pgcheck.external.draws.numpy_arrays import SPARE, SPARE_LEGACY
+from pgcheck.external.draws.numpy_generators import state_of_legacy
 from pgcheck.external.draws.patches import Patch
 
 SEED = 0  # of all global generators, at the beginning of each run
@@ -27,11 +29,15 @@ INITIALISING = (
 
 
 class Guard:
-    """Watches all generators, from `settle` on."""
+    """Watches all generators, from `settle` on until `rest`."""
 
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
+
+    def rest(self) -> None:
+        """Begins a new run: until `settle` is called, generators may draw."""
+        self._before = {}
 
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
@@ -53,6 +59,8 @@ class Guard:
 
     def _settling(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not self._before:
+                return function(*args, **kwargs)
             drawn = self.changed()
             result = function(*args, **kwargs)
             if not drawn:  # else what was drawn before would be forgotten
@@ -80,18 +88,23 @@ def existing_generators() -> list[Generator]:
     """Returns the generators that exist, other than the global ones, which `of_numpy` and `of_random` know."""
     # Names of temporary files are drawn too; nothing depends on them.
     names = getattr(getattr(tempfile, "_name_sequence", None), "_rng", None)
-    of_globals = {id(np.random.mtrand._rand), id(getattr(random, "_inst", None)), id(names)}
+    others = {id(it) for it in (np.random.mtrand._rand, getattr(random, "_inst", None), names, SPARE, SPARE_LEGACY)}
+    global_bits = np.random.mtrand._rand._bit_generator
     found: list[Generator] = []
+    plain: set[type] = set()  # of hundreds of thousands of objects only a few are generators
     for thing in gc.get_objects():
-        if id(thing) in of_globals:
-            continue
         kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
+        if kind in plain or id(thing) in others:
+            continue
         if issubclass(kind, np.random.Generator):
             found.append(("a numpy.random.Generator", lambda it=thing: it.bit_generator.state))
         elif issubclass(kind, np.random.RandomState):
-            found.append(("a numpy.random.RandomState", lambda it=thing: repr(it.get_state(legacy=False))))
+            if thing._bit_generator is not global_bits:
+                found.append(("a numpy.random.RandomState", lambda it=thing: state_of_legacy(it)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
             found.append(("a random.Random", thing.getstate))
+        else:
+            plain.add(kind)
     return found
 
 
