@@ -8,7 +8,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.answers import Answers, Orders
 from pgcheck.external.draws.tree import Count, Tree, count_of, equally, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
@@ -47,6 +47,7 @@ class Lot:
       episodes: those of each run: how many, then for each the number of its environment, s_0, its number of steps, and
         the number of each outcome in the MDP's arrays.
       done: whether there are no more runs.
+      holds: whether a run in it kept the order of something.
     """
 
     mean: Floats
@@ -59,6 +60,7 @@ class Lot:
     probs: list[float] = field(default_factory=list)
     episodes: list[int] = field(default_factory=list)
     done: bool = False
+    holds: bool = False
 
     def add(self, outcome: Outcome, prob: float) -> None:
         """Takes in one run."""
@@ -81,6 +83,10 @@ class Lot:
 class Loop:
     """All runs of an agent; errors are those of `Runner`.
 
+    Libraries shuffle a buffer even where they use the whole of it at once. Orders are therefore kept at first, and
+    each run is made a second time with all of them reversed: none of its minibatches is then what it was. Only if
+    that changes a gradient, orders are drawn like all else, from the beginning.
+
     Args:
       function: makes the agent.
       mdp: the model; its rewards are those of the environment.
@@ -92,6 +98,9 @@ class Loop:
         self._name = function.name
         self._tree = Tree()
         self._first: Outcome | None = None
+        self._orders: Orders = "kept"
+        self._held: Lot | None = None  # runs that count once it is sure that orders make no difference
+        self._greatest = 0.0  # number in a gradient
 
     @property
     def subject(self) -> Subject:
@@ -101,35 +110,64 @@ class Loop:
     def rehearse(self, tries: int, rng: np.random.Generator) -> Rehearsal:
         """Returns what a run that is not stopped shows, and how many runs there are, by so many random tries."""
         watch = self._runner.run(Answers(), goes_on=True).watch
-        runs = [self._runner.run(Answers(pick=equally(rng))) for _ in range(tries)]
-        return Rehearsal(watch.steps, watch.decayed, count_of([width_of(it.answers) for it in runs]))
+        widths: list[float] = []
+        while len(widths) < tries:
+            outcome = self._runner.run(Answers(pick=equally(rng), orders=self._orders))
+            if self._orders == "kept" and self._depends_on_orders(outcome):
+                self._orders, widths = "drawn", []
+                continue
+            widths.append(width_of(outcome.answers))
+        return Rehearsal(watch.steps, watch.decayed, count_of(widths))
 
     def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
+        """Returns what further runs show: as many as take about so many seconds, at most so many; none meanwhile,
+        where they are held back until it is sure that orders make no difference.
 
         Raises:
           EstimatorError: when all of them are done, the first of them has another gradient than it had.
         """
-        lot = Lot(np.zeros(len(self.subject.policy.theta)))
-        until = time.monotonic() + seconds
-        while not self._tree.done and lot.runs < most and (lot.runs == 0 or time.monotonic() < until):
-            outcome = self._runner.run(self._tree.answers())
+        lot, self._held = self._held or Lot(np.zeros(len(self.subject.policy.theta))), None
+        until, is_first = time.monotonic() + seconds, True
+        while not self._tree.done and lot.runs < most and (is_first or time.monotonic() < until):
+            is_first = False
+            outcome = self._runner.run(self._tree.answers(self._orders))
+            if self._orders == "kept" and self._depends_on_orders(outcome):
+                self._orders, self._tree, self._first = "drawn", Tree(), None
+                lot = Lot(np.zeros(len(self.subject.policy.theta)))
+                continue
             self._first = self._first or outcome
             lot.add(outcome, self._tree.completed(outcome.answers))
+            lot.holds = lot.holds or outcome.answers.ordered > 0
         lot.done = self._tree.done
         if lot.done and self._first is not None:
             self._check_again(self._first)
+        if lot.holds and not lot.done and lot.runs < most:
+            self._held, lot = lot, Lot(np.zeros_like(lot.mean))
         return lot
 
+    def _depends_on_orders(self, outcome: Outcome) -> bool:
+        """Whether a run that kept orders has another gradient with all of them reversed."""
+        if not outcome.answers.ordered:
+            return False
+        try:
+            other = self._runner.run(Answers(outcome.answers.draws, orders="reversed"))
+        except EstimatorError:  # it drew something else
+            return True
+        return len(other.answers.draws) != len(outcome.answers.draws) or not self._alike(outcome, other)
+
+    def _alike(self, one: Outcome, other: Outcome) -> bool:
+        """Whether two runs have the same gradient, up to rounding."""
+        a, b = one.gradient, other.gradient
+        if a is None or b is None:
+            return a is None and b is None
+        finite = a[np.isfinite(a)]
+        self._greatest = max(self._greatest, float(np.max(np.abs(finite), initial=0.0)))
+        slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
+        return np.allclose(a, b, rtol=0.0, atol=slack * self._greatest, equal_nan=True)
+
     def _check_again(self, first: Outcome) -> None:
-        again = self._runner.run(Answers()).gradient
-        before = first.gradient
-        is_same = (again is None) == (before is None)
-        if again is not None and before is not None:
-            slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
-            allowed = slack * float(np.max(np.abs(before), initial=0.0))
-            is_same = np.allclose(again, before, rtol=0.0, atol=allowed, equal_nan=True)
-        if not is_same:
+        again = self._runner.run(Answers(orders=self._orders))
+        if not self._alike(first, again):
             raise EstimatorError(
                 f"{self._name}: when all draws came out the same again, the gradient was another one\n"
                 "  Does the agent remember earlier runs, in a global variable or a file? Or does it draw elsewhere?"

@@ -9,8 +9,11 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pgcheck.errors import EstimatorError
+
+Orders = Literal["drawn", "kept", "reversed"]
 
 SAME = 1e-6  # by which a probability may differ when the same draw is asked for again: networks in single precision
 
@@ -44,28 +47,39 @@ class Draw:
 class Answers:
     """Answers the draws of one run: first as it is told to, then as `pick` says.
 
+    Args:
+      told: the first draws that can come out in several ways, with their answers.
+      pick: the answer of each further one, given the probabilities; None is the first that is possible.
+      orders: whether orders are drawn, or what is to be ordered stays as it is, or is reversed.
+
     Attributes:
       draws: the draws so far that could come out in several ways.
       episodes: what each environment of the run went through, in the order in which the episodes began: s_0, then
         the number of each outcome in the MDP's arrays.
       environment: the number of the environment of each episode.
       asked: how many draws were asked for, also those with one possible answer.
+      ordered: how many orders were given as `orders` says, without a draw.
       fault: why the run does not count: an error that may not have come through the code that asked.
     """
 
-    def __init__(self, told: Sequence[Draw] = (), pick: Callable[[tuple[float, ...]], int] | None = None) -> None:
+    def __init__(
+        self,
+        told: Sequence[Draw] = (),
+        pick: Callable[[tuple[float, ...]], int] | None = None,
+        orders: Orders = "drawn",
+    ) -> None:
         self.draws: list[Draw] = []
         self.episodes: list[list[int]] = []
         self.environment: list[int] = []
-        self.asked = 0
+        self.asked = self.ordered = 0
         self.fault: EstimatorError | None = None
-        self._told, self._pick = told, pick or _first_possible
+        self._told, self._pick, self._orders = told, pick or _first_possible, orders
         self._thread = threading.get_ident()
         self._environments = 0
 
     def again(self) -> "Answers":
         """Returns the answers of the same run once more."""
-        return Answers(self._told, self._pick)
+        return Answers(self._told, self._pick, self._orders)
 
     @property
     def probability(self) -> float:
@@ -92,11 +106,16 @@ class Answers:
 
     def permutation(self, n: int) -> list[int]:
         """Returns the numbers 0 to n - 1 in an order, all of which are equally likely."""
+        if self._orders != "drawn" and n > 1:
+            self.ordered += 1
+            return list(range(n)) if self._orders == "kept" else list(range(n))[::-1]
         left = list(range(n))
         return [left.pop(self.uniform(len(left))) for _ in range(n)]
 
     def subset(self, n: int, size: int) -> list[int]:
         """Returns `size` of the numbers 0 to n - 1 in an order; none of them twice, all equally likely."""
+        if size == n:
+            return self.permutation(n)
         left = list(range(n))
         return [left.pop(self.uniform(len(left))) for _ in range(size)]
 

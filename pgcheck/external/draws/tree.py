@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, Draw
+from pgcheck.external.draws.answers import Answers, Draw, Orders
 
 
 class Tree:
@@ -29,9 +29,9 @@ class Tree:
         self.done = False
         self._told: list[Draw] = []
 
-    def answers(self) -> Answers:
+    def answers(self, orders: Orders = "drawn") -> Answers:
         """Returns the answers of the next run."""
-        return Answers(self._told)
+        return Answers(self._told, orders=orders)
 
     def completed(self, answers: Answers) -> float:
         """Takes over what a run has drawn, and returns its probability.
