@@ -21,16 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HANG = 600  # seconds after which a process is taken to hang; all of them end within seconds, or minutes under load
+NEEDED = (  # a mark, the module that tests with it need, and what installs that
+    ("torch", "torch", "'pgcheck[torch]'"), ("jax", "jax", "'pgcheck[jax]'"),
+    ("gymnasium", "gymnasium", "'pgcheck[gymnasium]'"), ("sb3", "stable_baselines3", "stable-baselines3"),
+)  # fmt: skip
 TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests that need torch or jax where these are not installed."""
-    for module in ("torch", "jax"):
+    """Skips the tests that need a library that is not installed."""
+    for mark, module, install in NEEDED:
         if importlib.util.find_spec(module) is None:
-            skip = pytest.mark.skip(reason=f"needs {module}: pip install 'pgcheck[{module}]'")
+            skip = pytest.mark.skip(reason=f"needs {module}: pip install {install}")
             for item in items:
-                if item.get_closest_marker(module):
+                if item.get_closest_marker(mark):
                     item.add_marker(skip)
 
 

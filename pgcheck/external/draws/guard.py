@@ -34,6 +34,7 @@ class Guard:
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
+        self._seeding = False
 
     def rest(self) -> None:
         """Begins a new run: until `settle` is called, generators may draw."""
@@ -45,6 +46,8 @@ class Guard:
 
     def changed(self) -> list[str]:
         """Returns the names of the generators that have drawn since `settle`."""
+        if self._seeding:
+            return []
         now = self._states()
         return [name for name, state in now.items() if name in self._before and self._before[name] != state]
 
@@ -61,10 +64,14 @@ class Guard:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not self._before:
                 return function(*args, **kwargs)
-            drawn = self.changed()
-            result = function(*args, **kwargs)
-            if not drawn:  # else what was drawn before would be forgotten
-                self.settle()
+            drawn, before = self.changed(), self._seeding
+            self._seeding = True
+            try:
+                result = function(*args, **kwargs)
+                if not drawn:  # else what was drawn before would be forgotten
+                    self.settle()
+            finally:
+                self._seeding = before
             return result
 
         return call
