@@ -28,16 +28,18 @@ INITIALISING = (
 
 
 class Guard:
-    """Watches all generators, from `settle` on."""
+    """Watches all generators, from `settle` on until `begin`."""
 
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
         self._drawn_before = 0  # by generators that were made in the run
+        self._seeding = False
         self._of_torch = torch_generators.Generators()
 
     def begin(self) -> None:
-        """Begins a run."""
+        """Begins a run: until `settle` is called, generators may draw."""
+        self._before = {}
         self._of_torch.forget()
 
     def settle(self) -> None:
@@ -65,10 +67,16 @@ class Guard:
 
     def _settling(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not self._before or self._seeding:
+                return function(*args, **kwargs)
             drawn = self.changed()
-            result = function(*args, **kwargs)
-            if not drawn:  # else what was drawn before would be forgotten
-                self.settle()
+            self._seeding = True
+            try:
+                result = function(*args, **kwargs)
+                if not drawn:  # else what was drawn before would be forgotten
+                    self.settle()
+            finally:
+                self._seeding = False
             return result
 
         return call
@@ -102,16 +110,19 @@ def existing_generators() -> list[Generator]:
         if name.startswith("pgcheck."):
             known |= {id(value) for value in vars(module).values()}
     found: list[Generator] = []
+    plain: set[type] = set()  # of hundreds of thousands of objects only a few are generators
     for thing in gc.get_objects():
-        if id(thing) in known:
-            continue
         kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
+        if kind in plain or id(thing) in known:
+            continue
         if issubclass(kind, np.random.Generator):
             found.append(("a numpy.random.Generator", functools.partial(_state_of, thing.bit_generator)))
         elif issubclass(kind, np.random.RandomState):
             found.append(("a numpy.random.RandomState", functools.partial(_state_of, thing._bit_generator)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
             found.append(("a random.Random", thing.getstate))
+        else:
+            plain.add(kind)
     found += [(torch_generators.NAME, functools.partial(_of_torch, it)) for it in torch_generators.in_modules()]
     return found
 
