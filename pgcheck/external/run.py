@@ -11,7 +11,7 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
 from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
-from pgcheck.external.draws.guard import Guard, global_states, seed_all
+from pgcheck.external.draws.guard import Guard, existing_generators, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw
 from pgcheck.external.gradient import gradient_of
@@ -200,13 +200,16 @@ class Runner:
             lambda: self._run(installed, answers.again(), goes_on=False),
             lambda: self._updating and bool(self._guard.changed()),
         )
-        where = f"{place}" if place is not None else "a place that could not be found"
-        return UnanswerableError(
-            f"a draw cannot be answered: {where}\n"
-            f"  It draws from {generator}: uniform and normal numbers, and masks of dropout, cannot be listed. "
-            "Draw from a finite set,\n  as by torch.distributions, torch.multinomial, or Generator.choice; switch "
-            "dropout off."
+        where = f"{place}" if place is not None else f"{self._function.name}: a place that could not be found"
+        made_before = any(generator.startswith(name) for name, _ in existing_generators())
+        remedy = (
+            "that was made before the run, and its draws cannot be answered: make it in the agent's function, or in "
+            "a variable of the module"
+            if made_before
+            else "uniform and normal numbers, and the masks of dropout, cannot be listed: draw from a finite set, "
+            "as by torch.distributions or Generator.choice, and switch dropout off"
         )
+        return UnanswerableError(f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}")
 
 
 @contextlib.contextmanager

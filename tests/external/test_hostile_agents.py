@@ -261,7 +261,7 @@ def test_runs_that_are_not_finite_are_left_out_and_counted(mdp: MDP) -> None:
     np.testing.assert_allclose(lot.mean, expected(mdp), atol=1e-12)  # what is left out would add 0
 
 
-HERE = "test_hostile_agents.py, line"
+HERE = r"test_hostile_agents.py:\d+: in "
 EARLIER = np.random.default_rng(0)
 STATE = {"runs": 0}
 
@@ -385,8 +385,8 @@ def fewer_draws(env: Any, policy: Any) -> None:
 
 # The update, and what is said of it.
 REFUSED: dict[str, tuple[Update, str]] = {
-    "torch.randn": (normal_numbers, f"a draw cannot be answered: .*{HERE}"),
-    "a generator of torch's of one's own": (own_generator, f"a draw cannot be answered: .*{HERE}"),
+    "torch.randn": (normal_numbers, f"{HERE}.*(.|\n)*This draw cannot be answered"),
+    "a generator of torch's of one's own": (own_generator, f"{HERE}.*(.|\n)*This draw cannot be answered"),
     "np.random.normal": (drawing(lambda: np.random.normal()), f"{HERE}"),  # noqa: NPY002
     "random.random": (drawing(lambda: random.random()), f"{HERE}"),
     "a generator of before": (drawing(lambda: float(EARLIER.normal())), f"{HERE}"),

@@ -9,6 +9,7 @@ import gc
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class Guard:
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
-        self._drawn_before = 0  # by generators that were made in the run
+        self._drawn_before: Counter[str] = Counter()  # generators that were made in the run
         self._seeding = False
         self._of_torch = torch_generators.Generators()
 
@@ -45,15 +46,15 @@ class Guard:
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
         self._before = self._states()
-        self._drawn_before = len(_drawn())
+        self._drawn_before = Counter(_drawn())
         self._of_torch.settle()
 
     def changed(self) -> list[str]:
         """Returns the names of the generators that have drawn since `settle`."""
         now = self._states()
         drawn = [name for name, state in now.items() if name in self._before and self._before[name] != state]
-        made = _drawn() if len(_drawn()) > self._drawn_before else []
-        return [*drawn, *made[-1:], *self._of_torch.changed()]
+        made = Counter(_drawn()) - self._drawn_before
+        return [*drawn, *made, *self._of_torch.changed()]
 
     def patches(self) -> list[Patch]:
         """Returns what makes seeding and initialisation settle the guard anew."""
@@ -88,7 +89,7 @@ class Guard:
 
 def _drawn() -> list[str]:
     """The generators made in this run that have drawn, by NumPy and by random."""
-    return [*of_random.drawn(), *of_numpy.drawn()]
+    return [*("random.Random" for _ in of_random.drawn()), *of_numpy.drawn()]
 
 
 def _numbered(watched: Sequence[Generator]) -> list[tuple[int, Generator]]:

@@ -1,5 +1,6 @@
 """Finding the line of the user's code that made a draw which cannot be answered."""
 
+import linecache
 import os
 import sys
 import sysconfig
@@ -16,19 +17,23 @@ LIBRARIES = ("<frozen", "<string", *(f"{place}{os.sep}" for place in PLACES))
 
 @dataclass(frozen=True)
 class Place:
-    """A line of code.
+    """A line of the user's code that draws.
 
     Attributes:
-      function: the function that it calls, or that it is in.
-      file, line: of the user's code, from which it is reached.
+      file, line: where it is.
+      function: the user's function that it is in.
+      by: the function of a library that it draws by; nothing where it draws itself.
     """
 
-    function: str
     file: str
     line: int
+    function: str
+    by: str = ""
 
     def __str__(self) -> str:
-        return f"{self.function}, in {self.file}, line {self.line}"
+        code = linecache.getline(self.file, self.line).strip()
+        by = f", by {self.by}" if self.by else ""
+        return f"{self.file}:{self.line}: in {self.function}: {code or 'a draw'}{by}"
 
 
 def place_of_draw(run: Callable[[], object], has_drawn: Callable[[], bool]) -> Place | None:
@@ -41,13 +46,14 @@ def place_of_draw(run: Callable[[], object], has_drawn: Callable[[], bool]) -> P
     Returns None where none draws this time.
     """
     found: list[Place] = []
-    last: list[FrameType] = []
+    last: list[Place] = []
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
-        if not found and event in ("line", "return"):
+        if not found and event in ("line", "return") and not _is_own(frame):
             if last and has_drawn():
-                found.append(_place(last[0], frame))
-            last[:] = [frame]
+                found.append(last[0])
+            running = frame.f_back if event == "return" else frame  # what goes on after this event
+            last[:] = [] if running is None else [_place(running)]
         return None if found else trace
 
     before = sys.gettrace()
@@ -61,32 +67,21 @@ def place_of_draw(run: Callable[[], object], has_drawn: Callable[[], bool]) -> P
     return found[0] if found else None
 
 
-def caller() -> Place:
-    """Returns the place in the user's code from which the present function is called."""
-    frame = sys._getframe(2)
-    return _place(frame, frame)
-
-
 def is_of_library(frame: FrameType) -> bool:
     """Whether a frame is of Python itself, of an installed package, or of pgcheck."""
     return frame.f_code.co_filename.startswith(LIBRARIES)
 
 
-def _place(drawing: FrameType, now: FrameType) -> Place:
-    """The place of a draw that was made in a frame, or between it and the present one."""
-    frame: FrameType | None = drawing if _is_running(drawing, now) else now
-    name = drawing.f_code.co_qualname if is_of_library(drawing) else "a draw"
-    while frame is not None and is_of_library(frame):
+def _is_own(frame: FrameType) -> bool:
+    """Whether a frame is of pgcheck: what it does with generators is no draw."""
+    return frame.f_code.co_filename.startswith(f"{PACKAGE}{os.sep}")
+
+
+def _place(running: FrameType) -> Place:
+    """The place in the user's code from which a frame was reached."""
+    frame, by = running, ""
+    if is_of_library(running) and not _is_own(running):
+        by = f"{running.f_globals.get('__name__', '')}.{running.f_code.co_qualname}"
+    while is_of_library(frame) and frame.f_back is not None:
         frame = frame.f_back
-    frame = frame or drawing
-    module = drawing.f_globals.get("__name__", "")
-    function = f"{module}.{name}" if name != "a draw" and module else name
-    return Place(function, frame.f_code.co_filename, frame.f_lineno)
-
-
-def _is_running(frame: FrameType, now: FrameType | None) -> bool:
-    while now is not None:
-        if now is frame:
-            return True
-        now = now.f_back
-    return False
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, by)
