@@ -95,7 +95,7 @@ class Runner:
         try:
             outcome = self._settled(answers, goes_on)
             if drawn := self._guard.changed():
-                raise self._unanswerable(drawn[0], answers)
+                raise self._unanswerable(drawn[0], outcome.answers)
         finally:
             restore()
         return outcome
