@@ -60,8 +60,8 @@ def diagnose_loop(
         return LoopDiagnosed((*shown, *_unknown(findings, tolerance)))
     is_accepted = match.complete and is_meant(match)
     names = match.left(up_to_scale=up_to_scale) if is_accepted else match.names
-    if not match.complete and not names:
-        names = _unknown(findings, tolerance)
+    if not match.complete and all(it.id == "clipped-norm" for it in names):
+        names = (*names, *_unknown(findings, tolerance))
     return LoopDiagnosed((*shown, *names), is_accepted, match.factor if is_accepted and up_to_scale else None)
 
 

@@ -75,10 +75,10 @@ class Search:
         if not has_rest and (match := self._fewest(matcher.times_factor(kinds))):
             return match
         if without is not None:
-            if not self._is_linear(seen, without):
-                return self._of_nonlinear(seen)
             if match := self._fewest(Matcher([*seen, *without], self._tolerance).with_terms(kinds)):
                 return match
+            if not self._is_linear(seen, without):
+                return self._of_nonlinear(seen)
         return self._with_time_limit(seen, kinds) or (None if without is None else self._of_rewards(seen, without))
 
     def _of_rewards(self, seen: list[Seen], without: list[Seen]) -> LoopMatch | None:
@@ -105,8 +105,13 @@ class Search:
         return match or LoopMatch((Diagnosis("nonlinear", "nonlinear/doubled"),), complete=False)
 
     def _with_time_limit(self, seen: list[Seen], kinds: Sequence[Kind]) -> LoopMatch | None:
-        """What is wrong once the time limit ends episodes with the other flag; None if that makes no difference."""
-        if not any(np.any(it.recorded.ended & ~it.recorded.batch.terminated) for it in seen):
+        """What is wrong once the time limit ends episodes with the other flag; None if that makes no difference.
+
+        Where the critic's values are known they have been tried.
+        """
+        if all(it.values is not None for it in seen) or not any(
+            np.any(it.recorded.ended & ~it.recorded.batch.terminated) for it in seen
+        ):
             return None
         for flag, cause in LIMITS:
             runs = self._runs(replace(self._variation, time_limit=flag))

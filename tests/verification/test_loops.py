@@ -132,7 +132,7 @@ def test_minus_the_gradient_fails_up_to_scale() -> None:
 @pytest.mark.parametrize(
     ("coefficient", "options"), [(0.01, {"entropy": 0.01}), (0.02, {"decay": 0.02}), (0.3, {"entropy": 0.3})]
 )
-def test_the_coefficient_of_a_term_is_found(coefficient: float, options: dict[str, float]) -> None:
+def test_the_coefficient_of_a_term_is_found(coefficient: float, options: dict[str, Any]) -> None:
     (diagnosis,) = verified(made(**options)).diagnosis
     assert dict(diagnosis.figures)["coefficient"] == pytest.approx(coefficient, rel=1e-6)
 
