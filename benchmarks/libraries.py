@@ -67,7 +67,9 @@ def example(name: str, function: str) -> Callable[[], AgentFunction]:
 SB3, CONTRIB = "stable-baselines3", "sb3-contrib"
 A2C, PPO = example("check_a2c", "a2c"), example("check_ppo", "ppo")
 PLAIN, WHOLE = example("check_a2c", "plain_a2c"), example("check_a2c", "whole_episodes")
-CLIPPED = "mean over the buffer; V(s) after its end and after the time limit; the norm, with the critic's part, clipped to 0.5"
+CLIPPED = (
+    "mean over the buffer; V(s) after its end and after the time limit; norm, with the critic's part, clipped to 0.5"
+)
 ROWS = (
     Row(SB3, "A2C, defaults, n_steps=3", A2C, "two_state", None, CLIPPED),
     Row(SB3, "A2C, defaults, n_steps=3", A2C, "deep_sea", None, CLIPPED),
@@ -101,7 +103,8 @@ ROWS = (
     ),
     Row(
         "torch", "the same without GAE, standardising, entropy, clipping", example("cleanrl_style", "plain"),
-        "two_state", None, "mean over the buffer, of which each reset costs a step; no gamma^t; V(s) after the buffer's end",
+        "two_state", None,
+        "mean over the buffer, of which each reset costs a step; no gamma^t; V(s) after the buffer's end",
     ),
     Row("torch", "REINFORCE with gamma^t", example("reinforce", "reinforce"), "two_state", None, "the gradient"),
     Row(
