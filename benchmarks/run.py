@@ -3,7 +3,7 @@
     python benchmarks/run.py            all of it, about four minutes
     python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
                                         moments, estimators, verification, startup, exact_startup,
-                                        network (needs torch)
+                                        network (needs torch), agents (needs torch, gymnasium; stable-baselines3)
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -22,6 +22,7 @@ import numpy as np
 
 import pgcheck
 from benchmarks import subjects
+from benchmarks.agents import agents
 from benchmarks.laws import exact_startup, moments
 from benchmarks.networks import network
 from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts, plain_sweeps
@@ -245,7 +246,7 @@ def startup() -> None:
 
 PARTS = {part.__name__: part for part in (
     enumeration, induction, memory, sampling, counts, covariance, moments, estimators, verification, startup,
-    exact_startup, network,
+    exact_startup, network, agents,
 )}  # fmt: skip
 
 if __name__ == "__main__":

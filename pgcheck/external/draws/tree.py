@@ -5,6 +5,7 @@ draw. The next run has the next answer of the last draw that has one. The runs a
 probabilities sum to 1.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.external.draws.answers import Answers, Draw, UnanswerableError
+
+MOST_PICKS = 10_000  # after which they begin anew
 
 
 class Tree:
@@ -92,10 +95,11 @@ def count_of(widths: list[float]) -> Count:
 
 def equally(rng: np.random.Generator) -> Callable[[tuple[float, ...]], int]:
     """Returns what picks each possible answer of a draw with equal probability, however likely it is."""
+    numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # a run may make no generator draw
 
     def pick(probs: tuple[float, ...]) -> int:
         possible = [k for k, prob in enumerate(probs) if prob > 0]
-        return possible[int(rng.integers(len(possible)))]
+        return int(possible[next(numbers) % len(possible)])
 
     return pick
 

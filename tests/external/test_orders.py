@@ -1,0 +1,103 @@
+"""Orders of a buffer, which are enumerated only where they make a difference; imports that draw."""
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pgcheck
+from pgcheck.arrays import Floats
+from pgcheck.external.agents import Agent, AgentFunction
+from pgcheck.external.loop import Loop, Lot
+
+pytestmark = pytest.mark.gymnasium
+
+THETA = np.array([[0.3, -0.2], [0.1, 0.0], [0.0, 0.0]])
+STEPS = 4
+
+
+def logits(theta: Any, observations: Any) -> Any:
+    return observations @ theta
+
+
+def shuffled(estimate: Callable[[list[Floats], Floats], Floats]) -> AgentFunction:
+    """An agent that takes steps from several episodes, and shuffles them."""
+
+    def made(env: Any) -> Agent:
+        def update() -> Floats:
+            rows, rewards, done = [], [], True
+            observation: Any = None
+            for _ in range(STEPS):
+                observation = env.reset()[0] if done else observation
+                weights = np.exp(observation @ THETA)
+                probs = weights / weights.sum()
+                action = int(np.random.choice(2, p=probs))  # noqa: NPY002 - as users' code does
+                rows.append(np.outer(observation, np.eye(2)[action] - probs))
+                observation, reward, terminated, truncated, _ = env.step(action)
+                rewards.append(reward)
+                done = terminated or truncated
+            order = np.random.permutation(STEPS)  # noqa: NPY002
+            return estimate([rows[k] for k in order], np.array(rewards)[order])
+
+        return Agent(logits=logits, parameters=THETA, update=update)
+
+    return AgentFunction(made, observation="one-hot")
+
+
+def everything(function: AgentFunction, *, rehearses: bool = True) -> Lot:
+    loop = Loop(function, pgcheck.load("two_state")[0])
+    if rehearses:
+        loop.rehearse(16, np.random.default_rng(0))
+    total = Lot(np.zeros(loop.subject.policy.theta.shape))
+    while not total.done:
+        lot = loop.advance(0.05, 20_000)
+        total.runs, total.mass, total.mean, total.done = (
+            total.runs + lot.runs, total.mass + lot.mass, total.mean + lot.mean, lot.done,
+        )  # fmt: skip
+    assert total.mass == pytest.approx(1, abs=1e-12)
+    return total
+
+
+def whole(rows: list[Floats], rewards: Floats) -> Floats:
+    return np.asarray(sum(reward * row for row, reward in zip(rows, rewards, strict=True)))
+
+
+def test_orders_that_make_no_difference_are_no_runs() -> None:
+    mean, half = everything(shuffled(whole)), everything(shuffled(lambda rows, rewards: whole(rows[:2], rewards[:2])))
+    assert half.runs == math.factorial(STEPS) * mean.runs
+    # Each step is in the first half with probability 1/2.
+    np.testing.assert_allclose(half.mean, mean.mean / 2, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rehearses", [True, False])
+def test_orders_that_matter_in_few_runs_are_enumerated_from_the_beginning(rehearses: bool) -> None:
+    def rare(rows: list[Floats], rewards: Floats) -> Floats:
+        is_rare = (rewards == 2).sum() == STEPS - 1 and (rewards == 0.5).sum() == 1
+        return whole(rows[:2], rewards[:2]) if is_rare else whole(rows, rewards) / 2
+
+    found = everything(shuffled(rare), rehearses=rehearses)
+    half = everything(shuffled(lambda rows, rewards: whole(rows[:2], rewards[:2])))
+    assert found.runs == half.runs
+    np.testing.assert_allclose(found.mean, half.mean, rtol=0, atol=1e-12)
+
+
+def test_a_module_that_draws_while_it_is_imported_leaves_no_runs_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "draws_when_imported.py").write_text("import random\nNUMBER = random.randrange(8_000_001)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imports(rows: list[Floats], rewards: Floats) -> Floats:
+        import draws_when_imported  # type: ignore[import-not-found]
+
+        assert 0 <= draws_when_imported.NUMBER <= 8_000_000
+        return whole(rows, rewards)
+
+    try:
+        assert everything(shuffled(imports)).runs == everything(shuffled(whole)).runs
+    finally:
+        sys.modules.pop("draws_when_imported", None)
