@@ -12,7 +12,7 @@ import numpy as np
 import pgcheck
 from benchmarks.laws import slippery_lake
 from pgcheck import TabularSoftmax
-from pgcheck.external.estimator_process import Process
+from pgcheck.external.opening import opened
 from pgcheck.verification.verdict import verify
 
 REPEATS = 15
@@ -64,7 +64,7 @@ def network() -> None:
         file = Path(folder) / "loss.py"
         file.write_text(PER_EPISODE)
         since = time.perf_counter()
-        with Process(f"{file}:estimate") as estimator:
+        with opened(f"{file}:estimate") as estimator:
             verdict = verify(estimator).verdict
     assert verdict == "pass"
     print(

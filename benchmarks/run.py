@@ -30,7 +30,7 @@ from pgcheck import MDP, Estimator, Policy, TabularSoftmax
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.external.calling import call_on_batches
-from pgcheck.external.estimator_process import Process
+from pgcheck.external.opening import opened
 from pgcheck.trajectories.paths import listed
 from pgcheck.trajectories.rollouts import AliasTables, Phase
 from pgcheck.trajectories.sampling import Sampler
@@ -202,7 +202,7 @@ def verification() -> None:
         ("vectorised", million, None, "60 s and 1 GB"), ("centred", pairs, [2], "45 s for 282,000 pairs"),
     ):  # fmt: skip
         since = time.perf_counter()
-        with Process(f"{subjects.__file__}:{name}") as process:
+        with opened(f"{subjects.__file__}:{name}") as process:
             result = verify(process, [model], batch_sizes=sizes)
         took = time.perf_counter() - since
         peak = (
@@ -222,7 +222,7 @@ def verification() -> None:
     examples = Path(__file__).resolve().parent.parent / "examples" / "reinforce.py"
     for name in ("reinforce", "subtracts_its_own_return"):
         since = time.perf_counter()
-        with Process(f"{examples}:{name}") as process:
+        with opened(f"{examples}:{name}") as process:
             verify(process)
         print(f"verify {name} on the battery: {time.perf_counter() - since:.1f} s, wanted at most 20")
 

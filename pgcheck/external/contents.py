@@ -53,7 +53,7 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             "shapes": [[name, list(shape)] for name, shape in policy.shapes.items()], "single": policy.single,
             "unused": list(subject.unused), "values": subject.values is not None,
             "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
-            "decayed": rehearsal.decayed, "shuffles": rehearsal.shuffles,
+            "decayed": rehearsal.decayed,
             "count": [count.mean, count.error, count.tries],
         },
         arrays,
@@ -103,8 +103,7 @@ def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
         unused, count = _listed(fields.get("unused")), _listed(fields.get("count"))
         _require(all(isinstance(name, str) for name in unused) and len(count) == 3)
         of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1))
-        steps, shuffles = _whole(fields.get("steps")), _whole(fields.get("shuffles"))
-        rehearsal = Rehearsal(steps, _number(fields.get("decayed")), of_runs, shuffles)
+        rehearsal = Rehearsal(_whole(fields.get("steps")), _number(fields.get("decayed")), of_runs)
         return Beginning(Subject(policy, tuple(unused), values, of_values), rehearsal)
 
     return read
@@ -123,7 +122,7 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
     def read(fields: Fields, take: Take) -> Lot:
         runs, numbers = _whole(fields.get("runs")), _whole(fields.get("numbers"))
         done = fields.get("done") is True
-        _require(runs <= most and numbers <= MOST_NUMBERS and (runs > 0 or done))
+        _require(runs <= most and numbers <= MOST_NUMBERS)
         mean, probs, episodes = _finite(take((d,))), _finite(take((runs,))), _finite(take((numbers,)))
         mass = math.fsum(probs)
         _require(bool(np.all(probs >= 0)) and before + mass <= 1 + SLACK)
@@ -131,6 +130,7 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
         square = math.inf if fields.get("square") == math.inf else _number(fields.get("square"))
         not_finite, without, clipped = (_number(fields.get(name)) for name in ("not_finite", "without", "clipped"))
         _require(not_finite + without <= mass + SLACK and clipped <= mass + SLACK)
+        shuffled = bool(fields.get("shuffled"))
         # (Σ P ĝ)² ≤ Σ P · Σ P ĝ²
         _require(float(mean @ mean) <= mass * square * (1 + SLACK))
         _require(bool(np.all(np.abs(episodes) < 2**53)) and bool(np.all(episodes == np.round(episodes))))
@@ -139,7 +139,7 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
             decoded(listed, mdp, runs)
         except EstimatorError:
             raise MalformedAnswerError from None
-        return Lot(mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done)
+        return Lot(mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done, shuffled)
 
     return read
 
@@ -150,6 +150,7 @@ def _of_lot(lot: Lot) -> Answer:
     fields = {
         "runs": lot.runs, "numbers": len(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
         "without": lot.without, "clipped": lot.clipped, "done": lot.done,
+        "shuffled": lot.shuffled,
     }  # fmt: skip
     return Answer(fields, [lot.mean, np.array(lot.probs), np.array(lot.episodes, dtype=np.float64)])
 

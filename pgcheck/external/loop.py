@@ -9,14 +9,13 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.draws.answers import Answers, UnanswerableError
+from pgcheck.external.draws.answers import Answers
 from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, reversed_or_drawn, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
-CHECKED = 8  # one of so many runs is repeated with other orders, where these are taken not to matter
 
 NONE = 1e-9  # the probability of what does not happen
 
@@ -29,14 +28,11 @@ class Rehearsal:
       steps: how many steps the policy's optimizers make in a run that is not stopped; 0 where none was seen.
       decayed: the greatest weight decay that an optimizer applies besides the gradient.
       count: how many runs there are, as far as a few tries tell.
-      shuffles: in how many tries another order of what is shuffled made no difference; orders are then not listed. 0
-        where nothing is shuffled, or where orders matter.
     """
 
     steps: int
     decayed: float
     count: Count
-    shuffles: int = 0
 
 
 @dataclass(eq=False)
@@ -53,6 +49,7 @@ class Lot:
       probs: the probability of each run.
       episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
       done: whether there are no more runs.
+      shuffled: whether something was shuffled in one of them, whose order made no difference.
     """
 
     mean: Floats
@@ -65,12 +62,14 @@ class Lot:
     probs: list[float] = field(default_factory=list)
     episodes: list[int] = field(default_factory=list)
     done: bool = False
+    shuffled: bool = False
 
     def add(self, outcome: Outcome, prob: float) -> None:
         """Takes in one run."""
         self.runs, self.mass = self.runs + 1, self.mass + prob
         self.probs.append(prob)
         self.clipped += prob * bool(outcome.watch.clips)
+        self.shuffled = self.shuffled or outcome.answers.shuffles > 0
         answers, gradient = outcome.answers, outcome.gradient
         self.episodes.append(len(answers.episodes))
         for environment, (start, *outcomes) in zip(answers.environment, answers.episodes, strict=True):
@@ -87,6 +86,9 @@ class Lot:
 class Loop:
     """All runs of an agent; errors are those of `Runner`.
 
+    What is shuffled is left in its order, and each run is repeated with other orders. At the first that changes a
+    gradient, orders are drawn like all else, from the beginning.
+
     Args:
       function: makes the agent.
       mdp: the model; its rewards are those of the environment.
@@ -96,10 +98,13 @@ class Loop:
     def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
         self._runner = Runner(function, mdp, variation)
         self._name = function.name
-        self._tree = Tree()
+        self._tree = Tree(as_they_are)
+        self._held: Lot | None = None  # runs that count once it is sure that orders make no difference
+        self._greatest = 0.0  # number in a gradient
         self._repeatable: tuple[float, Outcome] | None = None  # P ‖ĝ‖ of the run that adds most, and the run
         self._without = 0.0  # the probability of runs so far that computed no gradient
-        self._other: Callable[[int], list[int]] | None = None  # gives another order, where orders do not matter
+        # Gives another order, as long as orders make no difference.
+        self._other: Callable[[int], list[int]] | None = reversed_or_drawn(np.random.default_rng(0))
 
     @property
     def subject(self) -> Subject:
@@ -109,8 +114,6 @@ class Loop:
     def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
         """Returns what a run that is not stopped shows, and how many runs there are, by random tries.
 
-        Where another order of what is shuffled makes no difference in any of them, orders are not listed.
-
         Args:
           tries: how many, at most; at least one.
           seconds: after which no other try begins.
@@ -118,14 +121,10 @@ class Loop:
         """
         watch = self._runner.run(Answers(), goes_on=True).watch
         runs = self._tried(tries, seconds, Answers(pick=equally(rng), order=as_they_are))
-        shuffling = [run for run in runs if run.answers.shuffles]
-        other = reversed_or_drawn(rng)
-        if all(self._is_same(run, self._runner.run(run.answers.ordered_by(other))) for run in shuffling):
-            self._tree, self._other = Tree(as_they_are), other
-        else:
-            runs, shuffling = self._tried(tries, seconds, Answers(pick=equally(rng))), []
-        count = count_of([width_of(it.answers) for it in runs])
-        return Rehearsal(watch.steps, watch.decayed, count, len(shuffling))
+        if any(self._depends_on_order(run) for run in runs):
+            self._draw_orders()
+            runs = self._tried(tries, seconds, Answers(pick=equally(rng)))
+        return Rehearsal(watch.steps, watch.decayed, count_of([width_of(run.answers) for run in runs]))
 
     def _tried(self, tries: int, seconds: float, answers: Answers) -> list[Outcome]:
         """Some runs, each with answers like these that are drawn anew."""
@@ -138,53 +137,73 @@ class Loop:
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
 
+        None meanwhile, where they are held back until it is sure that orders make no difference.
+
         Raises:
           EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
             when it is repeated.
         """
-        lot = Lot(np.zeros(len(self.subject.policy.theta)))
-        until = time.monotonic() + seconds
-        while not self._tree.done and lot.runs < most and (lot.runs == 0 or time.monotonic() < until):
+        lot, self._held = self._held or self._nothing(), None
+        until, is_first = time.monotonic() + seconds, True
+        while not self._tree.done and lot.runs < most and (is_first or time.monotonic() < until):
+            is_first = False
             outcome = self._runner.run(self._tree.answers())
-            if self._other is not None and outcome.answers.shuffles and self._tree.runs % CHECKED == 0:
-                self._check_order(outcome)
+            if self._depends_on_order(outcome):
+                self._draw_orders()
+                lot = self._nothing()
+                continue
             prob = self._tree.completed(outcome.answers)
             lot.add(outcome, prob)
             weight = prob * float(np.linalg.norm(outcome.gradient)) if outcome.gradient is not None else 0.0
             if not self._repeatable or weight > self._repeatable[0]:
                 self._repeatable = (weight, outcome)
         lot.done = self._tree.done
+        lot.shuffled = lot.shuffled and self._other is not None
+        if lot.done:
+            self._check(lot)
+        elif lot.shuffled and lot.runs < most:
+            self._held, lot = lot, self._nothing()
         self._without += lot.without
-        if lot.done and self._without > 1 - NONE:
+        return lot
+
+    def _nothing(self) -> Lot:
+        return Lot(np.zeros(len(self.subject.policy.theta)))
+
+    def _draw_orders(self) -> None:
+        """Begins anew, and draws the order of what is shuffled."""
+        self._tree, self._other, self._repeatable, self._without = Tree(), None, None, 0.0
+
+    def _check(self, last: Lot) -> None:
+        """Raises EstimatorError unless some run computed a gradient, which it has again when it is repeated."""
+        if self._without + last.without > 1 - NONE:
             raise EstimatorError(
                 f"{self._name}: update() computed no gradient in any run: no optimizer of torch that holds a "
                 "parameter of the policy made a step, nothing is left in .grad, and no gradient was returned"
             )
-        if lot.done and self._repeatable is not None:
-            self._check_again(self._repeatable[1])
-        return lot
-
-    def _check_again(self, first: Outcome) -> None:
+        assert self._repeatable is not None
+        first = self._repeatable[1]
         if not self._is_same(first, self._runner.run(first.answers.again())):
             raise EstimatorError(
                 f"{self._name}: when all draws came out the same again, the gradient was another one\n"
                 "  Does the agent remember earlier runs, in a global variable or a file? Or does it draw elsewhere?"
             )
 
-    def _check_order(self, outcome: Outcome) -> None:
-        """Raises EstimatorError where an order matters after all."""
-        assert self._other is not None
-        if not self._is_same(outcome, self._runner.run(outcome.answers.ordered_by(self._other))):
-            raise UnanswerableError(
-                f"{self._name} shuffles, and the order makes a difference in a few of its runs alone: "
-                "these cannot be listed without all orders of all others"
-            )
+    def _depends_on_order(self, outcome: Outcome) -> bool:
+        """Whether a run that left in their order what it shuffles has another gradient with other orders."""
+        if self._other is None or not outcome.answers.shuffles:
+            return False
+        try:
+            other = self._runner.run(outcome.answers.ordered_by(self._other))
+        except EstimatorError:  # it drew something else
+            return True
+        return len(other.answers.draws) != len(outcome.answers.draws) or not self._is_same(outcome, other)
 
     def _is_same(self, one: Outcome, other: Outcome) -> bool:
         """Whether two runs have the same gradient, but for rounding."""
         before, again = one.gradient, other.gradient
         if again is None or before is None:
             return again is before
+        finite = np.abs(before[np.isfinite(before)])
+        self._greatest = max(self._greatest, float(finite.max(initial=0.0)))
         slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
-        allowed = slack * float(np.max(np.abs(before), initial=0.0, where=np.isfinite(before)))
-        return bool(np.allclose(again, before, rtol=0.0, atol=allowed, equal_nan=True))
+        return bool(np.allclose(again, before, rtol=0.0, atol=slack * self._greatest, equal_nan=True))

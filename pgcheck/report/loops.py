@@ -41,7 +41,7 @@ def loop_record(finding: LoopFinding) -> Record:
     return {
         "runs": runs.number,
         "optimizer_steps": beginning.rehearsal.steps,
-        "shuffles_tried": beginning.rehearsal.shuffles,
+        "shuffled": runs.shuffled,
         "unused_parameters": list(beginning.subject.unused),
         "outside": finding.outside,
         "not_finite": runs.not_finite,
@@ -71,10 +71,10 @@ def loop_remarks(verification: Verification) -> Iterator[Filled]:
     if steps > 1:
         text = f"Judged at the first of {steps:,} optimizer steps: the others start from changed parameters."
         yield Filled(text)
-    shuffles = max((finding.beginning.rehearsal.shuffles for finding in findings), default=0)
-    if shuffles:
-        tries = f"it made no difference in {shuffles} tries and in one of eight runs"
-        yield Filled(f"In which order things are shuffled was not listed: {tries}.")
+    if any(finding.runs.shuffled for finding in findings):
+        yield Filled(
+            "Orders of what is shuffled were not listed: each run was repeated with another one, to the same."
+        )
     unused = list(dict.fromkeys(name for finding in findings for name in finding.beginning.subject.unused))
     if unused:
         names = ", ".join(unused[:MOST_NAMES]) + (

@@ -40,6 +40,7 @@ class Runs:
       not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
       clipped: the probability of runs in which a gradient was clipped.
       recorded: the episodes of all of them.
+      shuffled: whether something was shuffled whose order makes no difference.
     """
 
     mean: Floats
@@ -49,6 +50,7 @@ class Runs:
     without: float
     clipped: float
     recorded: Recorded
+    shuffled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,13 +179,14 @@ def _all_runs(
 ) -> Runs:
     mean = np.zeros(len(policy.theta))
     mass = square = not_finite = without = clipped = 0.0
-    number = 0
+    number, shuffled = 0, False
     probs: list[float] = []
     episodes: list[int] = []
     while True:
         lot = source.advance(LOT_SECONDS, max_runs + 1 - number)
         mean, square, mass, number = mean + lot.mean, square + lot.square, mass + lot.mass, number + lot.runs
         not_finite, without, clipped = not_finite + lot.not_finite, without + lot.without, clipped + lot.clipped
+        shuffled = shuffled or lot.shuffled
         probs += lot.probs
         episodes += lot.episodes
         if progress is not None:
@@ -201,7 +204,7 @@ def _all_runs(
         mean = np.full_like(mean, np.nan)
     trace = max(square / mass - float(mean @ mean), 0.0)
     recorded = Recorded.of(mdp, policy, np.array(probs) / mass, episodes)
-    return Runs(mean, trace, number, not_finite, without, clipped, recorded)
+    return Runs(mean, trace, number, not_finite, without, clipped, recorded, shuffled)
 
 
 def with_expectation(finding: LoopFinding, mean: Floats) -> LoopFinding:

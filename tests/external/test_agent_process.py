@@ -247,7 +247,7 @@ def beginning_on(mdp: MDP) -> Beginning:
         mdp, rng.normal(size=4), {"w": (2, 2)}, rng.normal(size=(3, 2)), rng.normal(size=(3, 2, 4)), single=True
     )
     subject = Subject(policy, ("critic",), rng.normal(size=3), rng.normal(size=(3, 4)))
-    return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16), 7))
+    return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16)))
 
 
 def lot_on(mdp: MDP) -> Lot:
