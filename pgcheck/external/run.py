@@ -23,7 +23,7 @@ from pgcheck.model.parameters import parts
 MOST_INSTALLATIONS = 3  # in each of them a run may import a library whose draws are to be answered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variation:
     """How a loop is run.
 
@@ -31,11 +31,13 @@ class Variation:
       time_limit: the flag at the horizon; None is that of the agent.
       pad: whether episodes idle until the horizon; None is what the agent says.
       unclipped: whether gradients are left as they are where the loop clips them.
+      features: those of the model's linear policy `[S, A, d]`, for agents that observe them; None where it has none.
     """
 
     time_limit: TimeLimit | None = None
     pad: bool | None = None
     unclipped: bool = False
+    features: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,7 @@ class Runner:
             "observation": function.observation,
             "time_limit": variation.time_limit or function.time_limit,
             "pad": function.pad if variation.pad is None else variation.pad,
+            "features": variation.features,
         }
         self._guard = Guard()
         self._installed: Installed | None = None

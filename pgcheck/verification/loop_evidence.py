@@ -14,6 +14,7 @@ from pgcheck.external.agent_source import AgentSource, Beginning
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.modelfile import Model
+from pgcheck.model.linear import Linear
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
 from pgcheck.trajectories.counting import count_text
@@ -60,10 +61,12 @@ class LoopFinding(Finding):
     Attributes:
       beginning: its policy, and what a whole run shows.
       runs: what all runs show.
+      features: those of the model's own policy, where it is linear.
     """
 
     beginning: Beginning
     runs: Runs
+    features: Floats | None
 
     @property
     def outside(self) -> float:
@@ -123,7 +126,7 @@ def gather_runs(
     for model in models:
         mdp = model.mdp
         try:
-            findings.append(loop_finding(source, mdp, max_runs, progress, max_rounding=max_rounding))
+            findings.append(loop_finding(source, model, max_runs, progress, max_rounding=max_rounding))
         except TooManyRunsError as error:
             number = round_up(int(error.number))
             why = f"about {count_text(number)} runs; the limit is {max_runs:,} (--max-calls)"
@@ -139,14 +142,15 @@ def gather_runs(
 
 def loop_finding(
     source: AgentSource,
-    mdp: MDP,
+    model: Model,
     max_runs: int,
     progress: ModelProgress | None = None,
     *,
     max_rounding: float = math.inf,
 ) -> LoopFinding:
     """Returns the expectation of an agent on one model; errors are those of `gather_runs`, and TooManyRunsError."""
-    beginning = source.begin(mdp)
+    mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
+    beginning = source.begin(mdp, Variation(features=features))
     count = beginning.rehearsal.count
     if count.mean - CERTAINLY * count.error > max_runs:
         raise TooManyRunsError(count.mean)
@@ -159,7 +163,7 @@ def loop_finding(
     few = number is not None and number <= MAX_ENUMERATED
     expectation = Expectation(1, runs.mean, runs.trace, policy.single)
     enumeration = Enumeration.of(setting) if few else None
-    return LoopFinding(setting, expectation, gradient, None, None, enumeration, beginning, runs)
+    return LoopFinding(setting, expectation, gradient, None, None, enumeration, beginning, runs, features)
 
 
 def varied(source: AgentSource, finding: LoopFinding, variation: Variation, mdp: MDP | None = None) -> Runs:
@@ -170,7 +174,7 @@ def varied(source: AgentSource, finding: LoopFinding, variation: Variation, mdp:
       TooManyRunsError: there are far more runs then.
     """
     mdp = mdp or finding.mdp
-    policy = source.begin(mdp, variation).subject.policy
+    policy = source.begin(mdp, replace(variation, features=finding.features)).subject.policy
     return _all_runs(source, mdp, policy, 4 * finding.runs.number + 100, None)
 
 
