@@ -25,7 +25,7 @@ LOOP_CAUSES: dict[str, str] = {
     ),
     "bootstrap/gae": "GAE with lambda = {lam:.4g}: right only with the exact values of the next states",
     "other-gamma": "the loop discounts by its own gamma, {discount:.6g}, not by the model's",
-    "action-dependent-baseline/run-mean": "the mean over all steps of the run is subtracted: an episode's own count too",
+    "action-dependent-baseline/run-mean": "the mean over all steps of the run is subtracted, the step among them",
     "leaks-between-episodes/buffer": (
         "the rewards of one episode are added to the returns of the episode before it in the buffer: restart the sum "
         "where `terminated or truncated`"

@@ -69,6 +69,20 @@ def times_constant(episodes: list[list[Step]], gamma: float) -> list[list[float]
     return [[0.37 * w for w in ws] for ws in right(episodes, gamma)]
 
 
+def times_constant_without_gamma(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
+    return [[0.37 * w for w in ws] for ws in dropped_gamma(episodes, gamma)]
+
+
+def growing(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
+    """Nobody does this."""
+    return [[it.reward * (it.t + 1) for it in episode] for episode in episodes]
+
+
+def centred_over_run(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
+    flat = [w for ws in dropped_gamma(episodes, gamma) for w in ws]
+    return _like([w - sum(flat) / len(flat) for w in flat], episodes)
+
+
 def leaking(episodes: list[list[Step]], gamma: float) -> list[list[float]]:
     """The returns run on into the next episode."""
     flat = to_go([it.reward for episode in episodes for it in episode], gamma)

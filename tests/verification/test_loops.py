@@ -52,6 +52,9 @@ WRONG: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
         {"weights": loops.dropped_gamma, "episodes": 2, "over": "steps"}, ONE, ["dropped-gamma", "length-normalised"],
     ),
     "leak": ({"weights": loops.leaking, "episodes": 2}, ONE, ["leaks-between-episodes", "dropped-gamma"]),
+    "mean of the run": (
+        {"weights": loops.centred_over_run, "episodes": 2}, ONE, ["action-dependent-baseline", "dropped-gamma"],
+    ),
     "standardised": ({"weights": loops.standardised}, ONE, ["nonlinear", "dropped-gamma"]),
     "standardised over two": (
         {"weights": loops.standardised, "episodes": 2}, ONE, ["nonlinear", "dropped-gamma"],
@@ -123,6 +126,23 @@ def test_a_positive_factor_needs_no_name_up_to_scale(options: dict[str, Any], ex
     assert verification.verdict == "pass"
     assert verification.scale == pytest.approx(expected)
     assert not {"scale", "length-normalised"} & set(ids(verification))
+
+
+def test_a_factor_beside_a_mistake_is_only_possible_where_few_numbers_tell() -> None:
+    agent, names = made(loops.times_constant_without_gamma), ["dropped-gamma", "scale"]
+    verification = verified(agent, ONE, allow=names)
+    assert (verification.verdict, ids(verification)) == ("fail", names)
+    assert not any(diagnosis.certain for diagnosis in verification.diagnosis)
+    assert verified(agent, allow=names).verdict == "pass"
+
+
+def test_what_has_no_name_comes_with_its_figures() -> None:
+    verification = verified(made(loops.growing), ONE)
+    (diagnosis,) = verification.diagnosis
+    (finding,) = verification.findings
+    assert diagnosis.id == "other"
+    assert f"{finding.scale:.4g} times" in diagnosis.text
+    assert f"cosine {finding.cosine:.4f}" in diagnosis.text
 
 
 def test_minus_the_gradient_fails_up_to_scale() -> None:
