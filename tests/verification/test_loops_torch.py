@@ -198,6 +198,6 @@ def _a2c(bug: str | None) -> AgentFunction:
 
         torch.manual_seed(0)
         kind = algorithms.A2C if bug is None else type("A2C", (algorithms.A2C,), {"train": train})
-        return sb3(kind("MlpPolicy", env, n_steps=3, ent_coef=0.5, seed=0, device="cpu"), 3)
+        return sb3(kind("MlpPolicy", env, n_steps=2, ent_coef=0.5, seed=0, device="cpu"), 2)
 
     return a2c
