@@ -17,6 +17,7 @@ from pgcheck.verification.loop_terms import LoopTerm, decay_term, entropy_term, 
 
 SPARE = 2  # equations beyond those that fitted numbers use up, for a name to be certain
 BARE_SPARE = 1  # the same of a mere multiple of the gradient
+CHANCE = 1e-3  # beyond which it may be chance that one of so many candidates fits so few equations
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +95,18 @@ class Matcher:
         return sum(it.freedom for it in self.seen if norm_of(it.mean) > self.tolerance * it.size)
 
     def exact(self, kinds: Sequence[Kind]) -> list[LoopMatch]:
-        """Returns what fits with a factor that has a meaning."""
-        return [
-            self._match(kind, divisor, scale)
-            for kind, divisor, expected in self._all(kinds)
-            for scale in self._scales()
-            if self._fits([c * field for c, field in zip(scale.factors, expected, strict=True)])
-        ]
+        """Returns what fits with a factor that has a meaning; as a possibility where it may do so by chance."""
+        matches, words = [], []
+        for kind, divisor, expected in self._all(kinds):
+            for scale in self._scales():
+                match = self._match(kind, divisor, scale)
+                words.append(len(match.names))
+                if self._fits([c * field for c, field in zip(scale.factors, expected, strict=True)]):
+                    matches.append(match)
+        # Each equation holds by chance with about twice the tolerance; what takes fewer words has been tried before.
+        by_chance = (2 * self.tolerance) ** max(self.equations, 1)
+        tried = np.cumsum(np.bincount(words, minlength=1))
+        return [it if by_chance * tried[len(it.names)] <= CHANCE else it.doubtful() for it in matches]
 
     def times_factor(self, kinds: Sequence[Kind]) -> list[LoopMatch]:
         """Returns what fits with any one factor."""
