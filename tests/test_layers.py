@@ -14,7 +14,8 @@ ORDER = (
     "errors", "arrays", "model", "formats", "trajectories", "exact", "estimators", "external", "verification",
     "report", "cli",
 )  # fmt: skip
-FACES = ("__init__", "__main__", "adapters", "policies", "testing", "pytest_plugin")  # these may import everything
+# These may import everything.
+FACES = ("__init__", "__main__", "adapters", "agents", "policies", "testing", "pytest_plugin")
 NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),

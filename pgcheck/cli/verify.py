@@ -76,7 +76,7 @@ def verify(
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
     """
-    from pgcheck.external.opening import leading_estimators, opened
+    from pgcheck.external.opening import estimator_of, leading_estimators, opened
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
@@ -95,7 +95,7 @@ def verify(
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
                 return judge(
-                    function,
+                    estimator_of(function),
                     problems,
                     off_policy=off_policy,
                     same_start=same_start,

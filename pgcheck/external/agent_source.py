@@ -6,13 +6,15 @@ from typing import Protocol
 import numpy as np
 
 from pgcheck.external.agents import AgentFunction
+from pgcheck.external.episodes import decoded
 from pgcheck.external.loop import Loop, Lot, Rehearsal
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 AS_IT_IS = Variation()
-TRIES = 16  # runs by which their number is estimated
+TRIES = 16  # runs by which their number is estimated, at most
+TRIAL_SECONDS = 5.0  # that they may begin in
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +57,18 @@ class LocalAgent:
         self.name = function.name
         self._function = function
         self._loop: Loop | None = None
+        self._mdp: MDP | None = None
 
     def begin(self, mdp: MDP, variation: Variation = AS_IT_IS) -> Beginning:
         """Takes the agent to a model, and returns what a first run shows."""
-        self._loop = Loop(self._function, mdp, variation)
-        return Beginning(self._loop.subject, self._loop.rehearse(TRIES, np.random.default_rng(0)))
+        self._loop, self._mdp = Loop(self._function, mdp, variation), mdp
+        subject = self._loop.subject
+        return Beginning(subject, self._loop.rehearse(TRIES, TRIAL_SECONDS, np.random.default_rng(0)))
 
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
         assert self._loop is not None
-        return self._loop.advance(seconds, most)
+        assert self._mdp is not None
+        lot = self._loop.advance(seconds, most)
+        decoded(lot.episodes, self._mdp, lot.runs)  # which are sure to be the model's
+        return lot

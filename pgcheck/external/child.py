@@ -1,4 +1,4 @@
-"""The process in which a user's estimator runs: it answers requests until its parent closes the pipe.
+"""The process in which a user's estimator or agent runs: it answers requests until its parent closes the pipe.
 
     python -c "from pgcheck.external.child import main; main()" SPEC
 
@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -21,10 +22,16 @@ import numpy as np
 from pgcheck.errors import EstimatorError, ExitStatus, PgcheckError
 from pgcheck.estimators.base import Gradients, gradients
 from pgcheck.external import wire
+from pgcheck.external.agent_source import TRIAL_SECONDS, Beginning, LocalAgent
+from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
+from pgcheck.external.contents import Kind, answer_of
 from pgcheck.external.failures import failure_text
-from pgcheck.external.loading import load
+from pgcheck.external.late import Deadline
+from pgcheck.external.loading import agent_hint, load
+from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
+from pgcheck.external.subject import UnsuitableError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy
@@ -37,14 +44,12 @@ Result = TypeVar("Result")
 
 
 def main() -> None:
-    """Loads the estimator and answers requests."""
+    """Loads what is to be run, and answers requests."""
     connection, spec = wire.taken_from_standard_input(), sys.argv[1]
     _limit_this_process()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a crash must not take with it what was printed before
-    estimator: LocalFunction | None = None
-    model: _Model | None = None
-    fingerprint = b""
+    work = _Work(spec)
     while True:
         try:
             number, request = wire.receive_request(connection)
@@ -52,22 +57,11 @@ def main() -> None:
             return
         except OSError:
             os._exit(ExitStatus.UNWRITABLE)
-        answer: Gradients | wire.Failure | None = None
-        try:
-            match request:
-                case wire.Load():
-                    estimator = LocalFunction(_ending_copies(_ending_copies(load)(spec)), spec)
-                case wire.Model():
-                    model = _ending_copies(_made)(request)
-                    fingerprint = _fingerprint(model)
-                case wire.Call():
-                    assert estimator is not None
-                    assert model is not None
-                    answer = _called(estimator, model, request)
-                    if _fingerprint(model) != fingerprint:
-                        raise EstimatorError("the estimator changed batch.mdp or batch.policy; let it work on copies")
-        except BaseException as error:  # SystemExit too: whatever an estimator does, the parent gets an answer
-            answer = _failure(error, spec)
+        with _deadline(connection, number, request, spec):
+            try:
+                answer: wire.Answer | wire.Failure = answer_of(work.done(request))
+            except BaseException as error:  # SystemExit too: whatever the code does, the parent gets an answer
+                answer = work.failure(error)
         for stream in (sys.stdout, sys.stderr):  # this process is killed in the end, with all that it holds back
             with contextlib.suppress(Exception):
                 stream.flush()
@@ -75,6 +69,66 @@ def main() -> None:
             wire.send_answer(connection, number, answer)
         except OSError:
             os._exit(ExitStatus.UNWRITABLE)
+
+
+def _deadline(
+    connection: Connection, number: int, request: wire.Request, spec: str
+) -> contextlib.AbstractContextManager[None]:
+    """What says in time where a run of an agent hangs."""
+    if not isinstance(request, wire.Begin | wire.Advance):
+        return contextlib.nullcontext()
+    limit = request.limit
+
+    def tell(lines: str) -> None:
+        text = f"{spec}: a run did not end within {limit:g} seconds; allow more with --timeout"
+        wire.send_answer(connection, number, wire.Failure(f"{text}\n{lines}".rstrip()))
+
+    return Deadline(limit + (TRIAL_SECONDS if isinstance(request, wire.Begin) else request.seconds), tell)
+
+
+class _Work:
+    """What was loaded, and the model of the calls."""
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+        self._loaded: LocalFunction | LocalAgent | None = None
+        self._function: object = None  # the user's
+        self._model: _Model | None = None
+        self._fingerprint = b""
+
+    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Kind | None:
+        """Does what is asked, and returns what the answer holds."""
+        match request:
+            case wire.Load():
+                self._function = loaded = _ending_copies(load)(self._spec)
+                if isinstance(loaded, AgentFunction):
+                    self._loaded = LocalAgent(loaded)
+                    return "agent"
+                self._loaded = LocalFunction(_ending_copies(loaded), self._spec)
+                return "estimator"
+            case wire.Model():
+                self._model = _ending_copies(_made)(request)
+                self._fingerprint = _fingerprint(self._model)
+                return None
+            case wire.Call():
+                assert isinstance(self._loaded, LocalFunction)
+                assert self._model is not None
+                gradients = _called(self._loaded, self._model, request)
+                if _fingerprint(self._model) != self._fingerprint:
+                    raise EstimatorError("the estimator changed batch.mdp or batch.policy; let it work on copies")
+                return gradients
+        assert isinstance(self._loaded, LocalAgent)
+        if isinstance(request, wire.Begin):
+            return _ending_copies(self._loaded.begin)(request.mdp, request.variation)
+        return _ending_copies(self._loaded.advance)(request.seconds, request.most)
+
+    def failure(self, error: BaseException) -> wire.Failure:
+        """An error as users read it."""
+        hint = agent_hint(self._function) if self._model is not None else ""
+        if isinstance(error, PgcheckError):
+            not_finite = isinstance(error, EstimatorError) and error.not_finite
+            return wire.Failure(f"{error}{hint}", not_finite, isinstance(error, UnsuitableError))
+        return wire.Failure(f"{failure_text(error, self._spec)}{hint}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +207,3 @@ def _limit_this_process() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(1, 9)  # on Linux: PR_SET_PDEATHSIG, SIGKILL
-
-
-def _failure(error: BaseException, spec: str) -> wire.Failure:
-    """An error as users read it."""
-    if isinstance(error, EstimatorError):
-        return wire.Failure(str(error), error.not_finite)
-    return wire.Failure(str(error) if isinstance(error, PgcheckError) else failure_text(error, spec))

@@ -1,11 +1,13 @@
 """What a user's code did instead of returning: an error as users read it, with the frames that are theirs."""
 
 import importlib
+import os
 import traceback
 from pathlib import Path
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 SHOWN_FRAMES = 8  # of a traceback
+OUT_OF_MEMORY = "can't allocate memory"  # in what torch raises: it knows no MemoryError
 MOST_TEXT = 2000  # characters of an error's own text
 
 
@@ -14,7 +16,7 @@ def failure_text(error: BaseException, spec: str) -> str:
     text = printable_text(error)
     if isinstance(error, SystemExit):
         event = f"called sys.exit({text})"
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or OUT_OF_MEMORY in text:
         event = "ran out of memory"
     else:
         event = f"raised {type(error).__name__}" + (f": {text}" if text else "")
@@ -31,7 +33,7 @@ def failure_text(error: BaseException, spec: str) -> str:
 
 def user_frames(error: BaseException) -> list[str]:
     """Returns the last frames of a traceback that are the user's, as texts."""
-    hidden = (PACKAGE, "<frozen", "<string", str(Path(importlib.__file__).parent))
+    hidden = (f"{PACKAGE}{os.sep}", "<frozen", "<string", str(Path(importlib.__file__).parent))
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(hidden)]
     return traceback.format_list(frames[-SHOWN_FRAMES:])
 

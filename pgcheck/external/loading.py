@@ -15,18 +15,26 @@ from types import ModuleType
 from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
+from pgcheck.external.agents import Agent, AgentFunction
 
 _PLACE = re.compile(r"([A-Za-z]:(?=\\))?[^:]+:[^:]+", re.DOTALL)  # a drive, a file or module, a name
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
+WRAPPERS = (*LOSSES, "agent")
+
+WRITE_AN_AGENT = """  Write a function that makes it, and name that:
+    @pgcheck.agents.agent
+    def mine(env):
+        ...
+        return Agent(logits=..., parameters=..., update=...)"""
 
 _FILES: dict[tuple[str, int, int], ModuleType] = {}  # that have been run, by path, time of change and size
 
 
-def load(spec: str) -> Estimate:
-    """Returns the function that `spec` names; the code of its module runs.
+def load(spec: str) -> Estimate | AgentFunction:
+    """Returns the estimator or agent that `spec` names; the code of its module runs.
 
     Raises:
-      EstimatorError: there is no such file, module or function.
+      EstimatorError: there is no such file, module or function, or it is neither.
     """
     value = find(spec, "file.py:function, package.module:function, or a built-in name")
     where, _, name = spec.rpartition(":")
@@ -58,7 +66,7 @@ def find(spec: str, expected: str = "file.py:function or package.module:function
 
 
 def functions_in(path: str) -> list[str]:
-    """Returns the names that a file gives to functions of one argument and to wrapped losses; none of it runs.
+    """Returns the names that a file gives to functions of one argument, wrapped losses and agents; none of it runs.
 
     Raises:
       EstimatorError: there is no such file, or it is not Python.
@@ -76,23 +84,46 @@ def functions_in(path: str) -> list[str]:
         if isinstance(statement, ast.FunctionDef):
             parameters = [*statement.args.posonlyargs, *statement.args.args]
             required = len(parameters) - len(statement.args.defaults)
-            if len(parameters) >= 1 and required <= 1 and not statement.name.startswith("_"):
+            takes_one = len(parameters) >= 1 and required <= 1 and not statement.name.startswith("_")
+            if takes_one or any(_last_name(decorator) == "agent" for decorator in statement.decorator_list):
                 names.append(statement.name)
-        elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-            wrapper = statement.value.func
-            wrapper_name = wrapper.attr if isinstance(wrapper, ast.Attribute) else getattr(wrapper, "id", "")
-            if wrapper_name in LOSSES:
-                names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.Assign) and _last_call(statement.value) in WRAPPERS:
+            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
     return names
 
 
-def _checked(value: object, where: str, name: str) -> Estimate:
-    """The value, if it can be called with a batch.
+def _last_name(expression: ast.expr) -> str:
+    """`agent` of `agent`, `agents.agent`, `pgcheck.agents.agent(...)` and `agent(...)(...)`."""
+    while isinstance(expression, ast.Call):
+        expression = expression.func
+    return expression.attr if isinstance(expression, ast.Attribute) else getattr(expression, "id", "")
+
+
+def _last_call(expression: ast.expr) -> str:
+    """The same of a call; "" of anything else."""
+    return _last_name(expression) if isinstance(expression, ast.Call) else ""
+
+
+def agent_hint(function: object) -> str:
+    """Returns what to add to the error of a function which looks as if it made an agent; "" for others."""
+    with contextlib.suppress(ValueError, TypeError):
+        if callable(function) and [*inspect.signature(function).parameters] == ["env"]:
+            return "\n  It was called with a batch. Is it to make an agent? Mark it with @pgcheck.agents.agent"
+    return ""
+
+
+def _checked(value: object, where: str, name: str) -> Estimate | AgentFunction:
+    """The value, if it is an agent's function, or can be called with a batch.
 
     Raises:
-      EstimatorError: it is a class, a coroutine function, a loss, or takes another number of arguments.
+      EstimatorError: it is a class, a coroutine function, a loss, an agent that no function makes, or takes another
+        number of arguments.
     """
     spec = f"{where}:{name}"
+    if isinstance(value, AgentFunction):
+        return value
+    if isinstance(value, Agent):
+        raise EstimatorError(f"{spec}: {name} is an Agent; each run needs a new one\n{WRITE_AN_AGENT}")
     if inspect.isclass(value):
         methods = [n for n, member in vars(value).items() if inspect.isfunction(member) and not n.startswith("_")]
         method = methods[0] if methods else "method"

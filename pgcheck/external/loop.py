@@ -8,13 +8,15 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.draws.answers import Answers, Orders
+from pgcheck.external.draws.answers import Answers, Draw, Orders
 from pgcheck.external.draws.tree import Count, Tree, count_of, equally, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
+
+NONE = 1e-9  # the probability of what does not happen
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Lot:
       not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
       clipped: the probability of runs in which a gradient was clipped.
       probs: the probability of each run.
-      episodes: those of each run: how many, then for each the number of its environment, s_0, its number of steps, and
-        the number of each outcome in the MDP's arrays.
+      episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
       done: whether there are no more runs.
       holds: whether a run in it kept the order of something.
     """
@@ -97,7 +98,8 @@ class Loop:
         self._runner = Runner(function, mdp, variation)
         self._name = function.name
         self._tree = Tree()
-        self._first: Outcome | None = None
+        self._repeatable: tuple[float, list[Draw], Outcome] | None = None  # the run that adds most, P ‖ĝ‖
+        self._without = 0.0  # the probability of runs so far that computed no gradient
         self._orders: Orders = "kept"
         self._held: Lot | None = None  # runs that count once it is sure that orders make no difference
         self._greatest = 0.0  # number in a gradient
@@ -107,11 +109,18 @@ class Loop:
         """The policy at the start of each run."""
         return self._runner.subject
 
-    def rehearse(self, tries: int, rng: np.random.Generator) -> Rehearsal:
-        """Returns what a run that is not stopped shows, and how many runs there are, by so many random tries."""
+    def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
+        """Returns what a run that is not stopped shows, and how many runs there are, by random tries.
+
+        Args:
+          tries: how many, at most; at least one.
+          seconds: after which no other try begins.
+          rng: draws them.
+        """
+        until = time.monotonic() + seconds
         watch = self._runner.run(Answers(), goes_on=True).watch
         widths: list[float] = []
-        while len(widths) < tries:
+        while not widths or (len(widths) < tries and time.monotonic() < until):
             outcome = self._runner.run(Answers(pick=equally(rng), orders=self._orders))
             if self._orders == "kept" and self._depends_on_orders(outcome):
                 self._orders, widths = "drawn", []
@@ -124,26 +133,34 @@ class Loop:
         where they are held back until it is sure that orders make no difference.
 
         Raises:
-          EstimatorError: when all of them are done, the first of them has another gradient than it had.
+          EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
+            when it is repeated.
         """
-        lot, self._held = self._held or Lot(np.zeros(len(self.subject.policy.theta))), None
+        lot, self._held = self._held or self._no_runs(), None
         until, is_first = time.monotonic() + seconds, True
         while not self._tree.done and lot.runs < most and (is_first or time.monotonic() < until):
             is_first = False
             outcome = self._runner.run(self._tree.answers(self._orders))
             if self._orders == "kept" and self._depends_on_orders(outcome):
-                self._orders, self._tree, self._first = "drawn", Tree(), None
-                lot = Lot(np.zeros(len(self.subject.policy.theta)))
+                self._orders, self._tree, self._repeatable, lot = "drawn", Tree(), None, self._no_runs()
                 continue
-            self._first = self._first or outcome
-            lot.add(outcome, self._tree.completed(outcome.answers))
+            told, gradient = [*outcome.answers.draws], outcome.gradient
+            prob = self._tree.completed(outcome.answers)
+            lot.add(outcome, prob)
             lot.holds = lot.holds or outcome.answers.ordered > 0
+            weight = prob * float(np.linalg.norm(gradient)) if gradient is not None else 0.0
+            if not self._repeatable or weight > self._repeatable[0]:
+                self._repeatable = (weight, told, outcome)
         lot.done = self._tree.done
-        if lot.done and self._first is not None:
-            self._check_again(self._first)
         if lot.holds and not lot.done and lot.runs < most:
-            self._held, lot = lot, Lot(np.zeros_like(lot.mean))
+            self._held, lot = lot, self._no_runs()
+        self._without += lot.without
+        if lot.done:
+            self._check()
         return lot
+
+    def _no_runs(self) -> Lot:
+        return Lot(np.zeros(len(self.subject.policy.theta)))
 
     def _depends_on_orders(self, outcome: Outcome) -> bool:
         """Whether a run that kept orders has another gradient with all of them reversed."""
@@ -160,14 +177,21 @@ class Loop:
         a, b = one.gradient, other.gradient
         if a is None or b is None:
             return a is None and b is None
-        finite = a[np.isfinite(a)]
-        self._greatest = max(self._greatest, float(np.max(np.abs(finite), initial=0.0)))
+        self._greatest = max(self._greatest, float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a))))
         slack = SAME_IN_SINGLE if self.subject.policy.single else SAME
         return np.allclose(a, b, rtol=0.0, atol=slack * self._greatest, equal_nan=True)
 
-    def _check_again(self, first: Outcome) -> None:
-        again = self._runner.run(Answers(orders=self._orders))
-        if not self._alike(first, again):
+    def _check(self) -> None:
+        """Raises EstimatorError unless there is a gradient, and a run that is repeated has the same one."""
+        if self._without > 1 - NONE:
+            raise EstimatorError(
+                f"{self._name}: update() computed no gradient in any run: no optimizer of torch that holds a "
+                "parameter of the policy made a step, nothing is left in .grad, and no gradient was returned"
+            )
+        if self._repeatable is None:
+            return
+        _, told, before = self._repeatable
+        if not self._alike(before, self._runner.run(Answers(told, orders=self._orders))):
             raise EstimatorError(
                 f"{self._name}: when all draws came out the same again, the gradient was another one\n"
                 "  Does the agent remember earlier runs, in a global variable or a file? Or does it draw elsewhere?"

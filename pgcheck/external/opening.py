@@ -1,56 +1,89 @@
-"""What users name or write → an estimator, ready to be called: the one road of every command."""
+"""What users name or write → an estimator or agent, ready to be called: the one road of every command."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimate, Estimator
 from pgcheck.estimators.catalogue import FORMER_NAMES, NAMES
 from pgcheck.estimators.catalogue import estimator as built_in
+from pgcheck.external.agent_process import AgentProcess
+from pgcheck.external.agent_source import AgentSource, LocalAgent
+from pgcheck.external.agents import Agent, AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator import External
-from pgcheck.external.loading import functions_in
-from pgcheck.external.process import TIMEOUT, Process
+from pgcheck.external.estimator_process import Process
+from pgcheck.external.loading import WRITE_AN_AGENT, functions_in
+from pgcheck.external.process import TIMEOUT, Child
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
+Opened = Estimator | AgentSource
 
-def estimator_of(estimate: Estimate | Estimator | str) -> Estimator:
+
+def estimator_of(estimate: Estimate | Opened | str) -> Estimator:
     """Returns an estimator as it is, a built-in one by its name, or a user's function as one of this process.
 
     Raises:
-      UsageError: no built-in estimator has this name.
+      UsageError: no built-in estimator has this name, or it is an agent.
     """
     if isinstance(estimate, str):
         return built_in(estimate)
+    if is_agent(estimate):
+        raise UsageError(
+            f"{getattr(estimate, 'name', 'an Agent')}: an agent is checked by `pgcheck verify`; "
+            "it draws its own episodes"
+        )
     if hasattr(estimate, "of_batches"):
         return cast(Estimator, estimate)
-    return LocalFunction(estimate, getattr(estimate, "__name__", "the estimator"))
+    function = cast(Estimate, estimate)
+    return LocalFunction(function, getattr(function, "__name__", "the estimator"))
+
+
+def is_agent(thing: object) -> bool:
+    """Whether something is an agent, in whatever form: `agent_source_of` says what runs it."""
+    return isinstance(thing, Agent | AgentFunction | LocalAgent | AgentProcess)
+
+
+def agent_source_of(thing: object) -> AgentSource:
+    """Returns what runs an agent: as it is, or in this process.
+
+    Raises:
+      UsageError: it is none, or no function makes it.
+    """
+    if isinstance(thing, LocalAgent | AgentProcess):
+        return thing
+    if isinstance(thing, AgentFunction):
+        return LocalAgent(thing)
+    if isinstance(thing, Agent):
+        raise UsageError(f"this is an Agent; each run needs a new one\n{WRITE_AN_AGENT}")
+    raise UsageError(f"{kind_of(thing)} is no agent\n{WRITE_AN_AGENT}")
 
 
 @contextlib.contextmanager
-def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = TIMEOUT) -> Iterator[Estimator]:
-    """Yields the estimator that `spec` names; a function that is named by its place runs in a process of its own.
+def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = TIMEOUT) -> Iterator[Opened]:
+    """Yields the estimator or agent that `spec` names; what is named by its place runs in a process of its own.
 
     The process ends with the block.
 
     Args:
-      spec: `file.py:function`, `package.module:function`, or a built-in name; or a function, which is called in
+      spec: `file.py:name`, `package.module:name`, or a built-in estimator's name; or a function, which is called in
         this process.
       lam: λ of `gae`.
-      timeout: seconds that a call of a user's function may take.
+      timeout: seconds that a call of a user's function, or a run of an agent, may take.
 
     Raises:
-      EstimatorError: the function cannot be found or loaded.
+      EstimatorError: what is named cannot be found or loaded.
       UsageError: no built-in estimator has this name.
     """
     if not isinstance(spec, str):
-        yield estimator_of(spec)
+        yield agent_source_of(spec) if is_agent(spec) else estimator_of(spec)
     elif ":" in spec:
-        with Process(spec, timeout=timeout) as process:
-            yield process
+        with Child(spec, timeout=timeout) as child:
+            yield AgentProcess(child) if child.kind == "agent" else Process(child)
     elif spec.endswith(".py") or os.sep in spec:
         raise EstimatorError(_which(spec))
     else:
@@ -79,7 +112,7 @@ def _which(path: str) -> str:
         return f"{path}: expected file.py:function, package.module:function, or a built-in name"
     names = functions_in(path)
     if not names:
-        return f"{path}: no function of one argument is defined there; expected one that takes a batch"
+        return f"{path}: no function of one argument is defined there; expected one that takes a batch, or an agent's"
     return "\n".join([f"{path}: which function?", *(f"    pgcheck verify {path}:{name}" for name in names)])
 
 
@@ -96,14 +129,16 @@ def opened_on(
       timeout: seconds that a call of a user's function may take.
 
     Raises:
-      EstimatorError, UsageError: as in `opened`; also where λ is given and `gae` is not asked for.
+      EstimatorError, UsageError: as in `opened`; also for λ where `gae` is not asked for, and for an agent.
     """
     if lam is not None and "gae" not in specs:
         raise UsageError("--lambda belongs to gae, which is not asked for")
     with contextlib.ExitStack() as stack:
         estimators: list[Estimator] = []
         for spec in specs:
-            estimator = stack.enter_context(opened(spec, lam=lam if spec == "gae" else None, timeout=timeout))
+            estimator = estimator_of(
+                stack.enter_context(opened(spec, lam=lam if spec == "gae" else None, timeout=timeout))
+            )
             if isinstance(estimator, External):
                 estimator.learn(mdp, policy)
             estimators.append(estimator)

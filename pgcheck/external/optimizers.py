@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,13 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
+from pgcheck.external.draws.answers import Stopped
 from pgcheck.external.draws.patches import Patch
 from pgcheck.model.network import numbers
 
 MOST_STEPS = 1_000  # that are counted in a run which goes on after its first step
-
-
-class Stopped(BaseException):  # noqa: N818 - not an error: no `except Exception` of users' code may catch it
-    """The run has shown its gradient, and is over."""
+MOST_SECONDS = 2.0  # that it goes on
+DECOUPLED = ("Adafactor", "Muon")  # decay weights besides the gradient, and their settings do not say so
 
 
 @dataclass(eq=False)
@@ -33,20 +33,30 @@ class Watch:
       parameters: returns the policy's parameters by name; None as long as there are none.
       start: their values at the start of the run by name; None where they are made by the update.
       goes_on: whether the run goes on after it has shown its gradient, so that its steps are counted.
+      ended: is called when the run is stopped.
       gradient: what is added to θ, minus the loss's gradient, by name.
       steps: how many steps optimizers of the policy have made.
       decayed: the greatest weight decay that an optimizer applies besides the gradient, as AdamW does.
       clips: how often a norm or a value was clipped.
+      complete: whether the gradient is known.
+      moved: whether a gradient was computed when the parameters were no longer those of the start.
+      looks: whether it is just asking for the parameters.
+      fault: why the run does not count: an error that may not have come through the code which steps.
     """
 
     parameters: Callable[[], Mapping[str, Any] | None]
     start: Mapping[str, Floats] | None
     goes_on: bool
+    ended: Callable[[], None]
     gradient: dict[str, Floats] = field(default_factory=dict)
     steps: int = 0
     decayed: float = 0.0
     clips: int = 0
     complete: bool = False
+    moved: bool = False
+    looks: bool = False
+    fault: EstimatorError | None = None
+    until: float = math.inf
 
     def before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Reads the gradients of the policy's parameters that an optimizer holds, before its step.
@@ -62,8 +72,8 @@ class Watch:
             return
         self.steps += 1
         if self.complete:
-            if self.steps >= MOST_STEPS:
-                raise Stopped
+            if not self.goes_on or self.steps >= MOST_STEPS or time.monotonic() >= self.until:
+                self._stop()
             return
         if any(name in self.gradient for name in held):
             self._finish()
@@ -74,42 +84,85 @@ class Watch:
                 with sys.modules["torch"].enable_grad():
                     closure()
         for name in held:
-            self.gradient[name] = self._used(parameters[name], groups[id(parameters[name])])
+            self.gradient[name] = self._used(parameters[name], groups[id(parameters[name])], optimizer)
         if len(self.gradient) == len(parameters):
             self._finish()
             return
         for name in held:
             parameters[name].grad = None  # this step leaves them as they are: others are still to be read
 
+    def before_backward(self) -> None:
+        """Notes whether the parameters are still those of the start when a gradient is computed."""
+        if self.complete or self.moved or self.looks:
+            return
+        self.looks = True  # parameters that are made by the update are differentiated when they are first seen
+        try:
+            self.moved = self._changed(self.parameters() or {}) is not None
+        finally:
+            self.looks = False
+
     def from_grad(self) -> bool:
-        """Reads what is left in `.grad` of parameters that no step has shown; whether there was anything."""
+        """Reads what is left in `.grad` where no step has shown a gradient; whether there was anything.
+
+        Raises:
+          EstimatorError: what is left is no gradient at the start of the run.
+        """
+        if self.gradient:
+            return True
         parameters = self.parameters() or {}
-        for name, p in parameters.items():
-            if name not in self.gradient and p.grad is not None:
-                self.gradient[name] = -_dense(p.grad)
+        self.gradient = {name: -_dense(p.grad) for name, p in parameters.items() if p.grad is not None}
+        if self.moved and self.gradient:
+            raise EstimatorError(
+                "the agent's parameters were changed before its last gradient was computed, and not by an optimizer "
+                "of torch: what is left in .grad belongs to other parameters than those of the start\n"
+                "  Let `update` return the gradient of its first step, in the shapes of the parameters"
+            )
         return bool(self.gradient)
+
+    def check_by_hand(self) -> None:
+        """Raises EstimatorError where the parameters were changed, and no gradient is left that says why."""
+        name = self._changed(self.parameters() or {})
+        if not self.complete and name is not None and not any(np.any(part) for part in self.gradient.values()):
+            raise EstimatorError(
+                f"the agent's parameter {name!r} was changed without an optimizer of torch, and nothing is left in "
+                ".grad\n  Let `update` return the gradient of its first step, in the shapes of the parameters, or "
+                "end before .grad is cleared"
+            )
 
     def _finish(self) -> None:
         self.complete = True
+        self.until = time.monotonic() + MOST_SECONDS
         if not self.goes_on:
-            raise Stopped
+            self._stop()
+
+    def _stop(self) -> None:
+        self.ended()
+        raise Stopped
 
     def _check_unchanged(self, parameters: Mapping[str, Any]) -> None:
+        name = self._changed(parameters)
+        if name is not None:
+            self.fault = EstimatorError(
+                f"the agent's parameter {name!r} was changed before the first step of its optimizer: the gradient "
+                "belongs to other parameters than those of the start\n"
+                "  Let the agent's function do what changes them, or `update` begin after it"
+            )
+            raise self.fault
+
+    def _changed(self, parameters: Mapping[str, Any]) -> str | None:
+        """The name of a parameter that is no longer what it was at the start."""
         for name, values in (self.start or {}).items():
             if name in parameters and not np.array_equal(numbers(parameters[name]), values):
-                raise EstimatorError(
-                    f"the agent's parameter {name!r} was changed before the first step of its optimizer: the gradient "
-                    "belongs to other parameters than those of the start\n"
-                    "  Let the agent's function do what changes them, or `update` begin after it"
-                )
+                return name
+        return None
 
-    def _used(self, p: Any, group: Mapping[str, Any]) -> Floats:
+    def _used(self, p: Any, group: Mapping[str, Any], optimizer: Any) -> Floats:
         """What a step follows: the gradient, and weight decay where it is added to that."""
         gradient = np.zeros(tuple(p.shape)) if p.grad is None else _dense(p.grad)
         if group.get("maximize"):
             gradient = -gradient
         decay = float(group.get("weight_decay") or 0.0)
-        if group.get("decoupled_weight_decay"):
+        if group.get("decoupled_weight_decay") or type(optimizer).__name__ in DECOUPLED:
             self.decayed = max(self.decayed, decay)
         elif decay and p.grad is not None:
             gradient = gradient + decay * numbers(p)
@@ -134,8 +187,13 @@ def watched(watch: Watch) -> Iterator[None]:
         handle.remove()
 
 
-def clipping_patches(watch: Callable[[], Watch | None], *, unclipped: bool) -> list[Patch]:
-    """Returns what counts how often gradients are clipped; with `unclipped` they are left as they are."""
+def watching_patches(watch: Callable[[], Watch | None], *, unclipped: bool) -> list[Patch]:
+    """Returns what tells the watch of the run that is under way of each gradient, and of each that is clipped.
+
+    Args:
+      watch: returns it.
+      unclipped: whether gradients are left as they are where they would be clipped.
+    """
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch.nn, "utils"):
         return []
@@ -153,7 +211,17 @@ def clipping_patches(watch: Callable[[], Watch | None], *, unclipped: bool) -> l
         _count(watch(), max(greatest, default=0.0) > clip_value)
         return None if unclipped else of_value(tensors, clip_value, *args, **kwargs)
 
+    def telling(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            present = watch()
+            if present is not None:
+                present.before_backward()
+            return original(*args, **kwargs)
+
+        return call
+
     return [
+        *(Patch(torch.autograd, name, telling(getattr(torch.autograd, name))) for name in ("backward", "grad")),
         *(Patch(owner, "clip_grad_norm_", clip_norm) for owner in (utils, own)),
         *(Patch(owner, "clip_grad_value_", clip_value) for owner in (utils, own)),
     ]

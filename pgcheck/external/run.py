@@ -2,25 +2,25 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Floats, detached
+from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
-from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
 from pgcheck.external.draws.guard import Guard, global_states, seed_all
 from pgcheck.external.draws.imports import import_outside
-from pgcheck.external.draws.installed import Installed, plainly
+from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw
-from pgcheck.external.named import by_parameter
-from pgcheck.external.optimizers import Stopped, Watch, clipping_patches, watched
+from pgcheck.external.gradient import gradient_of
+from pgcheck.external.optimizers import Watch, watched, watching_patches
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
 from pgcheck.model.mdp import MDP
-from pgcheck.model.parameters import joined, parts
+from pgcheck.model.parameters import parts
 
 MOST_INSTALLATIONS = 3  # a run that imports modules is made again: they draw meanwhile, or bring draws of their own
 
@@ -79,6 +79,7 @@ class Runner:
         self._installed: Installed | None = None
         self._watch: Watch | None = None  # of the run that is under way
         self._updating = False
+        self._restore: Callable[[], None] = global_states()
         self._subject: Subject | None = None
 
     @property
@@ -92,44 +93,51 @@ class Runner:
 
     def run(self, answers: Answers, *, goes_on: bool = False) -> Outcome:
         """Returns what a run shows; with `goes_on` it is not stopped where its gradient is known."""
-        restore = global_states()
+        restore = self._restore = global_states()
         try:
-            for tries_left in reversed(range(MOST_INSTALLATIONS)):
-                if self._installed is None:
-                    self._guard = Guard()
-                    clipping = clipping_patches(lambda: self._watch, unclipped=self._unclipped)
-                    self._installed = Installed([*self._guard.patches(), *clipping])
-                modules = len(sys.modules)
-                try:
-                    with plainly():
-                        outcome = self._run(self._installed, answers, goes_on)
-                except Exception as error:
-                    if not tries_left or not (import_outside(error) or len(sys.modules) != modules):
-                        raise
-                else:
-                    if not tries_left or len(sys.modules) == modules:
-                        break
-                self._installed, self._subject, answers = None, None, answers.again()
+            outcome = self._settled(answers, goes_on)
             if drawn := self._guard.changed():
                 raise self._unanswerable(drawn[0], answers)
         finally:
             restore()
         return outcome
 
+    def _settled(self, answers: Answers, goes_on: bool) -> Outcome:
+        """A run in which all libraries that it uses had been imported before: what imports draw is no part of it."""
+        for left in reversed(range(MOST_INSTALLATIONS)):
+            import_with_torch()
+            modules = len(sys.modules)
+            if self._installed is None:
+                self._guard = Guard()
+                watching = watching_patches(lambda: self._watch, unclipped=self._unclipped)
+                self._installed = Installed([*self._guard.patches(), *watching])
+            try:
+                with plainly():
+                    outcome = self._run(self._installed, answers, goes_on)
+            except Exception as error:
+                if not left or not (import_outside(error) or len(sys.modules) != modules):
+                    raise
+            else:
+                if not left or len(sys.modules) == modules:
+                    return outcome
+            self._subject, self._installed, answers = None, None, answers.again()
+        raise AssertionError("the last run has returned or raised")
+
     def _run(self, installed: Installed, answers: Answers, goes_on: bool) -> Outcome:
         # Those who only wait for another process need no gymnasium.
         from pgcheck.external.environment import environment_of
         from pgcheck.external.environments import use_model
 
+        self._restore()  # what a run before this one has set
         seed_all()
-        self._guard.rest()
+        self._guard.begin()
         self._updating = False
         with answered_by(answers), installed.answering(), use_model(self._mdp, **self._settings):
             env = environment_of(self._mdp, **self._settings)
             with _ending(answers, self._function.name):
                 agent = self._function(env)
             parameters = self._parameters(agent, env)
-            watch = Watch(lambda: self._parameters(agent, env), self._start(), goes_on)
+            watch = Watch(lambda: self._parameters(agent, env), self._start(), goes_on, answers.end)
             if parameters is not None:
                 self._check_start(parameters)
             _clear(parameters)
@@ -143,9 +151,12 @@ class Runner:
                 pass
             finally:
                 self._watch, self._updating = None, False
-            gradient = self._gradient(watch, returned, self._parameters(agent, env))
-        if answers.fault is not None:
-            raise answers.fault
+            if fault := answers.fault or watch.fault:
+                raise fault
+            parameters = self._parameters(agent, env)
+            if self._subject is None:
+                raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
+            gradient = gradient_of(watch, returned, parameters, self._subject)
         if not answers.episodes:
             raise EstimatorError(
                 f"{self._function.name}: the agent made no step in the environment that it was given (or in one of "
@@ -154,7 +165,7 @@ class Runner:
         return Outcome(gradient, watch, answers)
 
     def _parameters(self, agent: Agent, env: Any) -> Any:
-        """The policy's parameters, without those on which its logits do not depend; None as long as there are none."""
+        """The policy's parameters, without those on which its logits do not depend; None while there are none."""
         try:
             parameters = parameters_of(agent)
         except Exception:
@@ -185,18 +196,6 @@ class Runner:
                 "  Seed it, as by torch.manual_seed(0) in its first line, and keep no state outside of it"
             )
 
-    def _gradient(self, watch: Watch, returned: Any, parameters: Any) -> Floats | None:
-        """The estimate of ∇J `[d]`, from the step that was seen, from `.grad`, or as it was returned."""
-        if self._subject is None:
-            raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
-        shapes = self._subject.policy.shapes
-        if parameters is not None and is_torch(parameters):
-            if not watch.complete:
-                watch.from_grad()
-            if watch.gradient:
-                return joined([watch.gradient.get(name, np.zeros(shape)) for name, shape in shapes.items()])
-        return _as_returned(returned, self._subject)
-
     def _unanswerable(self, generator: str, answers: Answers) -> UnanswerableError:
         """The error about a draw that was not answered: who made it, and where."""
         assert self._installed is not None
@@ -208,8 +207,9 @@ class Runner:
         where = f"{place}" if place is not None else "a place that could not be found"
         return UnanswerableError(
             f"a draw cannot be answered: {where}\n"
-            f"  It draws from {generator}: uniform and normal numbers, and masks of dropout, cannot be listed. Draw from a "
-            "finite set,\n  as by torch.distributions, torch.multinomial, or Generator.choice; switch dropout off."
+            f"  It draws from {generator}: uniform and normal numbers, and masks of dropout, cannot be listed. "
+            "Draw from a finite set,\n  as by torch.distributions, torch.multinomial, or Generator.choice; switch "
+            "dropout off."
         )
 
 
@@ -233,16 +233,3 @@ def _clear(parameters: Any) -> None:
     if is_torch(parameters):
         for parameter in parameters.values():
             parameter.grad = None
-
-
-def _as_returned(returned: Any, subject: Subject) -> Floats | None:
-    """A gradient that was returned, as a vector `[d]`; None for None."""
-    policy = subject.policy
-    if returned is None:
-        return None
-    named = by_parameter(returned, policy.shapes, 1)
-    try:
-        vector = np.asarray(detached(returned) if named is None else named, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        return None  # what update() returns besides, as a loss or the algorithm itself
-    return vector if vector.shape == policy.theta.shape else None

@@ -14,7 +14,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.network import JaxNetwork, imported_jax, imported_torch, numbers
 from pgcheck.model.numeric import NumericNetwork, named_arrays
 from pgcheck.model.parameters import joined
-from pgcheck.model.parametric import MAX_DERIVATIVE
+from pgcheck.model.parametric import MAX_DERIVATIVE, SAME, SAME_IN_SINGLE
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -108,7 +108,7 @@ def subject_of(agent: Agent, parameters: Any, mdp: MDP, rows: Array) -> Subject:
 def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -> Subject:
     torch = imported_torch()
     first = next(iter(parameters.values()))
-    observations = torch.tensor(rows, device=first.device)  # its own numbers: the rows are read-only
+    observations = torch.as_tensor(rows.copy()).to(first.device)
     observations = observations.to(first.dtype) if observations.is_floating_point() else observations
     with torch.enable_grad():
         logits = _called(agent.logits, observations, "logits", mdp)
@@ -117,6 +117,7 @@ def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -
                 f"the agent's logits have shape {list(logits.shape)} for observations {list(observations.shape)}; "
                 f"expected {[mdp.num_states, mdp.num_actions]}: one for each state and action of {mdp.name}"
             )
+        _check_again(agent, observations, logits, mdp)
         if not logits.requires_grad:
             raise EstimatorError("the agent's logits do not depend on its parameters; are they detached?")
         used = dict(zip(parameters, _dependence(torch, logits.sum(), list(parameters.values())), strict=True))
@@ -128,6 +129,8 @@ def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -
         if agent.values is not None:
             critic = _called(agent.values, observations, "values", mdp).reshape(mdp.num_states)
             values = np.where(mdp.terminal, 0.0, numbers(critic))
+            if not np.all(np.isfinite(values)):
+                raise EstimatorError("the agent's values are not finite")
             of_values = _rows_of_derivative(torch, critic, theta) if critic.requires_grad else None
     shapes = {name: tuple(parameter.shape) for name, parameter in theta.items()}
     single = any(parameter.dtype != torch.float64 for parameter in theta.values())
@@ -146,13 +149,30 @@ def _called(function: Callable[..., Any], observations: Any, what: str, mdp: MDP
         result = function(observations)
     except Exception as error:
         raise EstimatorError(
-            f"the agent's {what} cannot be called with the observations of the {mdp.num_states} states of {mdp.name}, "
+            f"the agent's {what} cannot be called with the observations of {len(observations)} states of {mdp.name}, "
             f"a tensor of {observations.dtype} of shape {list(observations.shape)}: {type(error).__name__}: {error}\n"
             '  @agent(observation="one-hot") shows rows of 0 and 1 in place of numbers'
         ) from error
     if not _is_tensor(result):
         raise EstimatorError(f"the agent's {what} returned {kind_of(result)}; expected a tensor")
     return result
+
+
+def _check_again(agent: Agent, observations: Any, logits: Any, mdp: MDP) -> None:
+    """Raises EstimatorError where the logits of a state depend on something else than its observation."""
+    few = (mdp.num_states + 1) // 2
+    again = _called(agent.logits, observations, "logits", mdp)
+    alone = _called(agent.logits, observations[:few], "logits", mdp)
+    slack = SAME_IN_SINGLE if logits.element_size() < 8 else SAME  # bytes of a number
+    for other, before in ((again, logits), (alone, logits[:few])):
+        allowed = slack * max(
+            1.0, float(np.max(np.abs(numbers(before)), initial=0.0, where=np.isfinite(numbers(before))))
+        )
+        if not np.allclose(numbers(other), numbers(before), rtol=0.0, atol=allowed, equal_nan=True):
+            raise EstimatorError(
+                "the agent's logits are other ones when they are asked for again, or for fewer observations: is "
+                "there dropout, or a normalisation of batches?\n  Call policy.eval() in the agent's function"
+            )
 
 
 def _dependence(torch: Any, total: Any, parameters: list[Any]) -> Any:
@@ -190,8 +210,8 @@ def _checked(policy: Linearised, logits: Floats, mdp: MDP) -> Linearised:
     if missing.any():
         s, a = np.argwhere(missing)[0].tolist()
         raise UnsuitableError(
-            f"{mdp.name}: the agent takes {mdp.actions[a]!r} in {mdp.states[s]!r} with probability {probs[s, a]:.3g}, "
-            "and the state does not offer it\n"
+            f"{mdp.name}: the agent takes {mdp.actions[a]!r} in {mdp.states[s]!r}, with probability "
+            f"{probs[s, a]:.3g}, and the state does not offer it\n"
             "  Mask the logits (env.action_masks() tells which actions a state offers), or use another model"
         )
     return policy

@@ -16,10 +16,12 @@ class Watchdog:
 
     Attributes:
       timed_out: whether a block has lasted too long.
+      more: seconds, at least 0, that the blocks to come may last besides.
     """
 
     def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
         self.timed_out = False
+        self.more = 0.0
         self._seconds = seconds
         self._on_timeout = on_timeout
         self._deadline = math.inf
@@ -28,7 +30,7 @@ class Watchdog:
         self._thread.start()
 
     def __enter__(self) -> None:
-        self._deadline = time.monotonic() + self._seconds
+        self._deadline = time.monotonic() + self._seconds + self.more
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,6 +1,6 @@
-"""Messages between the process that checks an estimator and the child process that runs the estimator.
+"""Messages between the process that checks an estimator or an agent and the child process that runs it.
 
-A request is a pickle, because the child trusts its parent. An answer is JSON, followed by the bytes of an array,
+A request is a pickle, because the child trusts its parent. An answer is JSON, followed by the bytes of its arrays,
 because the parent trusts nothing that the child sends. The parent says how long each message may be. Each answer
 repeats the random number of its request, so that no answer can be written before its request is known.
 """
@@ -11,16 +11,16 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pgcheck.arrays import Ints
-from pgcheck.estimators.base import Gradients
+from pgcheck.arrays import Floats, Ints
 from pgcheck.external.policies import Named
+from pgcheck.external.run import Variation
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -35,7 +35,11 @@ if sys.platform == "win32":
 
 MOST_HEADER_BYTES = 2**20  # of an answer's JSON, and so of an error's text
 
-Shapes = Mapping[bool, tuple[int, ...]]  # of the gradients: one for each episode (True), or for each batch (False)
+FLAGS = ("not_finite", "unsuitable")  # of a failure
+
+Take = Callable[[tuple[int, ...]], Floats]  # the answer's next array, which must be of this shape
+Result = TypeVar("Result")
+Read = Callable[[Mapping[str, Any], Take], Result]  # what an answer's fields and arrays are made into
 
 
 class MalformedAnswerError(Exception):
@@ -44,7 +48,7 @@ class MalformedAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """Asks the child to import the estimator."""
+    """Asks the child to import what is to be run, and of which kind it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,31 @@ class Call:
     index: Ints | None
 
 
-Request = Load | Model | Call
+@dataclass(frozen=True, eq=False)
+class Begin:
+    """Asks to take the agent to a model.
+
+    Attributes:
+      mdp: the model.
+      variation: how the agent is run.
+      limit: the seconds after which a run is said to hang.
+    """
+
+    mdp: MDP
+    variation: Variation
+    limit: float
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Asks for further runs of the agent: `seconds` and `most` as in `AgentSource.advance`; `limit` as in `Begin`."""
+
+    seconds: float
+    most: int
+    limit: float
+
+
+Request = Load | Model | Call | Begin | Advance
 
 
 @dataclass(frozen=True)
@@ -86,10 +114,12 @@ class Failure:
     Attributes:
       text: the error as users read it.
       not_finite: whether the estimator returned NaN or infinity.
+      unsuitable: whether the model is not one that the agent is made for.
     """
 
     text: str
     not_finite: bool = False
+    unsuitable: bool = False
 
 
 def pipe() -> tuple[Connection, int]:
@@ -142,54 +172,61 @@ def receive_request(connection: Connection) -> tuple[int, Request]:
     return number, request
 
 
-def send_answer(connection: Connection, number: int, answer: Gradients | Failure | None) -> None:
-    """Sends the answer to the request of this number: its gradients, an error, or None for "done".
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What answers a request.
+
+    Attributes:
+      fields: what JSON can hold.
+      arrays: what the reader knows the shapes of, by the fields.
+    """
+
+    fields: Mapping[str, Any]
+    arrays: Sequence[Floats] = ()
+
+
+def send_answer(connection: Connection, number: int, answer: Answer | Failure) -> None:
+    """Sends the answer to the request of this number.
 
     Raises:
       OSError: the pipe is closed.
     """
-    header: dict[str, Any] = {"number": number}
     if isinstance(answer, Failure):
-        header |= {"error": answer.text, "not_finite": answer.not_finite}
-    elif answer is not None:
-        header |= {"shape": answer.values.shape, "per_episode": answer.per_episode, "single": answer.single}
-    connection.send_bytes(json.dumps(header).encode())
-    if isinstance(answer, Gradients) and answer.values.size:
-        values = np.ascontiguousarray(answer.values, dtype=np.float64)
-        connection.send_bytes(values.reshape(-1).view(np.uint8).data)
+        answer = Answer({"error": answer.text, **{name: getattr(answer, name) for name in FLAGS}})
+    connection.send_bytes(json.dumps({**answer.fields, "number": number}).encode())
+    for array in answer.arrays:
+        if array.size:
+            values = np.ascontiguousarray(array, dtype=np.float64)
+            connection.send_bytes(values.reshape(-1).view(np.uint8).data)
 
 
-def receive_answer(connection: Connection, number: int, shapes: Shapes | None) -> Gradients | Failure | None:
+def receive_answer(connection: Connection, number: int, read: Read[Result]) -> Result | Failure:
     """Returns the answer to the request of this number.
 
     Args:
       connection: the parent's end.
       number: that of the request.
-      shapes: what the gradients may look like; None where no gradients are due, and the answer is None.
+      read: makes of the answer's fields, and of the arrays that it takes one after the other, what is returned; it
+        raises MalformedAnswerError where they are not what is due.
 
     Raises:
-      MalformedAnswerError: something else has come, or gradients of another shape, or numbers that are not finite.
+      MalformedAnswerError: something else has come.
       EOFError, OSError: the other end is closed.
     """
     header = _header(_received(connection, MOST_HEADER_BYTES))
     if header.get("number") != number:
         raise MalformedAnswerError
     if "error" in header:
-        return Failure(str(header["error"]), bool(header.get("not_finite")))
-    if shapes is None:
-        return None
-    per_episode = bool(header.get("per_episode"))
-    shape = shapes.get(per_episode)
-    if shape is None or header.get("shape") != list(shape):
-        raise MalformedAnswerError
-    size = 8 * math.prod(shape)
-    body = _received(connection, size) if size else b""
-    if len(body) != size:
-        raise MalformedAnswerError
-    values = np.frombuffer(body, dtype=np.float64).reshape(shape)
-    if not np.all(np.isfinite(values)):  # the child has looked, but the estimator may have changed the child
-        raise MalformedAnswerError
-    return Gradients(values, per_episode, bool(header.get("single")))
+        return Failure(str(header["error"]), **{name: bool(header.get(name)) for name in FLAGS})
+
+    def take(shape: tuple[int, ...]) -> Floats:
+        size = 8 * math.prod(shape)
+        body = _received(connection, size) if size else b""
+        if len(body) != size:
+            raise MalformedAnswerError
+        return np.frombuffer(body, dtype=np.float64).reshape(shape)
+
+    return read(header, take)
 
 
 def _received(connection: Connection, most: int) -> bytes:

@@ -57,6 +57,11 @@ class Linearised(Network):
         self._derivative = np.where(mdp.available[..., None], derivative, 0.0).reshape(logits.size, -1)
         self._settle(mdp, theta.copy(), logits)
 
+    @property
+    def logit_derivative(self) -> Floats:
+        """∂logits/∂θ `[S, A, d]`; 0 where a state does not offer an action."""
+        return self._derivative.reshape(*self._offered.shape, -1)
+
     def present_theta(self) -> Floats:
         """Returns θ."""
         return self.theta

@@ -4,6 +4,8 @@ import itertools
 import os
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from pgcheck import MDP, Batch, Policy
 from pgcheck.errors import EstimatorError
 from pgcheck.external import wire
-from pgcheck.external.process import LOT_GROWTH, Process
+from pgcheck.external.estimator_process import LOT_GROWTH, Process
+from pgcheck.external.opening import opened
 from pgcheck.trajectories.paths import listed
 
 # What the module of each estimator starts with: `ends` are the descriptors of pipes that it can reach.
@@ -78,11 +81,11 @@ ATTACKS = {
     "two answers": ("sent_instead(lambda *a: (send_answer(*a), send_answer(*a)))", DISTURBED),
     "a pickle": ("sent_instead(lambda c, n, a: c.send(print))", DISTURBED),
     "too few numbers": (
-        "sent_instead(lambda c, n, a: (c.send_bytes(header(n, batch)), c.send_bytes(a.values.tobytes()[8:])))",
+        "sent_instead(lambda c, n, a: (c.send_bytes(header(n, batch)), c.send_bytes(a.arrays[0].tobytes()[8:])))",
         DISTURBED,
     ),
     "numbers that are not finite": (
-        "sent_instead(lambda c, n, a: (c.send_bytes(header(n, batch)), c.send_bytes((a.values / 0).tobytes())))",
+        "sent_instead(lambda c, n, a: (c.send_bytes(header(n, batch)), c.send_bytes((a.arrays[0] / 0).tobytes())))",
         DISTURBED,
     ),
     "no answer": ("sent_instead(lambda *a: None)", LATE),
@@ -128,9 +131,17 @@ def written(folder: Path, code: str, on_import: str = "") -> str:
     return f"{folder / 'mine.py'}:estimate"
 
 
-def call_in_turn(process: Process, *batches: Batch) -> None:
+@contextmanager
+def process_of(spec: str, *, timeout: float) -> Iterator[Process]:
+    """Yields the estimator in a process of its own."""
+    with opened(spec, timeout=timeout) as process:
+        assert isinstance(process, Process)
+        yield process
+
+
+def call_in_turn(opening: AbstractContextManager[Process], *batches: Batch) -> None:
     """Calls the estimator, with a moment between the calls in which its threads go on."""
-    with process:
+    with opening as process:
         for batch in batches:
             process(batch)
             time.sleep(0.02)
@@ -139,34 +150,34 @@ def call_in_turn(process: Process, *batches: Batch) -> None:
 @pytest.mark.parametrize("name", sorted(ATTACKS))
 def test_an_attack_is_an_error(tmp_path: Path, batch: Batch, name: str) -> None:
     code, message = ATTACKS[name]
-    process = Process(written(tmp_path, code), timeout=2 if message == LATE else 30)
+    process = process_of(written(tmp_path, code), timeout=2 if message == LATE else 30)
     with pytest.raises(EstimatorError, match=message):
         call_in_turn(process, batch, batch, batch)
 
 
 @pytest.mark.parametrize("name", sorted(HARMLESS))
 def test_no_harm_is_no_error(tmp_path: Path, batch: Batch, name: str) -> None:
-    with Process(written(tmp_path, HARMLESS[name]), timeout=30) as process:
+    with process_of(written(tmp_path, HARMLESS[name]), timeout=30) as process:
         for _ in range(3):
             assert np.array_equal(process(batch), np.ones((len(batch), *batch.theta.shape)))
 
 
 def test_a_copy_forked_on_import_does_not_answer(tmp_path: Path, batch: Batch) -> None:
-    with Process(written(tmp_path, "", on_import="os.fork()"), timeout=30) as process:
+    with process_of(written(tmp_path, "", on_import="os.fork()"), timeout=30) as process:
         for _ in range(3):
             process(batch)
 
 
 def test_a_large_request_that_is_never_read_runs_into_the_timeout(tmp_path: Path, batch: Batch) -> None:
     large = batch.part(np.zeros(200_000, dtype=np.int64))
-    process = Process(written(tmp_path, "wire.receive_request = lambda end: time.sleep(1000)"), timeout=2)
+    process = process_of(written(tmp_path, "wire.receive_request = lambda end: time.sleep(1000)"), timeout=2)
     with pytest.raises(EstimatorError, match=LATE):
         call_in_turn(process, batch, large)
 
 
 def test_processes_that_the_estimator_started_end_with_it(tmp_path: Path, batch: Batch) -> None:
     code = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))"
-    with Process(written(tmp_path, code), timeout=30) as process:
+    with process_of(written(tmp_path, code), timeout=30) as process:
         process(batch)
         pid = int((tmp_path / "pid").read_text())
         assert is_running(pid)
@@ -198,7 +209,7 @@ def test_lots_of_small_batches_grow_at_most_fourfold(
 
     monkeypatch.setattr(wire, "send_request", counted)
     index = np.zeros((1000, 2), dtype=np.int64)
-    with Process(written(tmp_path, ""), timeout=30) as process:
+    with process_of(written(tmp_path, ""), timeout=30) as process:
         gradients = process.of_batches(batch, index)
     assert len(gradients) == sum(sizes) == 1000
     assert sizes[0] == 1
@@ -212,7 +223,7 @@ def test_standard_descriptors_may_be_closed(tmp_path: Path, batch: Batch, closed
     try:
         for number in closed:
             os.close(number)
-        with Process(spec, timeout=30) as process:
+        with process_of(spec, timeout=30) as process:
             process(batch)
             taken = [number for number in closed if os.path.exists(f"/proc/self/fd/{number}")]
     finally:

@@ -51,7 +51,7 @@ def shuffled(estimate: Callable[[list[Floats], Floats], Floats]) -> AgentFunctio
 def everything(function: AgentFunction, *, rehearses: bool = True) -> Lot:
     loop = Loop(function, pgcheck.load("two_state")[0])
     if rehearses:
-        loop.rehearse(16, np.random.default_rng(0))
+        loop.rehearse(16, 60.0, np.random.default_rng(0))
     total = Lot(np.zeros(loop.subject.policy.theta.shape))
     while not total.done:
         lot = loop.advance(0.05, 20_000)

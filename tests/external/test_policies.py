@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import pgcheck
 from pgcheck import EstimatorError, PolicyError
+from pgcheck.external.opening import estimator_of, opened
 from pgcheck.external.policies import policy_of
-from pgcheck.external.process import Process
 from tests import networks
 from tests.conftest import ROOT, Run
 
@@ -177,8 +177,8 @@ def test_a_place_without_a_policy_is_refused(run: Run, tmp_path: Path) -> None:
 def test_a_network_without_a_place_is_not_sent_to_another_process(file: Path) -> None:
     mdp, _ = pgcheck.load("two_state")
     policy = networks.PlainNetwork(mdp, networks.random_theta(mdp, 0))
-    with Process(f"{file}:estimate") as estimator, pytest.raises(EstimatorError, match="a network is not sent"):
-        pgcheck.verify(estimator, [(mdp, policy)])
+    with opened(f"{file}:estimate") as estimator, pytest.raises(EstimatorError, match="a network is not sent"):
+        pgcheck.verify(estimator_of(estimator), [(mdp, policy)])
 
 
 def test_the_library_binds_what_a_function_returns() -> None:

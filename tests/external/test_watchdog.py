@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pgcheck.external import wire
+from pgcheck.external.contents import nothing
 from pgcheck.external.watchdog import Watchdog
 
 LARGE = wire.Call(np.zeros(10**6, dtype=np.int64), np.zeros((1, 1), dtype=np.int64), {}, None)
@@ -34,7 +35,7 @@ def wait_for(parent: Connection, watchdog: Watchdog, a_reader: bool) -> None:
     with watchdog:
         if a_reader:
             wire.send_request(parent, 1, LARGE)
-        wire.receive_answer(parent, 1, None)
+        wire.receive_answer(parent, 1, nothing)
 
 
 def drip(descriptor: int, watchdog: Watchdog) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pgcheck import MDP, Policy
 from pgcheck.estimators.base import Gradients
 from pgcheck.external import wire
+from pgcheck.external.contents import answer_of, gradients_of, nothing
 from pgcheck.trajectories.paths import listed
 
 NUMBER = 17
@@ -51,28 +52,28 @@ def test_a_request_arrives_with_its_number(
 @pytest.mark.parametrize("per_episode", [True, False])
 def test_gradients_arrive_as_they_are(ends: tuple[Connection, Connection], per_episode: bool) -> None:
     values = np.random.default_rng(0).normal(size=SHAPES[per_episode])
-    wire.send_answer(ends[1], NUMBER, Gradients(values, per_episode, True))
-    answer = wire.receive_answer(ends[0], NUMBER, SHAPES)
+    wire.send_answer(ends[1], NUMBER, answer_of(Gradients(values, per_episode, True)))
+    answer = wire.receive_answer(ends[0], NUMBER, gradients_of(SHAPES))
     assert isinstance(answer, Gradients)
     assert np.array_equal(answer.values, values)
     assert (answer.per_episode, answer.single) == (per_episode, True)
 
 
 def test_gradients_of_no_batches_arrive(ends: tuple[Connection, Connection]) -> None:
-    wire.send_answer(ends[1], NUMBER, Gradients(np.empty((0, 2)), False, False))
-    answer = wire.receive_answer(ends[0], NUMBER, {True: (0, 2), False: (0, 2)})
+    wire.send_answer(ends[1], NUMBER, answer_of(Gradients(np.empty((0, 2)), False, False)))
+    answer = wire.receive_answer(ends[0], NUMBER, gradients_of({True: (0, 2), False: (0, 2)}))
     assert isinstance(answer, Gradients)
     assert answer.values.shape == (0, 2)
 
 
 def test_an_error_arrives(ends: tuple[Connection, Connection]) -> None:
     wire.send_answer(ends[1], NUMBER, wire.Failure("it returned nan", True))
-    assert wire.receive_answer(ends[0], NUMBER, SHAPES) == wire.Failure("it returned nan", True)
+    assert wire.receive_answer(ends[0], NUMBER, gradients_of(SHAPES)) == wire.Failure("it returned nan", True)
 
 
 def test_done_arrives(ends: tuple[Connection, Connection]) -> None:
-    wire.send_answer(ends[1], NUMBER, None)
-    assert wire.receive_answer(ends[0], NUMBER, None) is None
+    wire.send_answer(ends[1], NUMBER, answer_of(None))
+    wire.receive_answer(ends[0], NUMBER, nothing)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_only_an_answer_is_taken(ends: tuple[Connection, Connection], messages: 
     for message in messages:
         ends[1].send_bytes(message)
     with pytest.raises(wire.MalformedAnswerError):
-        wire.receive_answer(ends[0], NUMBER, SHAPES)
+        wire.receive_answer(ends[0], NUMBER, gradients_of(SHAPES))
     assert not os.path.exists("made_by_a_pickle")
 
 
@@ -120,7 +121,7 @@ def test_only_an_answer_is_taken(ends: tuple[Connection, Connection], messages: 
 def test_bytes_that_are_no_message_are_refused(ends: tuple[Connection, Connection], raw: bytes) -> None:
     os.write(ends[1].fileno(), raw)
     with pytest.raises(wire.MalformedAnswerError):
-        wire.receive_answer(ends[0], NUMBER, SHAPES)
+        wire.receive_answer(ends[0], NUMBER, gradients_of(SHAPES))
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0", struct.pack("!i", 100) + b"{"])
@@ -128,4 +129,4 @@ def test_a_closed_pipe_is_another_matter(ends: tuple[Connection, Connection], ra
     os.write(ends[1].fileno(), raw)
     ends[1].close()
     with pytest.raises((EOFError, OSError)):
-        wire.receive_answer(ends[0], NUMBER, SHAPES)
+        wire.receive_answer(ends[0], NUMBER, gradients_of(SHAPES))

@@ -22,6 +22,10 @@ class UnanswerableError(EstimatorError):
     """A draw whose outcomes cannot be listed, or that is made where nobody can answer it."""
 
 
+class Stopped(BaseException):
+    """The run has shown its gradient, and is over."""
+
+
 @dataclass
 class Draw:
     """A draw that could come out in several ways.
@@ -76,10 +80,16 @@ class Answers:
         self._told, self._pick, self._orders = told, pick or _first_possible, orders
         self._thread = threading.get_ident()
         self._environments = 0
+        self._over = False
 
     def again(self) -> "Answers":
         """Returns the answers of the same run once more."""
         return Answers(self._told, self._pick, self._orders)
+
+    def end(self) -> None:
+        """Takes in nothing more, should the code go on that was stopped; draws that it makes raise `Stopped`."""
+        self.episodes = [[*episode] for episode in self.episodes]  # environments hold the others
+        self._over = True
 
     @property
     def probability(self) -> float:
@@ -121,6 +131,8 @@ class Answers:
 
     def refuse(self, message: str) -> None:
         """Raises UnanswerableError, and keeps it: the code that asked may catch it."""
+        if self._over:
+            raise Stopped
         self.fault = self.fault or UnanswerableError(message)
         raise self.fault
 
@@ -131,11 +143,15 @@ class Answers:
 
     def new_episode(self, environment: int, start: int) -> list[int]:
         """Returns the list to which an environment adds the numbers of the outcomes of an episode."""
-        self.episodes.append([start])
-        self.environment.append(environment)
-        return self.episodes[-1]
+        episode = [start]
+        if not self._over:
+            self.episodes.append(episode)
+            self.environment.append(environment)
+        return episode
 
     def _answered(self, probs: tuple[float, ...]) -> int:
+        if self._over:
+            raise Stopped
         if threading.get_ident() != self._thread:
             self.refuse("a draw was made in another thread: in which order threads draw is not repeatable")
         self.asked += 1

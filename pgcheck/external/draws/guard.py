@@ -4,6 +4,7 @@ A generator that has drawn has another state than before. Seeding, and the initi
 taken for parts of the agent: they come out the same in each run, because each run begins with the same seeds.
 """
 
+import functools
 import gc
 import random
 import sys
@@ -13,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.external.draws import of_numpy, of_random, of_torch
+from pgcheck.external.draws import of_numpy, of_random, of_torch, torch_generators
 from pgcheck.external.draws.numpy_arrays import SPARE, SPARE_LEGACY
-from pgcheck.external.draws.numpy_generators import state_of_legacy
 from pgcheck.external.draws.patches import Patch
 
 SEED = 0  # of all global generators, at the beginning of each run
@@ -23,33 +23,37 @@ SEED = 0  # of all global generators, at the beginning of each run
 Generator = tuple[str, Callable[[], object]]  # its name, and a function that gives what changes whenever it draws
 
 INITIALISING = (
-    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_",
-    "orthogonal_", "sparse_",
+    "uniform_", "normal_", "trunc_normal_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_",
+    "kaiming_normal_", "orthogonal_", "sparse_",
 )  # fmt: skip
 
 
 class Guard:
-    """Watches all generators, from `settle` on until `rest`."""
+    """Watches all generators, from `settle` on."""
 
     def __init__(self) -> None:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
+        self._of_torch = torch_generators.Generators()
         self._seeding = False
 
-    def rest(self) -> None:
-        """Begins a new run: until `settle` is called, generators may draw."""
+    def begin(self) -> None:
+        """Begins a run: until `settle` is called, generators may draw."""
         self._before = {}
+        self._of_torch.forget()
 
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
         self._before = self._states()
+        self._of_torch.settle()
 
     def changed(self) -> list[str]:
         """Returns the names of the generators that have drawn since `settle`."""
         if self._seeding:
             return []
         now = self._states()
-        return [name for name, state in now.items() if name in self._before and self._before[name] != state]
+        drawn = [name for name, state in now.items() if name in self._before and self._before[name] != state]
+        return [*drawn, *self._of_torch.changed()]
 
     def patches(self) -> list[Patch]:
         """Returns what makes seeding and initialisation settle the guard anew."""
@@ -58,7 +62,8 @@ class Guard:
         if torch is not None and hasattr(torch, "nn") and hasattr(torch.nn, "init"):
             owners += [(torch, "manual_seed"), (torch, "set_rng_state"), (torch.random, "manual_seed")]
             owners += [(torch.nn.init, name) for name in INITIALISING]
-        return [Patch(owner, name, self._settling(getattr(owner, name))) for owner, name in owners]
+        settling = [Patch(owner, name, self._settling(getattr(owner, name))) for owner, name in owners]
+        return [*settling, *self._of_torch.patches()]
 
     def _settling(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -96,7 +101,6 @@ def existing_generators() -> list[Generator]:
     # Names of temporary files are drawn too; nothing depends on them.
     names = getattr(getattr(tempfile, "_name_sequence", None), "_rng", None)
     others = {id(it) for it in (np.random.mtrand._rand, getattr(random, "_inst", None), names, SPARE, SPARE_LEGACY)}
-    global_bits = np.random.mtrand._rand._bit_generator
     found: list[Generator] = []
     plain: set[type] = set()  # of hundreds of thousands of objects only a few are generators
     for thing in gc.get_objects():
@@ -104,15 +108,31 @@ def existing_generators() -> list[Generator]:
         if kind in plain or id(thing) in others:
             continue
         if issubclass(kind, np.random.Generator):
-            found.append(("a numpy.random.Generator", lambda it=thing: it.bit_generator.state))
+            found.append(("a numpy.random.Generator", functools.partial(_state_of, thing.bit_generator)))
         elif issubclass(kind, np.random.RandomState):
-            if thing._bit_generator is not global_bits:
-                found.append(("a numpy.random.RandomState", lambda it=thing: state_of_legacy(it)))
+            if thing._bit_generator is not np.random.mtrand._rand._bit_generator:
+                found.append(("a numpy.random.RandomState", functools.partial(_state_of, thing._bit_generator)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
             found.append(("a random.Random", thing.getstate))
         else:
             plain.add(kind)
+    found += [(torch_generators.NAME, functools.partial(_of_torch, it)) for it in torch_generators.in_modules()]
     return found
+
+
+def _of_torch(generator: Any) -> object:
+    return bytes(generator.get_state().numpy())
+
+
+def _state_of(bit_generator: Any) -> object:
+    return _comparable(bit_generator.state)
+
+
+def _comparable(state: object) -> object:
+    """A state with bytes in place of its arrays."""
+    if isinstance(state, dict):
+        return {name: _comparable(value) for name, value in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
 def seed_all() -> None:
@@ -125,15 +145,23 @@ def seed_all() -> None:
 
 
 def global_states() -> Callable[[], None]:
-    """Returns a function that gives the global generators back the states that they have now."""
+    """Returns a function that gives back what runs may leave changed: states of global generators, and settings.
+
+    The settings are torch's precision, whether it records gradients, and what NumPy does with errors.
+    """
     torch: Any = sys.modules.get("torch")
     of_python, of_numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
     of_torch_ = torch.default_generator.get_state() if hasattr(torch, "default_generator") else None
+    settings = None if of_torch_ is None else (torch.get_default_dtype(), torch.is_grad_enabled())
+    errors = np.geterr()
 
     def restore() -> None:
         random.setstate(of_python)
         np.random.set_state(of_numpy_)  # noqa: NPY002
-        if of_torch_ is not None:
+        np.seterr(**errors)
+        if settings is not None:
             torch.default_generator.set_state(of_torch_)
+            torch.set_default_dtype(settings[0])
+            torch.set_grad_enabled(settings[1])
 
     return restore

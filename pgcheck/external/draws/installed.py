@@ -1,6 +1,7 @@
 """All that is replaced in other libraries while a run lasts."""
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ class Installed:
         self._patches = with_aliases(
             [
                 *of_random.patches(), *of_numpy.patches(), *of_gymnasium.patches(), *of_torch.patches(),
-                *of_jax.patches(), *others,
+                *of_jax.patches(), *_uncompiled(), *others,
             ]
         )  # fmt: skip
 
@@ -33,6 +34,12 @@ class Installed:
             library.forget()
         with replaced(self._patches):
             yield
+
+
+def import_with_torch() -> None:
+    """Imports what torch imports when its first optimizer is made: it draws meanwhile."""
+    if hasattr(sys.modules.get("torch"), "compile"):
+        importlib.import_module(DYNAMO)
 
 
 @contextlib.contextmanager
@@ -52,3 +59,13 @@ def plainly() -> Iterator[None]:
         if hasattr(jax, "disable_jit"):
             stack.enter_context(jax.disable_jit())
         yield
+
+
+def _uncompiled() -> list[Patch]:
+    """What lets torch compile nothing that is handed to it in a run; `plainly` cares for what was before."""
+    torch: Any = sys.modules.get("torch")
+
+    def compile_nothing(model: Any = None, **_settings: Any) -> Any:
+        return (lambda function: function) if model is None else model
+
+    return [Patch(torch, "compile", compile_nothing)] if hasattr(torch, "compile") else []

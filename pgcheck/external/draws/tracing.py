@@ -1,5 +1,6 @@
 """Finding the line of the user's code that made a draw which cannot be answered."""
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -9,9 +10,8 @@ from types import FrameType
 from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parents[2])
-LIBRARIES = tuple(
-    {PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))} - {None}
-)
+PLACES = {PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))} - {None}
+LIBRARIES = ("<frozen", "<string", *(f"{place}{os.sep}" for place in PLACES))
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,16 @@ def caller() -> Place:
     return _place(frame, frame)
 
 
+def is_of_library(frame: FrameType) -> bool:
+    """Whether a frame is of Python itself, of an installed package, or of pgcheck."""
+    return frame.f_code.co_filename.startswith(LIBRARIES)
+
+
 def _place(drawing: FrameType, now: FrameType) -> Place:
     """The place of a draw that was made in a frame, or between it and the present one."""
     frame: FrameType | None = drawing if _is_running(drawing, now) else now
-    name = drawing.f_code.co_qualname if drawing.f_code.co_filename.startswith(LIBRARIES) else "a draw"
-    while frame is not None and frame.f_code.co_filename.startswith(LIBRARIES):
+    name = drawing.f_code.co_qualname if is_of_library(drawing) else "a draw"
+    while frame is not None and is_of_library(frame):
         frame = frame.f_back
     frame = frame or drawing
     module = drawing.f_globals.get("__name__", "")

@@ -1,8 +1,8 @@
 """All runs of a piece of code: one for each way in which its random draws can come out, depth first.
 
-A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new draw.
-The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their probabilities
-sum to 1.
+A run is repeated from its start with the answers so far, then goes on with the first possible answer of each new
+draw. The next run has the next answer of the last draw that has one. The runs are the leaves of a tree; their
+probabilities sum to 1.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, Draw, Orders
+from pgcheck.external.draws.answers import Answers, Draw, Orders, UnanswerableError
 
 MOST_PICKS = 10_000  # after which they begin anew
 
@@ -44,7 +44,7 @@ class Tree:
         """
         draws = answers.draws
         if len(draws) < len(self._told):
-            answers.refuse(
+            raise UnanswerableError(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
                 "does the agent remember earlier runs?"
             )
@@ -91,7 +91,7 @@ def count_of(widths: list[float]) -> Count:
 
 def equally(rng: np.random.Generator) -> Callable[[tuple[float, ...]], int]:
     """Returns what picks each possible answer of a draw with equal probability, however likely it is."""
-    numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # a run may make no generator draw
+    numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # in a run no generator may draw
 
     def pick(probs: tuple[float, ...]) -> int:
         possible = [k for k, prob in enumerate(probs) if prob > 0]

@@ -1,0 +1,190 @@
+"""What answers hold → fields and arrays, as `wire` sends them; and back, by readers that trust nothing."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.errors import EstimatorError, PolicyError
+from pgcheck.estimators.base import Gradients
+from pgcheck.external.agent_source import Beginning
+from pgcheck.external.draws.tree import Count
+from pgcheck.external.episodes import decoded
+from pgcheck.external.loop import Lot, Rehearsal
+from pgcheck.external.subject import Subject
+from pgcheck.external.wire import Answer, MalformedAnswerError, Take
+from pgcheck.model.linearised import Linearised
+from pgcheck.model.mdp import MDP
+from pgcheck.model.parameters import Shapes
+from pgcheck.model.parametric import MAX_DERIVATIVE
+
+Kind = Literal["estimator", "agent"]
+Fields = Mapping[str, Any]
+GradientShapes = Mapping[bool, tuple[int, ...]]  # one gradient for each episode (True), or for each batch (False)
+
+SLACK = 1e-6  # by which sums of probabilities may miss what they must be
+MOST_AXES = 32  # of an array of parameters
+MOST_NUMBERS = 2**24  # that tell of the episodes of the runs of one answer
+
+
+def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
+    """Returns the answer that holds this; None is no more than that the request is done.
+
+    Raises:
+      EstimatorError: the episodes are more than an answer may hold.
+    """
+    match content:
+        case None:
+            return Answer({})
+        case str():
+            return Answer({"kind": content})
+        case Gradients(values, per_episode, single):
+            return Answer({"shape": values.shape, "per_episode": per_episode, "single": single}, [values])
+        case Lot():
+            return _of_lot(content)
+    subject, rehearsal = content.subject, content.rehearsal
+    policy, count = subject.policy, rehearsal.count
+    arrays = [policy.theta, policy.all_logits, policy.logit_derivative]
+    arrays += [array for array in (subject.values, subject.value_derivative) if array is not None]
+    return Answer(
+        {
+            "shapes": [[name, list(shape)] for name, shape in policy.shapes.items()], "single": policy.single,
+            "unused": list(subject.unused), "values": subject.values is not None,
+            "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
+            "decayed": rehearsal.decayed, "count": [count.mean, count.error, count.tries],
+        },
+        arrays,
+    )  # fmt: skip
+
+
+def nothing(fields: Fields, take: Take) -> None:
+    """Reads an answer that says no more than that the request is done."""
+
+
+def kind(fields: Fields, take: Take) -> Kind:
+    """Reads what kind of thing was loaded."""
+    if fields.get("kind") == "agent":
+        return "agent"
+    _require(fields.get("kind") == "estimator")
+    return "estimator"
+
+
+def gradients_of(shapes: GradientShapes) -> Callable[[Fields, Take], Gradients]:
+    """Returns what reads gradients of one of these shapes, all of them finite."""
+
+    def read(fields: Fields, take: Take) -> Gradients:
+        per_episode = bool(fields.get("per_episode"))
+        shape = shapes.get(per_episode)
+        if shape is None or fields.get("shape") != list(shape):
+            raise MalformedAnswerError
+        # The child has looked, but the estimator may have changed the child.
+        return Gradients(_finite(take(shape)), per_episode, bool(fields.get("single")))
+
+    return read
+
+
+def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
+    """Returns what reads how an agent begins on a model."""
+
+    def read(fields: Fields, take: Take) -> Beginning:
+        shapes, states = _shapes(fields.get("shapes")), (mdp.num_states, mdp.num_actions)
+        d = sum(math.prod(shape) for shape in shapes.values())
+        _require(0 < d * math.prod(states) <= MAX_DERIVATIVE)
+        theta, logits, derivative = _finite(take((d,))), take(states), take((*states, d))
+        try:
+            policy = Linearised(mdp, theta, shapes, logits, derivative, single=bool(fields.get("single")))
+        except PolicyError:
+            raise MalformedAnswerError from None
+        values = _finite(take(states[:1])) if fields.get("values") else None
+        of_values = _finite(take((states[0], d))) if fields.get("value_derivative") else None
+        unused, count = _listed(fields.get("unused")), _listed(fields.get("count"))
+        _require(all(isinstance(name, str) for name in unused) and len(count) == 3)
+        of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1))
+        rehearsal = Rehearsal(_whole(fields.get("steps")), _number(fields.get("decayed")), of_runs)
+        return Beginning(Subject(policy, tuple(unused), values, of_values), rehearsal)
+
+    return read
+
+
+def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take], Lot]:
+    """Returns what reads what runs have shown.
+
+    Args:
+      mdp: the model.
+      d: how many parameters the agent has.
+      most: how many runs there may be.
+      before: the probability of the runs before.
+    """
+
+    def read(fields: Fields, take: Take) -> Lot:
+        runs, numbers = _whole(fields.get("runs")), _whole(fields.get("numbers"))
+        done = fields.get("done") is True
+        _require(runs <= most and numbers <= MOST_NUMBERS and (runs > 0 or done))
+        mean, probs, episodes = _finite(take((d,))), _finite(take((runs,))), _finite(take((numbers,)))
+        mass = math.fsum(probs)
+        _require(bool(np.all(probs >= 0)) and before + mass <= 1 + SLACK)
+        _require(not done or before + mass >= 1 - SLACK)
+        square = math.inf if fields.get("square") == math.inf else _number(fields.get("square"))
+        not_finite, without, clipped = (_number(fields.get(name)) for name in ("not_finite", "without", "clipped"))
+        _require(not_finite + without <= mass + SLACK and clipped <= mass + SLACK)
+        # (Σ P ĝ)² ≤ Σ P · Σ P ĝ²
+        _require(float(mean @ mean) <= mass * square * (1 + SLACK))
+        _require(bool(np.all(np.abs(episodes) < 2**53)) and bool(np.all(episodes == np.round(episodes))))
+        listed = episodes.astype(np.int64).tolist()
+        try:
+            decoded(listed, mdp, runs)
+        except EstimatorError:
+            raise MalformedAnswerError from None
+        return Lot(mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done)
+
+    return read
+
+
+def _of_lot(lot: Lot) -> Answer:
+    if len(lot.episodes) > MOST_NUMBERS:
+        raise EstimatorError(f"the runs took {len(lot.episodes):,} steps of environments; at most {MOST_NUMBERS:,}")
+    fields = {
+        "runs": lot.runs, "numbers": len(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
+        "without": lot.without, "clipped": lot.clipped, "done": lot.done,
+    }  # fmt: skip
+    return Answer(fields, [lot.mean, np.array(lot.probs), np.array(lot.episodes, dtype=np.float64)])
+
+
+def _shapes(listed: object) -> Shapes:
+    """The shapes of parameters by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for item in _listed(listed):
+        _require(len(_listed(item)) == 2 and isinstance(item[0], str) and len(_listed(item[1])) <= MOST_AXES)
+        shapes[item[0]] = tuple(_whole(size) for size in item[1])
+    _require(len(shapes) == len(_listed(listed)) > 0)
+    return shapes
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedAnswerError
+    return value
+
+
+def _number(value: object, least: float = 0.0) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < math.inf:
+        raise MalformedAnswerError
+    return float(value)
+
+
+def _whole(value: object, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**53:
+        raise MalformedAnswerError
+    return value
+
+
+def _finite(array: Floats) -> Floats:
+    _require(bool(np.all(np.isfinite(array))))
+    return array
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise MalformedAnswerError

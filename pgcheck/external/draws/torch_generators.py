@@ -1,0 +1,84 @@
+"""Generators of torch that agents make for themselves: whether one of them has drawn."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from pgcheck.external.draws.patches import Patch
+
+NAME = "a torch.Generator"
+
+
+class Generators:
+    """The generators of torch that are made in a run."""
+
+    def __init__(self) -> None:
+        self._made: list[tuple[Any, list[bytes]]] = []  # with the states that they have to keep
+
+    def forget(self) -> None:
+        """Begins a run."""
+        self._made.clear()
+
+    def changed(self) -> list[str]:
+        """Returns a name for each generator made in this run that has drawn since it was seeded."""
+        return [NAME for generator, kept in self._made if kept != [_state_of(generator)]]
+
+    def settle(self) -> None:
+        """Takes the states that the generators have now for those that they have to keep."""
+        for generator, kept in self._made:
+            kept[:] = [_state_of(generator)]
+
+    def patches(self) -> list[Patch]:
+        """Returns what notes the generators that are made; and lets data loaders do without seeds of their own."""
+        torch: Any = sys.modules.get("torch")
+        if not hasattr(torch, "Generator"):
+            return []
+        original, made, fill = torch.Generator, self._made, torch.Tensor.random_
+
+        class Kind(type(original)):  # type: ignore[misc]
+            def __instancecheck__(cls, instance: object) -> bool:
+                return isinstance(instance, original)
+
+        class Generator(original, metaclass=Kind):  # type: ignore[misc, valid-type]
+            def __init__(self, device: Any = "cpu") -> None:
+                made.append((self, [_state_of(self)]))
+
+            def _seeded(self, name: str, *args: Any) -> Any:
+                result = getattr(original, name)(self, *args)
+                for generator, kept in made:
+                    if generator is self:
+                        kept[:] = [_state_of(self)]
+                return result
+
+            def manual_seed(self, seed: int) -> Any:
+                return self._seeded("manual_seed", seed)
+
+            def set_state(self, state: Any) -> Any:
+                return self._seeded("set_state", state)
+
+        def random_(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            # Loaders seed generators with it, which shuffle: those draws are answered, whatever the seed.
+            if sys._getframe(1).f_globals.get("__name__", "").startswith("torch.utils.data") and tensor.ndim == 0:
+                return tensor.zero_()
+            return fill(tensor, *args, **kwargs)
+
+        return [Patch(torch, "Generator", Generator), Patch(torch.Tensor, "random_", random_)]
+
+
+def in_modules() -> list[Any]:
+    """Returns the generators, besides torch's own ones, that are global names of modules."""
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "Generator"):
+        return []
+    found = {
+        id(value): value
+        for module in [*sys.modules.values()]
+        if isinstance(module, ModuleType)
+        for value in [*vars(module).values()]
+        if type(value) is torch.Generator and value is not torch.default_generator
+    }
+    return [*found.values()]
+
+
+def _state_of(generator: Any) -> bytes:
+    return bytes(generator.get_state().numpy())
