@@ -145,7 +145,7 @@ def measured(row: Row) -> str:
     gamma = "" if row.gamma is None else f", gamma {row.gamma:g}"
     return (
         f"| {row.package} {importlib.metadata.version(row.package)} | {row.code} | {row.model}{gamma} "
-        f"| {finding.runs.number:,} | {seconds:.1f} | {verdict} | {finding.relative_bias * 100:.4g} % "
+        f"| {finding.runs.number:,} | {seconds:.1f} | {verdict} | {(finding.relative_bias or 0.0) * 100:.4g} % "
         f"| {finding.scale or 0:.6g} | {cosine} | {row.words} |"
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pgcheck
 from benchmarks.laws import slippery_lake
 from pgcheck import TabularSoftmax
-from pgcheck.external.process import Process
+from pgcheck.external.estimator_process import Process
 from pgcheck.verification.verdict import verify
 
 REPEATS = 15

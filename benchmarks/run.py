@@ -30,7 +30,7 @@ from pgcheck import MDP, Estimator, Policy, TabularSoftmax
 from pgcheck.estimators.catalogue import ESTIMATORS
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.external.calling import call_on_batches
-from pgcheck.external.process import Process
+from pgcheck.external.estimator_process import Process
 from pgcheck.trajectories.paths import listed
 from pgcheck.trajectories.rollouts import AliasTables, Phase
 from pgcheck.trajectories.sampling import Sampler
