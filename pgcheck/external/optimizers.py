@@ -40,6 +40,7 @@ class Watch:
       clips: how often a norm or a value was clipped.
       complete: whether the gradient is known.
       moved: whether a gradient was computed when the parameters were no longer those of the start.
+      looks: whether it is just asking for the parameters.
       fault: why the run does not count: an error that may not have come through the code which steps.
     """
 
@@ -53,6 +54,7 @@ class Watch:
     clips: int = 0
     complete: bool = False
     moved: bool = False
+    looks: bool = False
     fault: EstimatorError | None = None
     until: float = math.inf
 
@@ -91,9 +93,13 @@ class Watch:
 
     def before_backward(self) -> None:
         """Notes whether the parameters are still those of the start when a gradient is computed."""
-        parameters = self.parameters()
-        if not self.complete and not self.moved and parameters is not None:
-            self.moved = self._changed(parameters) is not None
+        if self.complete or self.moved or self.looks:
+            return
+        self.looks = True  # parameters that are made by the update are differentiated when they are first seen
+        try:
+            self.moved = self._changed(self.parameters() or {}) is not None
+        finally:
+            self.looks = False
 
     def from_grad(self) -> bool:
         """Reads what is left in `.grad` where no step has shown a gradient; whether there was anything.

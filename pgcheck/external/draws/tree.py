@@ -95,7 +95,7 @@ def count_of(widths: list[float]) -> Count:
 
 def equally(rng: np.random.Generator) -> Callable[[tuple[float, ...]], int]:
     """Returns what picks each possible answer of a draw with equal probability, however likely it is."""
-    numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # a run may make no generator draw
+    numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # in a run no generator may draw
 
     def pick(probs: tuple[float, ...]) -> int:
         possible = [k for k, prob in enumerate(probs) if prob > 0]
