@@ -4,14 +4,12 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from typing import Any
 
 from pgcheck.external.draws import of_gymnasium, of_jax, of_numpy, of_random, of_torch
 from pgcheck.external.draws.patches import Patch, replaced, with_aliases
 
 DYNAMO = "torch._dynamo"  # which compiles
-LIBRARIES = ("torch", DYNAMO, "jax", "gymnasium")
 
 
 class Installed:
@@ -28,28 +26,6 @@ class Installed:
                 *of_jax.patches(), *_uncompiled(), *others,
             ]
         )  # fmt: skip
-        self._originals = {
-            id(vars(it.owner).get(it.name)) for it in self._patches if isinstance(it.owner, ModuleType)
-        }
-        self._libraries = _present()
-        self._modules = set(sys.modules)
-
-    @property
-    def is_outdated(self) -> bool:
-        """Whether a library has been imported since, or a module that has imported a draw by its name."""
-        if len(sys.modules) == len(self._modules):
-            return False
-        if self._libraries != _present():
-            return True
-        new = set(sys.modules) - self._modules
-        self._modules |= new
-        modules = [sys.modules.get(name) for name in new]
-        return any(
-            id(value) in self._originals
-            for module in modules
-            if isinstance(module, ModuleType)
-            for value in [*vars(module).values()]
-        )
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
@@ -93,7 +69,3 @@ def _uncompiled() -> list[Patch]:
         return (lambda function: function) if model is None else model
 
     return [Patch(torch, "compile", compile_nothing)] if hasattr(torch, "compile") else []
-
-
-def _present() -> tuple[str, ...]:
-    return tuple(name for name in LIBRARIES if name in sys.modules)
