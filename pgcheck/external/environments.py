@@ -151,6 +151,8 @@ def register() -> None:
         if error.name != "gymnasium":
             raise
         raise UsageError("an environment needs gymnasium: pip install 'pgcheck[gymnasium]'") from None
+    if "pgcheck/two_state-v0" in gymnasium.registry:  # as they all are then
+        return
     for name in bundled_names():
         identity = f"pgcheck/{name}-v0"
         if identity not in gymnasium.registry:

@@ -10,6 +10,7 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.installed import plainly
 from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, reversed_or_drawn, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
@@ -134,6 +135,7 @@ class Loop:
             runs.append(self._runner.run(answers.anew()))
         return runs
 
+    @plainly()
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
 

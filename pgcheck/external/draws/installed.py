@@ -42,21 +42,30 @@ def import_with_torch() -> None:
         importlib.import_module(DYNAMO)
 
 
+_PLAINLY: list[tuple[bool, ...]] = []  # which of torch and jax, within blocks of `plainly`
+
+
 @contextlib.contextmanager
 def plainly() -> Iterator[None]:
-    """Lets torch and jax run what they would compile, and torch on one processor.
+    """Lets torch and jax run what they would compile, and torch on one processor; within such a block, nothing.
 
     Draws in compiled code cannot be answered. On several processors small products wait for each other.
     """
     torch: Any = sys.modules.get("torch")
     jax: Any = sys.modules.get("jax")
+    libraries = (hasattr(torch, "set_num_threads"), DYNAMO in sys.modules, hasattr(jax, "disable_jit"))
+    if _PLAINLY and _PLAINLY[-1] == libraries:
+        yield
+        return
     with contextlib.ExitStack() as stack:
-        if hasattr(torch, "set_num_threads"):
+        _PLAINLY.append(libraries)
+        stack.callback(_PLAINLY.pop)
+        if libraries[0]:
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)
-        if DYNAMO in sys.modules and hasattr(torch.compiler, "set_stance"):
+        if libraries[1] and hasattr(torch.compiler, "set_stance"):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        if hasattr(jax, "disable_jit"):
+        if libraries[2]:
             stack.enter_context(jax.disable_jit())
         yield
 
