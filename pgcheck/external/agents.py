@@ -6,6 +6,7 @@ def a2c(env):
     return Agent(logits=policy, parameters=policy.parameters(), update=lambda: train_once(policy, env))
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, overload
@@ -146,7 +147,12 @@ def sb3(model: Any, steps: int | None = None) -> Agent:
             raise EstimatorError("sb3: the policy has no logits; its actions have to be gymnasium.spaces.Discrete")
         return distribution.logits
 
+    def update() -> None:
+        logging = sys.modules.get("stable_baselines3.common.logger")
+        if logging is not None and not getattr(model, "_custom_logger", True):
+            model.set_logger(logging.Logger(folder=None, output_formats=[]))  # else each run leaves a folder
+        model.learn(length)
+
     return Agent(
-        logits=logits, parameters=policy.named_parameters, values=policy.predict_values,
-        update=lambda: model.learn(length),
+        logits=logits, parameters=policy.named_parameters, values=policy.predict_values, update=update
     )  # fmt: skip

@@ -7,6 +7,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pgcheck.external.draws.answers import asked
 
@@ -31,6 +32,15 @@ def one_of(n: int, name: str) -> int:
             f"{place()}: {name} draws one of {n:,} numbers; at most {MOST:,} can be listed: is it a seed? Fix it"
         )
     return asked().uniform(n)
+
+
+def shuffle_by_swaps(x: Any) -> None:
+    """Orders x anew, in place, one swap after the other: also where that goes wrong, as in views of a tensor."""
+    order, present = asked().permutation(len(x)), list(range(len(x)))
+    for last in reversed(range(1, len(x))):
+        other = present.index(order[last])
+        present[last], present[other] = present[other], present[last]
+        x[last], x[other] = x[other], x[last]
 
 
 def without_replacement(weights: Sequence[float], size: int) -> list[int]:

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws.answers import asked
-from pgcheck.external.draws.finite import binomial_weights, multinomial_counts, one_of, place, without_replacement
+from pgcheck.external.draws.finite import (
+    binomial_weights,
+    multinomial_counts,
+    one_of,
+    place,
+    shuffle_by_swaps,
+    without_replacement,
+)
 
 SPARE, SPARE_LEGACY = np.random.Generator(np.random.PCG64(0)), np.random.RandomState(0)
 _INTEGERS, _LEAST = (int, np.integer), -(2**31)
@@ -167,6 +174,4 @@ def shuffle(real: Callable[..., None], x: Any, axis: int) -> None:
         return
     if axis != 0:
         real(x, axis=axis)
-    for last in reversed(range(1, len(x))):  # one swap after the other, also where that goes wrong: views of a tensor
-        other = one_of(last + 1, "numpy's shuffle")
-        x[last], x[other] = x[other], x[last]
+    shuffle_by_swaps(x)

@@ -15,7 +15,7 @@ from types import FrameType, MethodType
 from typing import Any
 
 from pgcheck.external.draws.answers import asked, under_way
-from pgcheck.external.draws.finite import one_of, place
+from pgcheck.external.draws.finite import one_of, place, shuffle_by_swaps
 from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
@@ -30,7 +30,8 @@ _before: list[object] = []  # the state of the global generator when the run beg
 def patches() -> list[Patch]:
     """Returns what stands in for methods of Random and SystemRandom, and for the functions that hold them."""
     instance = random.sample.__self__  # type: ignore[attr-defined]
-    sample, choices = _answered(_sample, random.Random, "sample"), _answered(_choices, random.Random, "choices")
+    methods = {"sample": _sample, "choices": _choices, "shuffle": _shuffle}
+    answered = {name: _answered(method, random.Random, name) for name, method in methods.items()}
     standing_in: list[tuple[type, str, Method]] = [
         (random.Random, "_randbelow", _below),
         (random.SystemRandom, "_randbelow", _below),
@@ -41,10 +42,8 @@ def patches() -> list[Patch]:
     ]
     return [
         *(Patch(owner, name, _answered(method, owner, name)) for owner, name, method in standing_in),
-        Patch(random.Random, "sample", sample),
-        Patch(random.Random, "choices", choices),
-        Patch(random, "sample", MethodType(sample, instance)),
-        Patch(random, "choices", MethodType(choices, instance)),
+        *(Patch(random.Random, name, method) for name, method in answered.items()),
+        *(Patch(random, name, MethodType(method, instance)) for name, method in answered.items()),
         Patch(random, "seed", functools.partial(_seeded, random.seed)),
     ]
 
@@ -98,6 +97,10 @@ def _sample(original: Method, self: Any, population: Any, k: int, *, counts: Any
     if counts is not None or not isinstance(population, Sequence) or not 0 <= k <= len(population):
         return original(self, population, k, counts=counts)  # type: ignore[no-any-return]
     return [population[member] for member in asked().subset(len(population), k)]
+
+
+def _shuffle(original: Method, self: Any, x: Any) -> None:
+    shuffle_by_swaps(x)
 
 
 def _choices(
