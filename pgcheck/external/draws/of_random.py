@@ -30,7 +30,7 @@ _before: list[object] = []  # the state of the global generator when the run beg
 def patches() -> list[Patch]:
     """Returns what stands in for methods of Random and SystemRandom, and for the functions that hold them."""
     instance = random.sample.__self__  # type: ignore[attr-defined]
-    methods = {"sample": _sample, "choices": _choices, "shuffle": _shuffle}
+    methods: dict[str, Method] = {"sample": _sample, "choices": _choices, "shuffle": _shuffle}
     answered = {name: _answered(method, random.Random, name) for name, method in methods.items()}
     standing_in: list[tuple[type, str, Method]] = [
         (random.Random, "_randbelow", _below),
