@@ -31,10 +31,10 @@ class AgentProcess:
         return beginning
 
     def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
+        """Returns what further runs show: as many as take about so many seconds, at most so many; see `Loop`."""
         assert self._mdp is not None
         request = wire.Advance(seconds, most, self._child.timeout)
         read = contents.lot_on(self._mdp, self._size, most, self._mass)
         lot = self._child.ask(request, read, more=seconds + GRACE)
-        self._mass += lot.mass
+        self._mass = lot.mass + (0.0 if lot.anew else self._mass)
         return lot

@@ -47,7 +47,7 @@ class AgentSource(Protocol):
         """Takes the agent to a model, and returns what a first run shows."""
 
     def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
+        """Returns what further runs show: as many as take about so many seconds, at most so many; see `Loop`."""
 
 
 class LocalAgent:
@@ -66,7 +66,7 @@ class LocalAgent:
         return Beginning(subject, self._loop.rehearse(TRIES, TRIAL_SECONDS, np.random.default_rng(0)))
 
     def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many."""
+        """Returns what further runs show: as many as take about so many seconds, at most so many; see `Loop`."""
         assert self._loop is not None
         assert self._mdp is not None
         lot = self._loop.advance(seconds, most)

@@ -53,7 +53,7 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             "shapes": [[name, list(shape)] for name, shape in policy.shapes.items()], "single": policy.single,
             "unused": list(subject.unused), "values": subject.values is not None,
             "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
-            "decayed": rehearsal.decayed,
+            "decayed": rehearsal.decayed, "not_told": subject.not_told,
             "count": [count.mean, count.error, count.tries],
         },
         arrays,
@@ -104,7 +104,7 @@ def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
         _require(all(isinstance(name, str) for name in unused) and len(count) == 3)
         of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1))
         rehearsal = Rehearsal(_whole(fields.get("steps")), _number(fields.get("decayed")), of_runs)
-        return Beginning(Subject(policy, tuple(unused), values, of_values), rehearsal)
+        return Beginning(Subject(policy, tuple(unused), values, of_values, _whole(fields.get("not_told"))), rehearsal)
 
     return read
 
@@ -124,9 +124,9 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
         done = fields.get("done") is True
         _require(runs <= most and numbers <= MOST_NUMBERS)
         mean, probs, episodes = _finite(take((d,))), _finite(take((runs,))), _finite(take((numbers,)))
-        mass = math.fsum(probs)
-        _require(bool(np.all(probs >= 0)) and before + mass <= 1 + SLACK)
-        _require(not done or before + mass >= 1 - SLACK)
+        mass, anew = math.fsum(probs), fields.get("anew") is True
+        total = mass if anew else before + mass
+        _require(bool(np.all(probs >= 0)) and total <= 1 + SLACK and (not done or total >= 1 - SLACK))
         square = math.inf if fields.get("square") == math.inf else _number(fields.get("square"))
         not_finite, without, clipped = (_number(fields.get(name)) for name in ("not_finite", "without", "clipped"))
         _require(not_finite + without <= mass + SLACK and clipped <= mass + SLACK)
@@ -139,7 +139,9 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
             decoded(listed, mdp, runs)
         except EstimatorError:
             raise MalformedAnswerError from None
-        return Lot(mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done, shuffled)
+        return Lot(
+            mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done, shuffled, anew
+        )
 
     return read
 
@@ -150,7 +152,7 @@ def _of_lot(lot: Lot) -> Answer:
     fields = {
         "runs": lot.runs, "numbers": len(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
         "without": lot.without, "clipped": lot.clipped, "done": lot.done,
-        "shuffled": lot.shuffled,
+        "shuffled": lot.shuffled, "anew": lot.anew,
     }  # fmt: skip
     return Answer(fields, [lot.mean, np.array(lot.probs), np.array(lot.episodes, dtype=np.float64)])
 

@@ -11,7 +11,7 @@ from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.draws.answers import Answers
 from pgcheck.external.draws.installed import plainly
-from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, reversed_or_drawn, width_of
+from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, other_orders, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
@@ -19,6 +19,7 @@ from pgcheck.model.mdp import MDP
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
 
 NONE = 1e-9  # the probability of what does not happen
+SEVERAL = 6  # other orders that are tried in so many runs; one in each of the others
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Lot:
       episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
       done: whether there are no more runs.
       shuffled: whether something was shuffled in one of them, whose order made no difference.
+      anew: whether the runs of earlier lots count no more, because orders turned out to matter.
     """
 
     mean: Floats
@@ -64,6 +66,7 @@ class Lot:
     episodes: list[int] = field(default_factory=list)
     done: bool = False
     shuffled: bool = False
+    anew: bool = False
 
     def add(self, outcome: Outcome, prob: float) -> None:
         """Takes in one run."""
@@ -83,12 +86,22 @@ class Lot:
             self.mean += prob * gradient
             self.square += prob * float(gradient @ gradient)
 
+    def followed_by(self, later: "Lot") -> "Lot":
+        """Returns what these runs and later ones show together."""
+        before = Lot(np.zeros_like(self.mean)) if later.anew else self
+        return Lot(
+            before.mean + later.mean, before.runs + later.runs, before.mass + later.mass,
+            before.square + later.square, before.not_finite + later.not_finite, before.without + later.without,
+            before.clipped + later.clipped, before.probs + later.probs, before.episodes + later.episodes,
+            later.done, before.shuffled or later.shuffled,
+        )  # fmt: skip
+
 
 class Loop:
     """All runs of an agent; errors are those of `Runner`.
 
-    What is shuffled is left in its order, and each run is repeated with other orders. At the first that changes a
-    gradient, orders are drawn like all else, from the beginning.
+    What is shuffled is left in its order, and each run is repeated with other orders, the first runs with several. At
+    the first that changes a gradient, orders are drawn like all else, from the beginning.
 
     Args:
       function: makes the agent.
@@ -102,10 +115,11 @@ class Loop:
         self._tree = Tree(as_they_are)
         self._held: Lot | None = None  # runs that count once it is sure that orders make no difference
         self._greatest = 0.0  # number in a gradient
+        self._shuffled = 0  # runs that were repeated with other orders
         self._repeatable: tuple[float, Outcome] | None = None  # P ‖ĝ‖ of the run that adds most, and the run
         self._without = 0.0  # the probability of runs so far that computed no gradient
         # Gives another order, as long as orders make no difference.
-        self._other: Callable[[int], list[int]] | None = reversed_or_drawn(np.random.default_rng(0))
+        self._other: Callable[[int], list[int]] | None = other_orders(np.random.default_rng(0))
 
     @property
     def subject(self) -> Subject:
@@ -137,9 +151,9 @@ class Loop:
 
     @plainly()
     def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at least one, at most so many.
+        """Returns what further runs show: as many as take about so many seconds, at most so many.
 
-        None meanwhile, where they are held back until it is sure that orders make no difference.
+        A lot is empty as long as its runs are held back, until it is sure that orders make no difference.
 
         Raises:
           EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
@@ -153,6 +167,7 @@ class Loop:
             if self._depends_on_order(outcome):
                 self._draw_orders()
                 lot = self._nothing()
+                lot.anew = True
                 continue
             prob = self._tree.completed(outcome.answers)
             lot.add(outcome, prob)
@@ -194,11 +209,15 @@ class Loop:
         """Whether a run that left in their order what it shuffles has another gradient with other orders."""
         if self._other is None or not outcome.answers.shuffles:
             return False
-        try:
-            other = self._runner.run(outcome.answers.ordered_by(self._other))
-        except EstimatorError:  # it drew something else
-            return True
-        return len(other.answers.draws) != len(outcome.answers.draws) or not self._is_same(outcome, other)
+        self._shuffled += 1
+        for _ in range(SEVERAL if self._shuffled <= SEVERAL else 1):
+            try:
+                other = self._runner.run(outcome.answers.ordered_by(self._other))
+            except EstimatorError:  # it drew something else
+                return True
+            if len(other.answers.draws) != len(outcome.answers.draws) or not self._is_same(outcome, other):
+                return True
+        return False
 
     def _is_same(self, one: Outcome, other: Outcome) -> bool:
         """Whether two runs have the same gradient, but for rounding."""

@@ -17,11 +17,11 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.draws.answers import Stopped
-from pgcheck.external.draws.patches import Patch
 from pgcheck.model.network import numbers
 
 MOST_STEPS = 1_000  # that are counted in a run which goes on after its first step
 MOST_SECONDS = 2.0  # that it goes on
+PARALLEL = 0.99  # cosine of a step by hand and of its gradient, in single precision
 DECOUPLED = ("Adafactor", "Muon")  # decay weights besides the gradient, and their settings do not say so
 
 
@@ -79,6 +79,8 @@ class Watch:
             self._finish()
             return
         self._check_unchanged(parameters)
+        for own_hook in [*getattr(optimizer, "_optimizer_step_pre_hooks", {}).values()]:
+            own_hook(optimizer, args, kwargs)  # torch would call it after this one
         for closure in (*args, *kwargs.values()):
             if callable(closure):  # it computes the gradient, as that of LBFGS does
                 with sys.modules["torch"].enable_grad():
@@ -120,14 +122,31 @@ class Watch:
         return bool(self.gradient)
 
     def check_by_hand(self) -> None:
-        """Raises EstimatorError where the parameters were changed, and no gradient is left that says why."""
-        name = self._changed(self.parameters() or {})
-        if not self.complete and name is not None and not any(np.any(part) for part in self.gradient.values()):
+        """Takes a step by hand for what it is: along the gradient that is left, or against it.
+
+        Raises:
+          EstimatorError: the parameters were changed, and no gradient is left that says why.
+        """
+        parameters = self.parameters() or {}
+        name = self._changed(parameters)
+        if self.complete or name is None or self.steps:
+            return
+        signs: set[float] = set()
+        for key, against in self.gradient.items():
+            change = numbers(parameters[key]) - (self.start or {})[key]
+            size = float(np.linalg.norm(change) * np.linalg.norm(against))
+            cosine = float(np.sum(change * against)) / size if size > 0 else 0.0
+            is_step = abs(cosine) > PARALLEL
+            if is_step or np.any(change):
+                signs.add(float(np.sign(cosine)) if is_step else 0.0)
+        if len(signs) != 1 or 0.0 in signs:
             raise EstimatorError(
-                f"the agent's parameter {name!r} was changed without an optimizer of torch, and nothing is left in "
-                ".grad\n  Let `update` return the gradient of its first step, in the shapes of the parameters, or "
-                "end before .grad is cleared"
+                f"the agent's parameter {name!r} was changed without an optimizer of torch, and what is left in "
+                ".grad does not say by what, or nothing is left in .grad\n  Let `update` return the gradient of its "
+                "first step, in the shapes of the parameters, or end before .grad is cleared"
             )
+        if signs == {-1.0}:  # the step goes along .grad, which is that of an objective, not of a loss
+            self.gradient = {key: -against for key, against in self.gradient.items()}
 
     def _finish(self) -> None:
         self.complete = True
@@ -185,48 +204,3 @@ def watched(watch: Watch) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def watching_patches(watch: Callable[[], Watch | None], *, unclipped: bool) -> list[Patch]:
-    """Returns what tells the watch of the run that is under way of each gradient, and of each that is clipped.
-
-    Args:
-      watch: returns it.
-      unclipped: whether gradients are left as they are where they would be clipped.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch.nn, "utils"):
-        return []
-    utils, own = torch.nn.utils, torch.nn.utils.clip_grad
-    of_norm, of_value = own.clip_grad_norm_, own.clip_grad_value_
-
-    def clip_norm(parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
-        total = of_norm(parameters, math.inf if unclipped else max_norm, *args, **kwargs)
-        _count(watch(), bool(total > max_norm))
-        return total
-
-    def clip_value(parameters: Any, clip_value: float, *args: Any, **kwargs: Any) -> Any:
-        tensors = [parameters] if hasattr(parameters, "grad") else list(parameters)
-        greatest = [float(p.grad.abs().max()) for p in tensors if p.grad is not None and p.grad.numel()]
-        _count(watch(), max(greatest, default=0.0) > clip_value)
-        return None if unclipped else of_value(tensors, clip_value, *args, **kwargs)
-
-    def telling(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            present = watch()
-            if present is not None:
-                present.before_backward()
-            return original(*args, **kwargs)
-
-        return call
-
-    return [
-        *(Patch(torch.autograd, name, telling(getattr(torch.autograd, name))) for name in ("backward", "grad")),
-        *(Patch(owner, "clip_grad_norm_", clip_norm) for owner in (utils, own)),
-        *(Patch(owner, "clip_grad_value_", clip_value) for owner in (utils, own)),
-    ]
-
-
-def _count(watch: Watch | None, clips: bool) -> None:
-    if watch is not None and clips and not watch.complete:
-        watch.clips += 1

@@ -11,12 +11,13 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
+from pgcheck.external.clipping import watching_patches
 from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
 from pgcheck.external.draws.guard import Guard, existing_generators, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw
 from pgcheck.external.gradient import gradient_of
-from pgcheck.external.optimizers import Watch, watched, watching_patches
+from pgcheck.external.optimizers import Watch, watched
 from pgcheck.external.subject import Subject, flat_parameters, is_torch, parameters_of, subject_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parameters import parts

@@ -28,12 +28,14 @@ class Subject:
       unused: the names of parameters on which the logits do not depend, such as a critic's; they are no part of θ.
       values: the critic's value of each state `[S]`, where the agent tells; 0 for terminal states.
       value_derivative: ∂values/∂θ `[S, d]`, of torch agents that tell.
+      not_told: how many numbers the logits depend on besides, in parameters that the agent did not hand over.
     """
 
     policy: Linearised
     unused: tuple[str, ...]
     values: Floats | None = None
     value_derivative: Floats | None = None
+    not_told: int = 0
 
 
 def parameters_of(agent: Agent) -> Any:
@@ -125,6 +127,7 @@ def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -
         if not theta:
             raise EstimatorError("the agent's logits depend on none of its parameters; are those another network's?")
         derivative = _rows_of_derivative(torch, logits, theta)
+        not_told = _numbers_beside(logits, parameters)
         values, of_values = None, None
         if agent.values is not None:
             critic = _called(agent.values, observations, "values", mdp).reshape(mdp.num_states)
@@ -140,7 +143,22 @@ def _of_torch(agent: Agent, parameters: dict[str, Any], mdp: MDP, rows: Array) -
         derivative.reshape(*table.shape, -1), single=single,
     )  # fmt: skip
     unused = tuple(name for name in parameters if name not in theta)
-    return Subject(_checked(policy, table, mdp), unused, values, of_values)
+    return Subject(_checked(policy, table, mdp), unused, values, of_values, not_told)
+
+
+def _numbers_beside(logits: Any, parameters: dict[str, Any]) -> int:
+    """How many numbers in other leaves of the graph the logits were computed from."""
+    known = {id(parameter) for parameter in parameters.values()}
+    left, seen, count = [logits.grad_fn], set(), 0
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        left += [following for following, _ in node.next_functions]
+        leaf = getattr(node, "variable", None)
+        count += leaf.numel() if leaf is not None and id(leaf) not in known else 0
+    return count
 
 
 def _called(function: Callable[..., Any], observations: Any, what: str, mdp: MDP) -> Any:

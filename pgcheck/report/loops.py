@@ -43,6 +43,7 @@ def loop_record(finding: LoopFinding) -> Record:
         "optimizer_steps": beginning.rehearsal.steps,
         "shuffled": runs.shuffled,
         "unused_parameters": list(beginning.subject.unused),
+        "numbers_not_told": beginning.subject.not_told,
         "outside": finding.outside,
         "not_finite": runs.not_finite,
         "without_gradient": runs.without,
@@ -81,6 +82,10 @@ def loop_remarks(verification: Verification) -> Iterator[Filled]:
             f" and {len(unused) - MOST_NAMES} more" * (len(unused) > MOST_NAMES)
         )
         yield Filled(f"The logits do not depend on {names}: not judged.")
+    not_told = max((finding.beginning.subject.not_told for finding in findings), default=0)
+    if not_told:
+        which = f"{not_told:,} numbers in parameters that the agent did not hand over"
+        yield Filled(f"The logits also depend on {which}: not judged.")
     decayed = max((finding.beginning.rehearsal.decayed for finding in findings), default=0.0)
     if decayed:
         yield Filled(f"The optimizer applies weight decay of {decayed:g} besides the gradient: not judged.")

@@ -1,6 +1,7 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from pgcheck.report.loops import loop_record, loop_remarks, loop_scope, loop_table, loops_of
@@ -46,6 +47,8 @@ def first_line(verification: Verification) -> str:
     why = "; ".join(_explained(verification))
     is_single = verification.of_agent or (worst.batch_size == 1 and verification.contract.by_episode)
     batch = "" if is_single else f" with batches of {worst.batch_size}"
+    if math.isnan(worst.bias):
+        return f"{worst.mdp.name}: {why}"
     off = (
         f"a relative bias of {percent(worst.relative_bias)}"
         if worst.relative_bias is not None
@@ -237,7 +240,7 @@ def _reasons(verification: Verification) -> Iterator[Filled]:
 def _details(verification: Verification) -> Iterator[str]:
     """Where the expectation is off most, and how steps are weighted."""
     finding = verification.worst
-    if finding is None or verification.verdict == "inconclusive" or verification.beyond:
+    if finding is None or verification.verdict == "inconclusive" or verification.beyond or math.isnan(finding.bias):
         return
     components = [
         f"  {' '.join(worst.parameter)}: {worst.expectation:.6g} where the gradient is {worst.gradient:.6g}"

@@ -17,7 +17,7 @@ LOOP_CAUSES: dict[str, str] = {
     "scale/buffer-size": "the sum is divided by the most steps that a run has",
     "scale/run-sum": "it is a sum over the run instead of the mean over its episodes",
     "scale/environments": "the sum is divided by the number of environments instead of the number of episodes",
-    # The critic (loop_critic).
+    # The critic (loop_streams).
     "bootstrap/buffer-end": f"at the end of the buffer {_VALUE}: it is right only if it is exact",
     "bootstrap/limit-value": (
         "where the time limit cuts an episode off, the critic's value V(s') is added to the last reward: there is "

@@ -11,6 +11,8 @@ from pgcheck.errors import EstimatorError
 from pgcheck.estimators.contract import Contract
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.external.agent_source import AgentSource, Beginning
+from pgcheck.external.episodes import decoded
+from pgcheck.external.loop import Lot
 from pgcheck.external.run import Variation
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.modelfile import Model
@@ -27,7 +29,7 @@ from pgcheck.verification.setting import Setting
 
 LOT_SECONDS = 0.5  # that a request for runs should take
 CERTAINLY = 4.0  # standard errors by which a count is beyond the limit before it is taken to be
-WHOLE = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
+SLACK_OF_MASS = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,34 +183,27 @@ def varied(source: AgentSource, finding: LoopFinding, variation: Variation, mdp:
 def _all_runs(
     source: AgentSource, mdp: MDP, policy: Linearised, max_runs: int, progress: ModelProgress | None
 ) -> Runs:
-    mean = np.zeros(len(policy.theta))
-    mass = square = not_finite = without = clipped = 0.0
-    number, shuffled = 0, False
-    probs: list[float] = []
-    episodes: list[int] = []
-    while True:
-        lot = source.advance(LOT_SECONDS, max_runs + 1 - number)
-        mean, square, mass, number = mean + lot.mean, square + lot.square, mass + lot.mass, number + lot.runs
-        not_finite, without, clipped = not_finite + lot.not_finite, without + lot.without, clipped + lot.clipped
-        shuffled = shuffled or lot.shuffled
-        probs += lot.probs
-        episodes += lot.episodes
+    total = Lot(np.zeros(len(policy.theta)))
+    while not total.done:
+        total = total.followed_by(source.advance(LOT_SECONDS, max_runs + 1 - total.runs))
         if progress is not None:
-            progress(
-                f"{mdp.name}, {number:,} of about {number / mass:,.0f} runs" if mass else mdp.name, min(mass, 1.0)
-            )
-        if lot.done:
-            break
-        if number > max_runs:
-            raise TooManyRunsError(max(number / mass if mass > 0 else 0.0, 1.1 * max_runs))
-    if abs(mass - 1) > WHOLE:
-        raise EstimatorError(f"{source.name}: the probabilities of its {number:,} runs sum to {mass:.9g}, not to 1")
-    mean = mean / mass
-    if not_finite > 0:
+            about = f", {total.runs:,} of about {total.runs / total.mass:,.0f} runs" if total.mass else ""
+            progress(f"{mdp.name}{about}", min(total.mass, 1.0))
+        if total.runs > max_runs and not total.done:
+            raise TooManyRunsError(max(total.runs / total.mass if total.mass > 0 else 0.0, 1.1 * max_runs))
+    if abs(total.mass - 1) > SLACK_OF_MASS:
+        raise EstimatorError(
+            f"{source.name}: the probabilities of its {total.runs:,} runs sum to {total.mass:.9g}, not to 1"
+        )
+    mean = total.mean / total.mass
+    trace = max(total.square / total.mass - float(mean @ mean), 0.0)
+    if total.not_finite > 0:
         mean = np.full_like(mean, np.nan)
-    trace = max(square / mass - float(mean @ mean), 0.0)
-    recorded = Recorded.of(mdp, policy, np.array(probs) / mass, episodes)
-    return Runs(mean, trace, number, not_finite, without, clipped, recorded, shuffled)
+    episodes = decoded(total.episodes, mdp, total.runs)
+    recorded = Recorded.of(mdp, policy, np.array(total.probs) / total.mass, episodes)
+    return Runs(
+        mean, trace, total.runs, total.not_finite, total.without, total.clipped, recorded, total.shuffled
+    )  # fmt: skip
 
 
 def with_expectation(finding: LoopFinding, mean: Floats) -> LoopFinding:

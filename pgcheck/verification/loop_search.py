@@ -52,7 +52,8 @@ class Search:
         if prob > 0:
             self._variation = Variation(unclipped=True)
             runs = self._runs(self._variation)
-            self._clipped = (Diagnosis("clipped-norm", "clipped-norm", (("prob", prob),)),)
+            if runs is None or self._differ(runs):
+                self._clipped = (Diagnosis("clipped-norm", "clipped-norm", (("prob", prob),)),)
         if runs is None:
             return LoopMatch(self._clipped, complete=False)
         seen = self._seen(runs)
@@ -123,12 +124,13 @@ class Search:
                 for a, b in zip(other, seen, strict=True)
             ):
                 continue
-            named = Diagnosis("bootstrap", cause)
+            # That the other flag makes it right says that the flag matters, not what is done with it.
+            named = Diagnosis("bootstrap", cause, notes=("give-values",))
             if self._is_right(other):
-                return LoopMatch((named,))
+                return LoopMatch((named,), complete=False)
             match = self._fewest(Matcher(other, self._tolerance).exact(kinds))
             if match is not None:
-                return match.after(replace(named, cause="bootstrap/time-limit"))
+                return replace(match.after(replace(named, cause="bootstrap/time-limit")), complete=False)
         return None
 
     def _without_rewards(self, seen: list[Seen]) -> list[Seen] | None:
@@ -172,6 +174,13 @@ class Search:
                 size = finding.norm
             seen.append(Seen(finding, own, max(size, NOTHING)))
         return seen
+
+    def _differ(self, runs: Sequence[Runs]) -> bool:
+        """Whether other runs have another expectation on some model."""
+        return any(
+            norm_of(own.mean - finding.runs.mean) > self._tolerance * max(norm_of(finding.runs.mean), NOTHING)
+            for own, finding in zip(runs, self._findings, strict=True)
+        )
 
     def _is_right(self, seen: Sequence[Seen]) -> bool:
         return all(

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
+from pgcheck.external.episodes import Episodes
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -33,29 +34,13 @@ class Recorded:
     batch: Batch
 
     @classmethod
-    def of(cls, mdp: MDP, policy: Policy, probs: Floats, episodes: list[int]) -> "Recorded":
-        """Returns the episodes that runs have noted down; see `Lot.episodes` for what the numbers mean."""
-        run: list[int] = []
-        environment: list[int] = []
-        number: list[int] = []
-        distinct: dict[tuple[int, ...], int] = {}
-        place = 0
-        for m in range(len(probs)):
-            count, place = episodes[place], place + 1
-            for _ in range(count):
-                which, start, length = episodes[place : place + 3]
-                path = (start, *episodes[place + 3 : place + 3 + length])
-                place += 3 + length
-                if length:
-                    run.append(m)
-                    environment.append(which)
-                    number.append(distinct.setdefault(path, len(distinct)))
-        longest = max(map(len, distinct), default=1)
-        paths = np.full((longest, len(distinct)), mdp.padding, dtype=np.int64)
-        for path, k in distinct.items():
-            paths[: len(path), k] = path
-        batch = Batch.from_paths(mdp, policy, paths)
-        return cls(probs, np.array(run, np.int64), np.array(environment, np.int64), np.array(number, np.int64), batch)
+    def of(cls, mdp: MDP, policy: Policy, probs: Floats, episodes: Episodes) -> "Recorded":
+        """Returns the episodes of runs with these probabilities."""
+        paths = np.concatenate([episodes.starts[None], episodes.outcomes])
+        has_steps = np.any(episodes.outcomes != mdp.padding, axis=0)
+        distinct, number = np.unique(paths[:, has_steps], axis=1, return_inverse=True)
+        batch = Batch.from_paths(mdp, policy, distinct)
+        return cls(probs, episodes.run[has_steps], episodes.environment[has_steps], number.reshape(-1), batch)
 
     @property
     def lengths(self) -> Ints:

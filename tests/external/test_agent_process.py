@@ -246,7 +246,7 @@ def beginning_on(mdp: MDP) -> Beginning:
     policy = Linearised(
         mdp, rng.normal(size=4), {"w": (2, 2)}, rng.normal(size=(3, 2)), rng.normal(size=(3, 2, 4)), single=True
     )
-    subject = Subject(policy, ("critic",), rng.normal(size=3), rng.normal(size=(3, 4)))
+    subject = Subject(policy, ("critic",), rng.normal(size=3), rng.normal(size=(3, 4)), 5)
     return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16)))
 
 

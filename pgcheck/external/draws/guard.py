@@ -35,12 +35,14 @@ class Guard:
         self._existing = existing_generators()
         self._before: dict[str, object] = {}
         self._drawn_before: Counter[str] = Counter()  # generators that were made in the run
+        self._noted: list[str] = []  # generators that had drawn when they were seeded anew
         self._seeding = False
         self._of_torch = torch_generators.Generators()
 
     def begin(self) -> None:
         """Begins a run: until `settle` is called, generators may draw."""
         self._before = {}
+        self._noted = []
         self._of_torch.forget()
 
     def settle(self) -> None:
@@ -54,12 +56,13 @@ class Guard:
         now = self._states()
         drawn = [name for name, state in now.items() if name in self._before and self._before[name] != state]
         made = Counter(_drawn()) - self._drawn_before
-        return [*drawn, *made, *self._of_torch.changed()]
+        return [*self._noted, *drawn, *made, *self._of_torch.changed()]
 
     def patches(self) -> list[Patch]:
         """Returns what makes seeding and initialisation settle the guard anew."""
         torch: Any = sys.modules.get("torch")
-        owners: list[tuple[Any, str]] = [(np.random, "seed"), (np.random, "set_state"), (random, "seed")]
+        owners: list[tuple[Any, str]] = [(np.random, "seed"), (np.random, "set_state")]
+        owners += [(random, "seed"), (random, "setstate")]
         if torch is not None and hasattr(torch, "nn") and hasattr(torch.nn, "init"):
             owners += [(torch, "manual_seed"), (torch, "set_rng_state"), (torch.random, "manual_seed")]
             owners += [(torch.nn.init, name) for name in INITIALISING]
@@ -70,12 +73,15 @@ class Guard:
         def call(*args: Any, **kwargs: Any) -> Any:
             if not self._before or self._seeding:
                 return function(*args, **kwargs)
-            drawn = self.changed()
+            if getattr(function, "__name__", "") in INITIALISING and not _is_weight(
+                args[0] if args else kwargs.get("tensor")
+            ):
+                return function(*args, **kwargs)  # noise, by a function that is made for weights
+            self._noted = self.changed()  # what has drawn is not forgotten
             self._seeding = True
             try:
                 result = function(*args, **kwargs)
-                if not drawn:  # else what was drawn before would be forgotten
-                    self.settle()
+                self.settle()
             finally:
                 self._seeding = False
             return result
@@ -85,6 +91,11 @@ class Guard:
     def _states(self) -> dict[str, object]:
         watched = [*of_numpy.generators(), *of_random.generators(), *of_torch.generators(), *self._existing]
         return {f"{name} ({k})" if k else name: state() for k, (name, state) in _numbered(watched)}
+
+
+def _is_weight(tensor: Any) -> bool:
+    """Whether a tensor is a parameter of a network, or as large as one."""
+    return isinstance(tensor, sys.modules["torch"].nn.Parameter) or getattr(tensor, "ndim", 0) > 1
 
 
 def _drawn() -> list[str]:

@@ -1,7 +1,7 @@
 """Draws of the standard library's random: by its functions, and by every instance of Random.
 
-What draws from a finite set is answered, also by SystemRandom. The library's own modules draw for themselves: the
-names of tempfile are no draws of the user's code.
+What draws from a finite set is answered, also by SystemRandom and by secrets. A few modules of the library draw for
+themselves: the names of tempfile are no draws of the user's code.
 """
 
 import functools
@@ -20,7 +20,7 @@ from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
 _LIBRARY = sysconfig.get_path("stdlib") + os.sep
-_INSTALLED = tuple(sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib"))
+_NAMING = tuple(f"{_LIBRARY}{name}" for name in ("tempfile.py", "email", "mailbox.py", "multiprocessing", "asyncio"))
 _OF_SAMPLE = random.Random.sample.__code__
 
 _drawn: list[str] = []
@@ -133,7 +133,7 @@ def _refused(original: Method, self: Any, *args: Any) -> Any:
 
 
 def _is_of_the_library(frame: FrameType | None) -> bool:
-    """Whether a module of the standard library draws, other than random on behalf of its caller."""
+    """Whether a module of the standard library draws for itself, and not random on behalf of its caller."""
     while frame is not None and frame.f_code.co_filename in (_OF_SAMPLE.co_filename, __file__):
         frame = frame.f_back
     return frame is not None and _is_library(frame.f_code.co_filename)
@@ -141,5 +141,5 @@ def _is_of_the_library(frame: FrameType | None) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _is_library(file: str) -> bool:
-    is_installed = file.startswith(_INSTALLED) or "site-packages" in file or "dist-packages" in file
-    return file.startswith(_LIBRARY) and not is_installed
+    """Whether a file is one of the standard library's that makes names for itself, of files and messages."""
+    return file.startswith(_NAMING)

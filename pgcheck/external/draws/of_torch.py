@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pgcheck.external.draws.answers import Answers, under_way
+from pgcheck.external.draws.finite import one_of
 from pgcheck.external.draws.patches import Patch
 
 Functions = dict[str, Callable[..., Any]]
@@ -59,7 +60,7 @@ def _multinomial(
     of_rows = rows if input.ndim > 1 else [rows]
     drawn = [_of_row(answers, row, num_samples, replacement) for row in of_rows]
     result = torch.tensor(drawn if input.ndim > 1 else drawn[0], dtype=torch.int64, device=input.device)
-    return result if out is None else out.copy_(result)
+    return result if out is None else out.resize_(result.shape).copy_(result)
 
 
 def _of_row(answers: Answers, weights: list[float], number: int, replacement: bool) -> list[int]:
@@ -77,14 +78,14 @@ def _of_row(answers: Answers, weights: list[float], number: int, replacement: bo
 def _bernoulli(
     torch: Any, answers: Answers, input: Any, p: Any = None, *, generator: Any = None, out: Any = None
 ) -> Any:
-    probs = input if p is None else torch.as_tensor(p, dtype=input.dtype).expand(input.shape)
+    probs = input if p is None else torch.as_tensor(p).expand(input.shape)
     drawn = [answers.choose((1 - prob, prob)) for prob in probs.flatten().tolist()]
     result = torch.tensor(drawn, device=input.device).reshape(input.shape).to(input.dtype)
-    return result if out is None else out.copy_(result)
+    return result if out is None else out.resize_(result.shape).copy_(result)
 
 
 def _bernoulli_in_place(torch: Any, answers: Answers, input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
-    return input.copy_(_bernoulli(torch, answers, input, torch.as_tensor(p, dtype=torch.float64)).to(input.dtype))
+    return input.copy_(_bernoulli(torch, answers, input, p))
 
 
 def _binomial(torch: Any, answers: Answers, count: Any, prob: Any, generator: Any = None) -> Any:
@@ -107,16 +108,16 @@ def _randint(torch: Any, answers: Answers, *args: Any, **kwargs: Any) -> Any:
     kwargs.pop("generator", None)
     out = kwargs.pop("out", None)
     empty = torch.empty(size, **{"dtype": torch.int64, **kwargs})
-    drawn = [low + answers.uniform(high - low) for _ in range(empty.numel())]
+    drawn = [low + one_of(high - low, "torch.randint") for _ in range(empty.numel())]
     result = empty.copy_(torch.tensor(drawn).reshape(empty.shape))
-    return result if out is None else out.copy_(result)
+    return result if out is None else out.resize_(result.shape).copy_(result)
 
 
 def _randint_like(torch: Any, answers: Answers, input: Any, *bounds: int, **kwargs: Any) -> Any:
     low, high = (kwargs.pop("low", 0), kwargs.pop("high", None))
     low, high = (low, bounds[0]) if len(bounds) == 1 and high is None else (*bounds, low, high)[:2]
     empty = torch.empty_like(input, **kwargs)
-    drawn = [int(low) + answers.uniform(int(high) - int(low)) for _ in range(empty.numel())]
+    drawn = [int(low) + one_of(int(high) - int(low), "torch.randint_like") for _ in range(empty.numel())]
     return empty.copy_(torch.tensor(drawn).reshape(empty.shape))
 
 

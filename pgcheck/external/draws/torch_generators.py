@@ -14,26 +14,30 @@ class Generators:
 
     def __init__(self) -> None:
         self._made: list[tuple[Any, list[bytes]]] = []  # with the states that they have to keep
+        self._noted = False  # whether one had drawn when it was seeded anew
 
     def forget(self) -> None:
         """Begins a run."""
         self._made.clear()
+        self._noted = False
 
     def changed(self) -> list[str]:
         """Returns a name for each generator made in this run that has drawn since it was seeded."""
-        return [NAME for generator, kept in self._made if kept != [_state_of(generator)]]
+        drawn = [NAME for generator, kept in self._made if kept != [_state_of(generator)]]
+        return drawn or [NAME] * self._noted
 
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
         for generator, kept in self._made:
             kept[:] = [_state_of(generator)]
+        self._noted = False
 
     def patches(self) -> list[Patch]:
         """Returns what notes the generators that are made; and lets data loaders do without seeds of their own."""
         torch: Any = sys.modules.get("torch")
         if not hasattr(torch, "Generator"):
             return []
-        original, made, fill = torch.Generator, self._made, torch.Tensor.random_
+        original, made, fill, watching = torch.Generator, self._made, torch.Tensor.random_, self
 
         class Kind(type(original)):  # type: ignore[misc]
             def __instancecheck__(cls, instance: object) -> bool:
@@ -44,10 +48,11 @@ class Generators:
                 made.append((self, [_state_of(self)]))
 
             def _seeded(self, name: str, *args: Any) -> Any:
+                own = [kept for generator, kept in made if generator is self]
+                watching._noted = watching._noted or any(kept != [_state_of(self)] for kept in own)
                 result = getattr(original, name)(self, *args)
-                for generator, kept in made:
-                    if generator is self:
-                        kept[:] = [_state_of(self)]
+                for kept in own:
+                    kept[:] = [_state_of(self)]
                 return result
 
             def manual_seed(self, seed: int) -> Any:

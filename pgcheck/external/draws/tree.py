@@ -114,13 +114,14 @@ def as_they_are(n: int) -> list[int]:
     return list(range(n))
 
 
-def reversed_or_drawn(rng: np.random.Generator) -> Callable[[int], list[int]]:
-    """Returns what gives orders other than the one in which things are: of two things, the only one."""
+def other_orders(rng: np.random.Generator) -> Callable[[int], list[int]]:
+    """Returns what gives orders drawn at random; of two things, mostly the one in which they are not."""
     numbers = itertools.cycle(rng.integers(2**62, size=MOST_PICKS).tolist())  # in a run no generator may draw
 
     def order(n: int) -> list[int]:
         keys = [next(numbers) for _ in range(n)]
         drawn = sorted(range(n), key=keys.__getitem__)
-        return drawn if drawn != as_they_are(n) else drawn[::-1]
+        is_kept = drawn == as_they_are(n) and next(numbers) % 4
+        return drawn[::-1] if is_kept else drawn
 
     return order
