@@ -28,8 +28,8 @@ class Agent:
       parameters: θ: torch parameters, as a module's `parameters()` or `named_parameters()` gives them, or a tree of
         arrays; or a function that returns them, for networks that are made by `update` itself.
       update: the training code, as it is. It is stopped at the first step of an optimizer that holds a parameter of
-        the policy: minus the gradient there is the estimate of ∇J. Without an optimizer the estimate is minus what it
-        leaves in `.grad`, or what it returns, in the shapes of the parameters.
+        the policy: minus the gradient there is the estimate of ∇J. Without an optimizer, the estimate is what it
+        returns, as +∇J and in the shapes of the parameters; or minus what it leaves in `.grad`.
       values: from a batch of observations to the critic's values `[n]` or `[n, 1]`, like `logits`; where it is given,
         what the critic does to the gradient is told apart from other things.
     """

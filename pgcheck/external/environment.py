@@ -13,7 +13,7 @@ import numpy as np
 from pgcheck.arrays import Bools, Floats
 from pgcheck.errors import EstimatorError, ModelError, UsageError
 from pgcheck.external.draws.answers import Answers, under_way
-from pgcheck.external.observations import Observations, observations_of
+from pgcheck.external.observations import Observations, masks_of, observations_of
 from pgcheck.model.mdp import MDP
 
 try:
@@ -51,6 +51,7 @@ class Environment(gymnasium.Env[Any, Any]):
     Attributes:
       mdp: rewards are those of its outcomes; `gamma` is for those who ask for it.
       observation_rows: what each state shows `[S, ...]`.
+      masks: which actions each observation offers, by its number `[O, A]`.
     """
 
     metadata: dict[str, Any] = {"render_modes": [*RENDER_MODES], "render_fps": 4}  # noqa: RUF012 - as gymnasium declares it
@@ -66,6 +67,7 @@ class Environment(gymnasium.Env[Any, Any]):
     ) -> None:
         self.mdp, self.gamma, self.horizon = mdp, mdp.gamma, mdp.horizon
         self.observation_rows, low, high = observations
+        self.masks = masks_of(mdp)
         self.observation_space = (
             spaces.Discrete(len(mdp.observations))
             if self.observation_rows.ndim == 1
@@ -135,8 +137,7 @@ class Environment(gymnasium.Env[Any, Any]):
         """Returns which actions the present state offers `[A]`; all, where the action makes no difference."""
         if self._state < 0 or self._idle or self.mdp.terminal[self._state]:
             return np.ones(self.mdp.num_actions, dtype=np.bool_)
-        offered: Bools = self.mdp.available[self._state].copy()
-        return offered
+        return np.array(self.masks[self.mdp.observation[self._state]])
 
     def render(self) -> str | None:
         """Returns the name of the present state, with `render_mode="ansi"`."""

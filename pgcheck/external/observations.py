@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Bools, Floats
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.model.mdp import MDP
 
@@ -60,6 +60,14 @@ def observations_of(mdp: MDP, observation: str, features: Floats | None = None) 
         shows[mdp.observation[kind]] = np.flatnonzero(kind)
     rows = features.reshape(mdp.num_states, features[0].size)[shows[mdp.observation]]
     return _read_only(rows.astype(np.float32), -bound, bound)
+
+
+def masks_of(mdp: MDP) -> Bools:
+    """Returns which actions each observation offers, by its number `[O, A]`; all, where no step is made from it."""
+    masks = np.zeros((len(mdp.observations), mdp.num_actions), dtype=np.bool_)
+    np.logical_or.at(masks, mdp.observation, mdp.available)
+    masks[~masks.any(axis=1)] = True
+    return masks
 
 
 def _check_size(mdp: MDP, width: int) -> None:

@@ -38,6 +38,7 @@ class Watch:
       steps: how many steps optimizers of the policy have made.
       decayed: the greatest weight decay that an optimizer applies besides the gradient, as AdamW does.
       clips: how often a norm or a value was clipped.
+      computed: whether a gradient of the policy had been computed before a step.
       complete: whether the gradient is known.
       moved: whether a gradient was computed when the parameters were no longer those of the start.
       looks: whether it is just asking for the parameters.
@@ -52,6 +53,7 @@ class Watch:
     steps: int = 0
     decayed: float = 0.0
     clips: int = 0
+    computed: bool = False
     complete: bool = False
     moved: bool = False
     looks: bool = False
@@ -85,6 +87,7 @@ class Watch:
             if callable(closure):  # it computes the gradient, as that of LBFGS does
                 with sys.modules["torch"].enable_grad():
                     closure()
+        self.computed = self.computed or any(parameters[name].grad is not None for name in held)
         for name in held:
             self.gradient[name] = self._used(parameters[name], groups[id(parameters[name])], optimizer)
         if len(self.gradient) == len(parameters):
@@ -110,7 +113,7 @@ class Watch:
           EstimatorError: what is left is no gradient at the start of the run.
         """
         if self.gradient:
-            return True
+            return self.computed
         parameters = self.parameters() or {}
         self.gradient = {name: -_dense(p.grad) for name, p in parameters.items() if p.grad is not None}
         if self.moved and self.gradient:

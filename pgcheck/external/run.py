@@ -213,8 +213,8 @@ class Runner:
             "that was made before the run, and its draws cannot be answered: make it in the agent's function, or in "
             "a variable of the module"
             if made_before
-            else "uniform and normal numbers, and the masks of dropout, cannot be listed: draw from a finite set, "
-            "as by torch.distributions or Generator.choice, and switch dropout off"
+            else "only draws from finite sets can be listed, not uniform and normal numbers or dropout's masks. Draw "
+            "an action by Categorical or choice, a chance of p by Bernoulli(p) or choice([0, 1], p=[1 - p, p])"
         )
         return UnanswerableError(f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}")
 

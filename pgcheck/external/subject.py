@@ -228,9 +228,10 @@ def _checked(policy: Linearised, logits: Floats, mdp: MDP) -> Linearised:
     if missing.any():
         s, a = np.argwhere(missing)[0].tolist()
         raise UnsuitableError(
-            f"{mdp.name}: the agent takes {mdp.actions[a]!r} in {mdp.states[s]!r}, with probability "
+            f"{mdp.name}: the agent's logits give {mdp.actions[a]!r} in {mdp.states[s]!r} the probability "
             f"{probs[s, a]:.3g}, and the state does not offer it\n"
-            "  Mask the logits (env.action_masks() tells which actions a state offers), or use another model"
+            "  If the code masks its actions, let `logits` do so too: env.unwrapped.masks has a row for each "
+            "observation\n  Or use another model"
         )
     return policy
 

@@ -70,6 +70,8 @@ class Advantages:
       keeps: whether γ^t stands before it.
       at_end, at_limit: whether V(s') counts at the end of the buffer, and where the time limit ends an episode.
       has_critic: whether there is a V; without it λ is 1.
+      keeps_own: whether g^t stands before it.
+      drops_cut: whether episodes that the time limit cuts off have no weight.
     """
 
     discount: float | None = None
@@ -78,6 +80,8 @@ class Advantages:
     at_end: bool = False
     at_limit: bool = False
     has_critic: bool = True
+    keeps_own: bool = False
+    drops_cut: bool = False
 
     @property
     def bootstrapped(self) -> bool:
@@ -99,8 +103,12 @@ class Advantages:
 
     def weights(self, seen: Seen) -> Floats:
         """Returns the weights of steps of the distinct episodes `[n, T]`."""
-        plain = self.plain(seen)
-        return plain * discounts(seen.recorded.batch) if self.keeps else plain
+        plain, batch = self.plain(seen), seen.recorded.batch
+        if self.drops_cut:
+            plain = plain * batch.terminated[:, None]
+        if self.keeps_own and self.discount is not None:
+            return np.asarray(plain * self.discount ** np.arange(plain.shape[1]))
+        return plain * discounts(batch) if self.keeps else plain
 
     def expected(self, seen: Seen) -> Expected:
         """Returns what gives the expectation on a model `[R]` for a divisor."""
@@ -115,7 +123,9 @@ class Advantages:
             names.append(Diagnosis("undiscounted", "undiscounted"))
         elif self.discount is not None and any(it.mdp.gamma != self.discount for it in seen):
             names.append(Diagnosis("other-gamma", "other-gamma", (("discount", self.discount),)))
-        if not self.keeps and discounted:
+        if self.drops_cut:
+            names.insert(0, Diagnosis("cut-episodes-dropped", "cut-episodes-dropped"))
+        if not self.keeps and not self.keeps_own and discounted:
             names.append(Diagnosis("dropped-gamma", "dropped-gamma"))
         if self.lam != 1.0:
             names.append(Diagnosis("bootstrap", "bootstrap/gae", (("lam", self.lam),)))
@@ -181,6 +191,13 @@ def linear_kinds(seen: Sequence[Seen], *, hidden_critic: bool = False) -> list[K
     """Returns the ways to weight steps that follow the rewards; with `hidden_critic` λ may be less than 1 anyway."""
     kinds: list[Kind] = [Known(), *(Known(candidate) for candidate in CANDIDATES)]
     kinds += advantages(seen, (False, True), LAMBDAS)
+    kinds += [Advantages(g, has_critic=False, keeps_own=True) for g in OWN_GAMMAS[1:]]
+    if any(np.any(it.recorded.ended & ~it.recorded.batch.terminated) for it in seen):
+        kinds += [
+            Advantages(g, keeps=keeps, has_critic=False, drops_cut=True)
+            for g in (None, 1.0)
+            for keeps in (False, True)
+        ]
     if hidden_critic:
         kinds += [Advantages(g, lam, has_critic=False) for g in (None, *OWN_GAMMAS) for lam in LAMBDAS[1:]]
     bases = [Advantages(g, keeps=keeps, has_critic=False) for g in (None, 1.0) for keeps in (False, True)]

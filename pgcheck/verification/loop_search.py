@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pgcheck.arrays import norm_of
+from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agent_source import AS_IT_IS, AgentSource
 from pgcheck.external.agents import TimeLimit
@@ -21,6 +21,7 @@ LIMITS: tuple[tuple[TimeLimit, str], ...] = (
     ("terminated", "bootstrap/terminated-right"),
     ("truncated", "bootstrap/cut-right"),
 )
+OTHER = 0.3  # of the greatest reward: by how much rewards differ where more equations are needed
 
 
 class Search:
@@ -69,11 +70,13 @@ class Search:
         if all(norm_of(it.runs.mean) <= self._tolerance * it.finding.norm for it in seen):
             return LoopMatch((Diagnosis("zero-mean", "zero-mean"),))
         matcher, kinds = Matcher(seen, self._tolerance), linear_kinds(seen)
-        if match := self._fewest(matcher.exact(kinds)):
+        if match := self._sure(matcher.exact(kinds), seen, lambda it: it.exact(kinds)):
             return match
         without = self._without_rewards(seen)
         has_rest = without is not None and any(norm_of(it.runs.mean) > self._tolerance * it.size for it in without)
-        if not has_rest and (match := self._fewest(matcher.times_factor(kinds))):
+        if not has_rest and (
+            match := self._sure(matcher.times_factor(kinds), seen, lambda it: it.times_factor(kinds))
+        ):
             return match
         if without is not None:
             if match := self._fewest(Matcher([*seen, *without], self._tolerance).with_terms(kinds)):
@@ -81,6 +84,20 @@ class Search:
             if not self._is_linear(seen, without):
                 return self._of_nonlinear(seen)
         return self._with_time_limit(seen, kinds) or (None if without is None else self._of_rewards(seen, without))
+
+    def _sure(
+        self, matches: Sequence[LoopMatch], seen: list[Seen], match: Callable[[Matcher], Sequence[LoopMatch]]
+    ) -> LoopMatch | None:
+        """The match of the fewest words; with more equations, by other rewards, where it may fit by chance."""
+        found = self._fewest(matches)
+        if found is None or all(it.certain for it in found.names):
+            return found
+        rewards = [it.mdp.reward for it in self._findings]
+        others = [reward + OTHER * max(1.0, float(np.abs(reward).max(initial=0.0))) * np.cos(
+            1.0 + np.arange(len(reward))
+        ) for reward in rewards]  # fmt: skip
+        more = self._rewarded(seen, others)
+        return found if more is None else self._fewest(match(Matcher([*seen, *more], self._tolerance)))
 
     def _of_rewards(self, seen: list[Seen], without: list[Seen]) -> LoopMatch | None:
         """The name of what follows the rewards, where what is left without them has none."""
@@ -146,23 +163,24 @@ class Search:
         )
 
     def _scaled(self, seen: list[Seen], factor: float) -> list[Seen] | None:
+        return self._rewarded(seen, [factor * it.mdp.reward for it in self._findings])
+
+    def _rewarded(self, seen: list[Seen], rewards: Sequence[Floats]) -> list[Seen] | None:
+        """The same agents with other rewards; None where they cannot be run so, or the objective has a bonus."""
         if any(it.mdp.entropy or it.mdp.kl for it in seen):
             return None
-        runs = self._runs(self._variation, factor)
+        runs = self._runs(self._variation, rewards)
         if runs is None or any(it.not_finite > 0 for it in runs):
             return None
         return [Seen(it.finding, own, it.size) for it, own in zip(seen, runs, strict=True)]
 
-    def _runs(self, variation: Variation, factor: float | None = None) -> list[Runs] | None:
+    def _runs(self, variation: Variation, rewards: Sequence[Floats] | None = None) -> list[Runs] | None:
         """What the agent does on each model when it is run in another way; None where it cannot."""
         try:
             return [
-                varied(
-                    self._source, it, variation,
-                    None if factor is None else it.mdp.with_rewards(factor * it.mdp.reward),
-                )
-                for it in self._findings
-            ]  # fmt: skip
+                varied(self._source, it, variation, None if rewards is None else it.mdp.with_rewards(rewards[k]))
+                for k, it in enumerate(self._findings)
+            ]
         except (EstimatorError, TooManyRunsError):
             return None
 
