@@ -29,7 +29,11 @@ TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests that need a library that is not installed."""
+    """Skips the tests that need a library that is not installed, and those that take long unless they are asked for."""
+    if not os.environ.get("PGCHECK_SLOW"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes long: PGCHECK_SLOW=1 runs it"))
     for mark, module, install in NEEDED:
         if importlib.util.find_spec(module) is None:
             skip = pytest.mark.skip(reason=f"needs {module}: pip install {install}")

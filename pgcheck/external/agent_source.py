@@ -13,7 +13,7 @@ from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 AS_IT_IS = Variation()
-TRIES = 16  # runs by which their number is estimated, at most
+TRIES = 8  # runs by which their number is estimated, at most
 TRIAL_SECONDS = 5.0  # that they may begin in
 
 

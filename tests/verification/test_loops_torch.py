@@ -130,7 +130,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = ("λ", "another γ", "a buffer", "value loss and entropy", "clipped and γ^t")
+
+
+@pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in CASES])
 def test_a_deviation_is_named_and_may_be_allowed(name: str) -> None:
     options, expected = CASES[name]
     verification = verified(actor_critic(**options))
@@ -151,6 +154,7 @@ def test_without_values_a_loop_that_bootstraps_at_the_limit_is_right_once_the_fl
     assert (diagnosis.id, diagnosis.cause) == ("bootstrap", "bootstrap/terminated-right")
 
 
+@pytest.mark.slow
 def test_without_values_a_value_loss_is_only_possible() -> None:
     verification = verified(actor_critic(keeps=True, of_values=0.25, tells=False))
     named = {diagnosis.id: diagnosis.certain for diagnosis in verification.diagnosis}
@@ -161,7 +165,17 @@ def test_without_values_a_value_loss_is_only_possible() -> None:
 
 
 @pytest.mark.sb3
-@pytest.mark.parametrize("bug", [None, "sign", "score-of-another-step", "value-of-the-next-state", "entropy"])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        None,
+        "sign",
+        *(
+            pytest.param(bug, marks=pytest.mark.slow)
+            for bug in ("score-of-another-step", "value-of-the-next-state", "entropy")
+        ),
+    ],
+)
 def test_a2c_with_its_defaults_is_explained_and_a_bug_in_its_loss_is_found(bug: str | None) -> None:
     allow = ["dropped-gamma", "other-gamma", "bootstrap", "window", "scale", "regulariser", "clipped-norm"]
     verification = verified(_a2c(bug), allow=allow)

@@ -73,7 +73,10 @@ def can_leave_out(random: Any) -> bool:
     return "replace" in inspect.signature(random.categorical).parameters
 
 
-@pytest.mark.parametrize("name", DRAWS)
+COMPILED_LONG = ("binomial", "multinomial")
+
+
+@pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in COMPILED_LONG)) for it in DRAWS])
 def test_the_answers_have_the_law_of_jaxs_draws(name: str, jax: Any) -> None:
     draw, random = DRAWS[name], jax.random
     if not hasattr(random, name.split()[0]) or ("categorical subset" in name and not can_leave_out(random)):
