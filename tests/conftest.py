@@ -29,7 +29,7 @@ TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips the tests that need a library that is not installed, and those that take long unless they are asked for."""
+    """Skips the tests that need a library that is not installed, and those that take long unless asked for."""
     if not os.environ.get("PGCHECK_SLOW"):
         for item in items:
             if item.get_closest_marker("slow"):

@@ -124,6 +124,7 @@ def test_the_first_minibatch_of_ppo_is_a_mean_over_all_orders_of_its_buffer() ->
     assert_is(finding, window(finding, 2, gamma=1.0, bootstraps=True))
 
 
+@pytest.mark.slow
 @pytest.mark.sb3
 def test_ppo_with_one_minibatch_needs_no_orders() -> None:
     verification, finding = judged(example("check_ppo").ppo)
@@ -168,6 +169,7 @@ def test_standardised_returns_are_not_finite_in_episodes_of_one_step() -> None:
     assert finding.runs.not_finite == pytest.approx(short, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.jax
 @pytest.mark.gymnasium
 @pytest.mark.filterwarnings("ignore:Rlax softmax:PendingDeprecationWarning")

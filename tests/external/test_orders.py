@@ -73,7 +73,7 @@ def test_orders_that_make_no_difference_are_no_runs() -> None:
     np.testing.assert_allclose(half.mean, mean.mean / 2, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("rehearses", [True, False])
+@pytest.mark.parametrize("rehearses", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_orders_that_matter_in_few_runs_are_enumerated_from_the_beginning(rehearses: bool) -> None:
     def rare(rows: list[Floats], rewards: Floats) -> Floats:
         is_rare = (rewards == 2).sum() == STEPS - 1 and (rewards == 0.5).sum() == 1
