@@ -114,8 +114,13 @@ def _randint(torch: Any, answers: Answers, *args: Any, **kwargs: Any) -> Any:
 
 
 def _randint_like(torch: Any, answers: Answers, input: Any, *bounds: int, **kwargs: Any) -> Any:
-    low, high = (kwargs.pop("low", 0), kwargs.pop("high", None))
-    low, high = (low, bounds[0]) if len(bounds) == 1 and high is None else (*bounds, low, high)[:2]
+    """`randint_like(input, high)` or `randint_like(input, low, high)`."""
+    low, high = kwargs.pop("low", None), kwargs.pop("high", None)
+    if len(bounds) == 1:
+        low, high = (low, bounds[0]) if high is None else (bounds[0], high)
+    elif bounds:
+        low, high = bounds
+    low = 0 if low is None else low
     empty = torch.empty_like(input, **kwargs)
     drawn = [int(low) + one_of(int(high) - int(low), "torch.randint_like") for _ in range(empty.numel())]
     return empty.copy_(torch.tensor(drawn).reshape(empty.shape))
