@@ -98,6 +98,7 @@ def test_a2c_follows_the_mean_over_its_window_of_undiscounted_returns_with_the_v
         assert_is(finding, window(finding, 3, gamma=1.0, bootstraps=False))
 
 
+@pytest.mark.slow
 @pytest.mark.sb3
 def test_a2c_with_its_defaults_clips_most_gradients_and_keeps_the_direction_of_none() -> None:
     verification, finding = judged(example("check_a2c").a2c)
@@ -106,6 +107,7 @@ def test_a2c_with_its_defaults_clips_most_gradients_and_keeps_the_direction_of_n
     assert finding.runs.clipped > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.sb3
 def test_a2c_over_whole_episodes_follows_the_gradient_divided_by_the_horizon_where_nothing_is_discounted() -> None:
     _, finding = judged(example("check_a2c").whole_episodes, gamma=1.0)

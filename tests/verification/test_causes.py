@@ -117,7 +117,10 @@ def test_the_battery_takes_another_horizon_and_discount() -> None:
 CASES = {**slips.SLIPS, **libraries.LIBRARIES, **groups.GROUPS}
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+SLOW = ("PPO", "an entropy averaged over the steps of the batch")
+
+
+@pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in sorted(CASES)])
 def test_a_fault_gets_its_name_and_no_other(name: str) -> None:
     wrong, ids, _ = CASES[name]
     verification = verify(wrong, max_calls=3_000)  # as many batches as causes are looked for on

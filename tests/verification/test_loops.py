@@ -87,7 +87,14 @@ def test_a_right_loop_passes(name: str) -> None:
     assert (verification.verdict, ids(verification)) == ("pass", [])
 
 
-@pytest.mark.parametrize("name", WRONG)
+# Of two episodes each, with some hundred runs.
+SLOW = (
+    "standardised over two", "until enough steps", "until enough steps, summed", "over L of two", "sum",
+    "γ^t and steps", "mean of the run",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in WRONG])
 def test_a_deviation_is_named_and_no_other(name: str) -> None:
     options, models, expected = WRONG[name]
     verification = verified(made(**options), models)

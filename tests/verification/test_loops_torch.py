@@ -130,7 +130,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }  # fmt: skip
 
 
-SLOW = ("λ", "another γ", "a buffer", "value loss and entropy", "clipped and γ^t")
+SLOW = ("λ", "another γ", "a buffer", "value loss and entropy", "clipped and γ^t", "value at the limit", "clipped")
 
 
 @pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in CASES])
