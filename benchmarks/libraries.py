@@ -139,7 +139,7 @@ def measured(row: Row) -> str:
     seconds = time.perf_counter() - since
     (finding,) = verification.findings
     assert isinstance(finding, LoopFinding)
-    names = ", ".join(diagnosis.id for diagnosis in verification.diagnosis if diagnosis.id != "other")
+    names = ", ".join(dict.fromkeys(it.id for it in verification.diagnosis if it.id != "other"))
     verdict = verification.verdict + (f": {names}" if names else "")
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
     gamma = "" if row.gamma is None else f", gamma {row.gamma:g}"
