@@ -32,20 +32,10 @@ def battery_models(
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
+    names: tuple[tuple[str, int], ...] = BATTERY,
 ) -> list[Model]:
-    """Returns the models of the battery, with these numbers in place of their own where given."""
-    return list(_loaded(BATTERY, horizon, gamma, entropy, kl))
-
-
-def loop_battery_models(
-    *,
-    horizon: int | None = None,
-    gamma: float | None = None,
-    entropy: float | None = None,
-    kl: float | None = None,
-) -> list[Model]:
-    """Returns the models on which agents are checked, with these numbers in place of their own where given."""
-    return list(_loaded(LOOP_BATTERY, horizon, gamma, entropy, kl))
+    """Returns the models of a battery, with these numbers in place of their own where given."""
+    return list(_loaded(names, horizon, gamma, entropy, kl))
 
 
 @lru_cache(maxsize=4)

@@ -204,8 +204,3 @@ def _all_runs(
     return Runs(
         mean, trace, total.runs, total.not_finite, total.without, total.clipped, recorded, total.shuffled
     )  # fmt: skip
-
-
-def with_expectation(finding: LoopFinding, mean: Floats) -> LoopFinding:
-    """Returns the finding with another expectation in place of its own."""
-    return replace(finding, expectation=replace(finding.expectation, mean=mean))

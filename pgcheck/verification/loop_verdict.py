@@ -6,7 +6,7 @@ from pgcheck.errors import UsageError
 from pgcheck.external.agent_source import AgentSource
 from pgcheck.formats.modelfile import Model
 from pgcheck.verification.allowance import checked_ids, marked
-from pgcheck.verification.battery import loop_battery_models
+from pgcheck.verification.battery import LOOP_BATTERY, battery_models
 from pgcheck.verification.evidence import ModelProgress
 from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE
 from pgcheck.verification.loop_diagnosis import diagnose_loop
@@ -56,7 +56,7 @@ def verify_agent(
         raise UsageError(f"tolerance {tolerance}; expected more than 0, at most 1")
     is_battery = models is None
     loaded: list[Model] = (
-        loop_battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
+        battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, names=LOOP_BATTERY)
         if is_battery
         else problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     )

@@ -1,20 +1,15 @@
 """Draws from a finite set by its number of members, and where the user's code made them."""
 
 import math
-import os
 import sys
-import sysconfig
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pgcheck.external.draws.answers import asked
+from pgcheck.external.draws.tracing import is_of_library
 
 MOST = 100_000  # members of a set that are listed one by one; a seed has 4 billion
-_OWN = Path(__file__).resolve().parents[2]
-_FOLDERS = (_OWN, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")))
-_LIBRARIES = (*(f"{folder}{os.sep}" for folder in _FOLDERS), "<frozen", "<__array")
 
 
 def one_of(n: int, name: str) -> int:
@@ -85,7 +80,7 @@ def place() -> str:
     """Returns FILE:LINE of the innermost call outside of Python's library, installed packages and pgcheck."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+        if not is_of_library(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return "a library"

@@ -135,12 +135,11 @@ def existing_generators() -> list[Generator]:
             found.append(("a random.Random", thing.getstate))
         else:
             plain.add(kind)
-    found += [(torch_generators.NAME, functools.partial(_of_torch, it)) for it in torch_generators.in_modules()]
+    found += [
+        (torch_generators.NAME, functools.partial(torch_generators.state_of, it))
+        for it in torch_generators.in_modules()
+    ]
     return found
-
-
-def _of_torch(generator: Any) -> object:
-    return bytes(generator.get_state().numpy())
 
 
 def _state_of(bit_generator: Any) -> object:

@@ -7,6 +7,7 @@ from typing import Any
 from pgcheck.external.draws.answers import Answers, under_way
 from pgcheck.external.draws.finite import one_of
 from pgcheck.external.draws.patches import Patch
+from pgcheck.external.draws.torch_generators import state_of
 
 Functions = dict[str, Callable[..., Any]]
 
@@ -39,7 +40,7 @@ def generators() -> list[tuple[str, Callable[[], object]]]:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "default_generator"):
         return []
-    return [("torch", lambda: bytes(torch.default_generator.get_state().numpy()))]
+    return [("torch", lambda: state_of(torch.default_generator))]
 
 
 def _for(torch: Any, original: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,13 +23,13 @@ class Generators:
 
     def changed(self) -> list[str]:
         """Returns a name for each generator made in this run that has drawn since it was seeded."""
-        drawn = [NAME for generator, kept in self._made if kept != [_state_of(generator)]]
+        drawn = [NAME for generator, kept in self._made if kept != [state_of(generator)]]
         return drawn or [NAME] * self._noted
 
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
         for generator, kept in self._made:
-            kept[:] = [_state_of(generator)]
+            kept[:] = [state_of(generator)]
         self._noted = False
 
     def patches(self) -> list[Patch]:
@@ -45,14 +45,14 @@ class Generators:
 
         class Generator(original, metaclass=Kind):  # type: ignore[misc, valid-type]
             def __init__(self, device: Any = "cpu") -> None:
-                made.append((self, [_state_of(self)]))
+                made.append((self, [state_of(self)]))
 
             def _seeded(self, name: str, *args: Any) -> Any:
                 own = [kept for generator, kept in made if generator is self]
-                watching._noted = watching._noted or any(kept != [_state_of(self)] for kept in own)
+                watching._noted = watching._noted or any(kept != [state_of(self)] for kept in own)
                 result = getattr(original, name)(self, *args)
                 for kept in own:
-                    kept[:] = [_state_of(self)]
+                    kept[:] = [state_of(self)]
                 return result
 
             def manual_seed(self, seed: int) -> Any:
@@ -85,5 +85,6 @@ def in_modules() -> list[Any]:
     return [*found.values()]
 
 
-def _state_of(generator: Any) -> bytes:
+def state_of(generator: Any) -> bytes:
+    """Returns what changes whenever a generator of torch draws."""
     return bytes(generator.get_state().numpy())

@@ -12,7 +12,7 @@ from typing import Any
 
 PACKAGE = str(Path(__file__).resolve().parents[2])
 PLACES = {PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))} - {None}
-LIBRARIES = ("<frozen", "<string", *(f"{place}{os.sep}" for place in PLACES))
+LIBRARIES = ("<frozen", "<string", "<__array", *(f"{place}{os.sep}" for place in PLACES))
 
 
 @dataclass(frozen=True)
