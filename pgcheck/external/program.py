@@ -1,0 +1,207 @@
+"""An estimator that is a program in any language: it is sent episodes, and answers with gradients, as JSON lines."""
+
+import json
+import os
+import shlex
+import time
+from types import TracebackType
+
+import numpy as np
+
+from pgcheck.arrays import Floats, Ints
+from pgcheck.errors import EstimatorError, UsageError
+from pgcheck.external import wire
+from pgcheck.external.estimator import External
+from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
+from pgcheck.external.header import header_of
+from pgcheck.external.prints import Tally, tell
+from pgcheck.external.process import TIMEOUT
+from pgcheck.external.program_answers import Answer, Reader, Shapes
+from pgcheck.external.program_lines import batch_line, episode_texts
+from pgcheck.external.program_process import (
+    ProgramEndedError,
+    ProgramProcess,
+    ProgramSilentError,
+    more_than_asked,
+)
+from pgcheck.model.parametric import Network
+from pgcheck.trajectories.batch import Batch
+
+PREFIX = "cmd:"
+LOT_BYTES = 2**20  # of the batches that are sent together, as far as more than one is
+NUMBER_BYTES, LINE_BYTES = 64, 2**22  # a line may have this many a number, and these besides
+
+
+def words_of(spec: str) -> list[str]:
+    """Returns the program and its arguments that `cmd:PROGRAM ARGS` names, split as a shell splits words.
+
+    Raises:
+      UsageError: it names no program, or a quotation has no end.
+    """
+    try:
+        words = shlex.split(spec.removeprefix(PREFIX), posix=os.name == "posix")
+    except ValueError as error:
+        raise UsageError(f"{spec}: {error}") from None
+    if not words:
+        raise UsageError(f"{spec}: which program? Expected cmd:PROGRAM ARGS, as 'cmd:node mine.js'")
+    return words
+
+
+class Program(External):
+    """Asks a program for gradients; it lives as long as the `with` block, together with what it has started.
+
+    It gets a header for each model. One that does not take a second header is started again for each model.
+
+    Args:
+      spec: `cmd:PROGRAM ARGS`.
+      timeout: seconds that an exchange may take.
+
+    Raises (from every method):
+      EstimatorError: the program cannot be started, ends, is silent, or writes something else than gradients.
+      UsageError: `spec` names no program.
+    """
+
+    def __init__(self, spec: str, *, timeout: float = TIMEOUT) -> None:
+        super().__init__(spec)
+        self._words, self._timeout = words_of(spec), timeout
+        self._tally = Tally(spec)
+        self._process: ProgramProcess | None = None
+        self._fault: EstimatorError | None = None  # after which nothing is asked any more
+        self._model: wire.Model | None = None  # of the last header that the process has taken
+        self._sizes: frozenset[int] = frozenset()  # that gradients may have on it
+        self._takes_headers: bool | None = None  # more than one; None: not known yet
+        self._reader = Reader(spec)
+        self._lot_size, self._batch_size = 1, 0  # small batches of the next lot, and the episodes of each
+
+    def __enter__(self) -> "Program":
+        self._process = self._started()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._end(at_once=kind is not None)
+        finally:
+            self._tally.close()
+
+    def __call__(self, batch: Batch, /) -> Floats:
+        """Returns the gradients of a batch: one for each episode, or one for all."""
+        if not len(batch):
+            return np.zeros((0, *batch.theta.shape))
+        line = batch_line(episode_texts(batch, np.arange(len(batch))))
+        (gradients,) = self._answers(batch, [line], np.arange(len(batch))[None])
+        return gradients.astype(np.float32) if _is_single(batch) else gradients
+
+    def of_batches(self, batch: Batch, index: Ints) -> Floats:
+        """Returns the gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`.
+
+        As many lines are sent together as take about half a second, so that a slow program does not run into the
+        timeout, and progress is seen. Another model or batch size begins with one line.
+        """
+        gradients = np.empty((len(index), *batch.theta.shape))
+        if index.shape[1] != self._batch_size or not self._has(batch):
+            self._batch_size, self._lot_size = index.shape[1], 1
+        rows, numbers = np.unique(index, return_inverse=True)
+        numbers = numbers.reshape(index.shape)
+        texts = episode_texts(batch, rows)
+        ends = np.cumsum(np.array([len(text) for text in texts])[numbers].sum(axis=1))
+        done = 0
+        while done < len(index):
+            since = time.monotonic()
+            fitting = int(np.searchsorted(ends, LOT_BYTES + (ends[done - 1] if done else 0)))
+            end = min(done + self._lot_size, max(fitting, done + 1))
+            lines = [batch_line([texts[k] for k in members]) for members in numbers[done:end].tolist()]
+            for k, answer in enumerate(self._answers(batch, lines, index[done:end]), start=done):
+                gradients[k] = answer.mean(axis=0) if answer.ndim > batch.theta.ndim else answer
+            seconds = max(time.monotonic() - since, 1e-6) / len(lines)
+            affordable = int(min(LOT_SECONDS, self._timeout / 4) / seconds)
+            self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
+            done = end
+        return gradients
+
+    def _has(self, batch: Batch) -> bool:
+        """Whether the process has the model of a batch."""
+        return self._model is not None and self._model.is_of(batch)
+
+    def _answers(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
+        """The answers to lines, each a batch of the episodes `index` `[M, B]`; the header first, if it is due."""
+        if self._fault is not None:
+            raise self._fault
+        if self._has(batch) and self._process is not None:
+            return self._exchange(batch, lines, index)
+        header = json.dumps(header_of(batch.mdp, batch.policy, batch.behavior), allow_nan=False) + "\n"
+        lines = [header + lines[0], *lines[1:]]
+        shapes = Shapes.of(batch, index.shape[1]).of_gradient
+        sizes = frozenset(int(np.prod(shape)) for shape in shapes)
+        # A program that goes on with its first model shows where gradients have another size; not before.
+        is_telling = not sizes & self._sizes
+        if self._model is not None and not (self._takes_headers or (self._takes_headers is None and is_telling)):
+            self._end()
+        is_first = self._process is None or self._model is None
+        try:
+            answers = self._exchange(batch, lines, index) if is_first else self._next_model(batch, lines, index)
+        finally:
+            self._model, self._sizes = wire.Model(batch.mdp, batch.policy, batch.behavior), sizes
+        if not is_first and self._takes_headers is None:
+            self._takes_headers = True
+        return answers
+
+    def _next_model(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
+        """The answers of a process that gets one header more; of a new one, if it does not take it."""
+        self._tally.hold()
+        try:
+            return self._exchange(batch, lines, index)
+        except ProgramSilentError:
+            raise
+        except EstimatorError:
+            self._fault = None
+            self._end(at_once=True)
+            self._tally.forget()
+            answers = self._exchange(batch, lines, index)
+            self._takes_headers = False
+            tell(f"note: {self.name} reads one model only: it is started again for each\n")
+            return answers
+        finally:
+            self._tally.release()
+
+    def _exchange(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
+        """Sends lines, and reads the answer to each."""
+        if self._process is None:
+            self._process = self._started()
+        shapes = Shapes.of(batch, index.shape[1])
+        most = LINE_BYTES + NUMBER_BYTES * shapes.most_numbers
+        first = self._process.answered + 1
+        try:
+            answers = self._process.ask("".join(lines).encode(), len(lines), most)
+        except ProgramEndedError as error:
+            self._end(at_once=True)
+            if not error.failed:  # as an exception in Python, an end with a status may have its batch to blame
+                self._fault = error
+            raise
+        except EstimatorError as error:
+            self._end(at_once=True)
+            self._fault = error
+            raise
+        return [
+            self._reader.gradients(batch, Answer(answer, number), shapes, batch.lengths[members])
+            for number, (answer, members) in enumerate(zip(answers, index, strict=True), start=first)
+        ]
+
+    def _started(self) -> ProgramProcess:
+        return ProgramProcess(self._words, self.name, self._timeout, self._tally)
+
+    def _end(self, *, at_once: bool = False) -> None:
+        """Ends the process. Lines that look like answers, and were not asked for, are an error."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        left = process.close(at_once=at_once)
+        answers = [line for line in left if line.lstrip()[:1] == b"["]
+        if answers and not at_once:
+            self._fault = EstimatorError(more_than_asked(self.name, process.answered, answers[0]))
+            raise self._fault
+
+
+def _is_single(batch: Batch) -> bool:
+    return isinstance(batch.policy, Network) and batch.policy.single

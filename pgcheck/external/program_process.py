@@ -1,0 +1,233 @@
+"""The process of a program in any language: text goes in, lines come out, and no wait is without an end."""
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from pgcheck.errors import EstimatorError
+from pgcheck.external.prints import Prints, Tally
+from pgcheck.external.process import signal_name, standard_descriptors_open
+from pgcheck.external.program_lines import BOM, quoted
+from pgcheck.external.watchdog import Watchdog
+
+CHUNK = 2**16  # bytes that are read at once
+MOST_CHUNKS = 64  # that wait to be looked at; then the program has to wait
+ENDING_SECONDS = 1.0  # for a program to end whose input has ended
+
+
+class ProgramEndedError(EstimatorError):
+    """The program ended, or closed its output, before it had answered.
+
+    Attributes:
+      failed: whether it ended by itself, with a status that says that something went wrong.
+    """
+
+    def __init__(self, text: str, *, failed: bool) -> None:
+        super().__init__(text)
+        self.failed = failed
+
+
+class ProgramSilentError(EstimatorError):
+    """The program did not answer in time; it has been killed."""
+
+
+class ProgramProcess:
+    """A program that has been started. It is read from all the time, in one thread, and written to in another.
+
+    Args:
+      words: the program and its arguments.
+      name: what errors call it.
+      timeout: seconds that an exchange may take.
+      tally: takes what it writes to standard error.
+
+    Attributes:
+      answered: how many lines it has been asked for and has written.
+
+    Raises:
+      EstimatorError: it cannot be started.
+    """
+
+    def __init__(self, words: Sequence[str], name: str, timeout: float, tally: Tally) -> None:
+        self._name, self._timeout = name, timeout
+        self.answered = 0
+        prints = Prints(tally)
+        with standard_descriptors_open():
+            try:
+                self._process = subprocess.Popen(
+                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=prints.entrance, bufsize=0,
+                    start_new_session=True, creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                )  # fmt: skip
+            except (OSError, ValueError) as error:
+                raise EstimatorError(f"{name}: {_why_not_started(words[0], error)}") from None
+            finally:
+                prints.started()
+        self._prints = prints
+        self._texts: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # None: no more
+        self._chunks: queue.Queue[bytes] = queue.Queue(MOST_CHUNKS)  # an empty one: no more
+        self._lines: deque[bytes] = deque()  # that have been read, and not been asked for
+        self._parts: list[bytes] = []  # of the line that has no end yet
+        self._size = 0  # of these, together
+        self._has_ended = False
+        self._watchdog = Watchdog(timeout, self._cut_off)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._read)]
+        for thread in self._threads:
+            thread.start()
+
+    def ask(self, text: bytes, lines: int, most: int) -> list[bytes]:
+        """Writes text, and returns the next lines, without their ends; none of them may be longer than `most`.
+
+        Raises:
+          EstimatorError: it has written more than it was asked for, or a line that is longer.
+          ProgramEndedError: it has ended, or does before the last line.
+          ProgramSilentError: the lines do not come in time.
+        """
+        self._check_nothing_is_left()
+        self._texts.put(text)
+        with self._watchdog:
+            while len(self._lines) < lines:
+                if self._has_ended:
+                    raise self._ended()
+                self._take(self._chunks.get())
+                if self._size > most:
+                    raise EstimatorError(
+                        f"{self._name}: line {self._number:,} of its output has more than {most:,} bytes and no end: "
+                        f"{quoted(self._parts[0])}"
+                    )
+        answers = [self._lines.popleft() for _ in range(lines)]
+        if not self.answered and answers:
+            answers[0] = answers[0].removeprefix(BOM)
+        self.answered += lines
+        return answers
+
+    def close(self, *, at_once: bool = False) -> list[bytes]:
+        """Ends the program and all processes of its group, and returns lines that it was not asked for.
+
+        It may end by itself, now that its input ends, unless it has to `at_once`.
+        """
+        self._watchdog.stop()
+        until = time.monotonic() + (0.0 if at_once else ENDING_SECONDS)
+        self._texts.put(None)
+        while not self._has_ended and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._take(self._chunks.get(timeout=left))
+        if not at_once:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, until - time.monotonic()))
+        self._kill()
+        self._process.wait()
+        while not self._has_ended and self._threads[1].is_alive():  # it may wait for a place for its chunk
+            try:
+                self._take(self._chunks.get(timeout=ENDING_SECONDS))
+            except queue.Empty:
+                break  # some process that has left the group holds the other end
+        for thread in self._threads:
+            thread.join(ENDING_SECONDS)
+        self._prints.close()
+        return list(self._lines)
+
+    @property
+    def _number(self) -> int:
+        """The number of the line that is being read, from 1."""
+        return self.answered + len(self._lines) + 1
+
+    def _check_nothing_is_left(self) -> None:
+        """Raises EstimatorError where there is output that was not asked for."""
+        with contextlib.suppress(queue.Empty):
+            while not self._has_ended:
+                self._take(self._chunks.get_nowait())
+        if self._lines or self._parts:
+            line = self._lines[0] if self._lines else self._parts[0]
+            raise EstimatorError(more_than_asked(self._name, self.answered, line))
+
+    def _take(self, chunk: bytes) -> None:
+        """Adds what was read to the lines."""
+        self._has_ended = not chunk
+        first, *others = chunk.split(b"\n")
+        if first:
+            self._parts.append(first)
+            self._size += len(first)
+        if others:
+            self._lines.append(b"".join(self._parts))
+            self._lines.extend(others[:-1])
+            self._parts, self._size = list(filter(None, others[-1:])), len(others[-1])
+        elif self._has_ended and self._parts:  # the last line may lack its end
+            self._lines.append(b"".join(self._parts))
+            self._parts, self._size = [], 0
+
+    def _ended(self) -> EstimatorError:
+        """The error that says why no more lines come."""
+        before = f"before line {self._number:,} of its output"
+        if self._watchdog.timed_out:
+            return ProgramSilentError(
+                f"{self._name} did not answer within {self._timeout:g} seconds: line {self._number:,} of its output "
+                "is missing; allow more with --timeout\n"
+                "  Does it answer each line before it waits for the next, and flush its output after each answer?"
+            )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=ENDING_SECONDS)
+        status = self._process.returncode
+        if status is None:
+            return ProgramEndedError(f"{self._name} closed its standard output {before}", failed=False)
+        if status < 0:
+            name = signal_name(-status)
+            return ProgramEndedError(f"{self._name} was killed by {name} {before}", failed=False)
+        return ProgramEndedError(f"{self._name} ended with status {status} {before}", failed=status > 0)
+
+    def _cut_off(self) -> None:
+        self._kill()
+        # A process that has left the group may still hold the other end.
+        with contextlib.suppress(queue.Full):
+            self._chunks.put_nowait(b"")
+
+    def _kill(self) -> None:
+        """Kills the program with its process group, or alone where there are no process groups."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+
+    def _write(self) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError), stdin:  # the program may read no more
+            while (text := self._texts.get()) is not None:
+                rest = memoryview(text)
+                while rest:
+                    rest = rest[os.write(stdin.fileno(), rest) :]
+
+    def _read(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        with contextlib.suppress(OSError), stdout:
+            while chunk := os.read(stdout.fileno(), CHUNK):
+                self._chunks.put(chunk)
+        self._chunks.put(b"")
+
+
+def more_than_asked(name: str, asked: int, line: bytes) -> str:
+    """Returns what is said of a line that was not asked for."""
+    return (
+        f"{name}: line {asked + 1:,} of its output was not asked for: {quoted(line)}\n"
+        "  Each batch has one line for an answer, and the header has none; other output belongs on standard error"
+    )
+
+
+def _why_not_started(word: str, error: Exception) -> str:
+    """Why a program cannot be started, and what to do."""
+    if isinstance(error, FileNotFoundError) and os.path.exists(word):
+        return f"{word} cannot be run: the interpreter that its first line names is missing"
+    if isinstance(error, FileNotFoundError):
+        hint = f"; did you mean ./{word}?" if os.sep not in word and os.path.exists(f"./{word}") else ""
+        return f"no program is called {word}{hint}"
+    if isinstance(error, PermissionError):
+        is_file = not os.path.isdir(word)
+        return f"{word} may not be run" + (f": chmod +x {word}" if is_file else ": it is a folder")
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{word} cannot be run: {reason}; does its first line name its interpreter, as #!/usr/bin/env node does?"
