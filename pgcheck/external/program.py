@@ -24,6 +24,7 @@ from pgcheck.external.program_process import (
     ProgramSilentError,
     more_than_asked,
 )
+from pgcheck.external.program_trial import other_model
 from pgcheck.model.parametric import Network
 from pgcheck.trajectories.batch import Batch
 
@@ -67,9 +68,12 @@ class Program(External):
         self._tally = Tally(spec)
         self._process: ProgramProcess | None = None
         self._fault: EstimatorError | None = None  # after which nothing is asked any more
-        self._model: wire.Model | None = None  # of the last header that the process has taken
-        self._sizes: frozenset[int] = frozenset()  # that gradients may have on it
+        self._model: wire.Model | None = None
+        self._header = ""  # its line
+        self._sent = ""  # the last header that the process was sent
+        self._shapes: Shapes | None = None  # of answers to it
         self._takes_headers: bool | None = None  # more than one; None: not known yet
+        self._is_noted = False  # that it does not
         self._reader = Reader(spec)
         self._lot_size, self._batch_size = 1, 0  # small batches of the next lot, and the episodes of each
 
@@ -128,42 +132,44 @@ class Program(External):
         """The answers to lines, each a batch of the episodes `index` `[M, B]`; the header first, if it is due."""
         if self._fault is not None:
             raise self._fault
-        if self._has(batch) and self._process is not None:
-            return self._exchange(batch, lines, index)
-        header = json.dumps(header_of(batch.mdp, batch.policy, batch.behavior), allow_nan=False) + "\n"
-        lines = [header + lines[0], *lines[1:]]
-        shapes = Shapes.of(batch, index.shape[1]).of_gradient
-        sizes = frozenset(int(np.prod(shape)) for shape in shapes)
-        # A program that goes on with its first model shows where gradients have another size; not before.
-        is_telling = not sizes & self._sizes
-        if self._model is not None and not (self._takes_headers or (self._takes_headers is None and is_telling)):
-            self._end()
-        is_first = self._process is None or self._model is None
-        try:
-            answers = self._exchange(batch, lines, index) if is_first else self._next_model(batch, lines, index)
-        finally:
-            self._model, self._sizes = wire.Model(batch.mdp, batch.policy, batch.behavior), sizes
-        if not is_first and self._takes_headers is None:
-            self._takes_headers = True
+        if not self._has(batch):
+            self._model = wire.Model(batch.mdp, batch.policy, batch.behavior)
+            self._header = _header_of(batch)
+        if self._sent and self._sent != self._header:
+            if self._takes_headers is None:
+                self._takes_headers = self._takes_another()
+            if not self._takes_headers:
+                self._end()
+        if self._sent != self._header:
+            lines = [self._header + lines[0], *lines[1:]]
+            self._sent, self._shapes = self._header, Shapes.of(batch, 1)
+        answers = self._exchange(batch, lines, index)
+        if self._takes_headers is False and not self._is_noted:
+            tell(f"note: {self.name} reads one model only: it is started again for each\n")
+            self._is_noted = True
         return answers
 
-    def _next_model(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
-        """The answers of a process that gets one header more; of a new one, if it does not take it."""
+    def _takes_another(self) -> bool:
+        """Whether a process goes on with another model after its first; one that does not is ended.
+
+        What it writes to standard error then is of no interest.
+        """
+        assert self._shapes is not None
+        batch = other_model(self._shapes)
+        every = np.arange(len(batch))
         self._tally.hold()
         try:
-            return self._exchange(batch, lines, index)
+            self._exchange(batch, [_header_of(batch) + batch_line(episode_texts(batch, every))], every[None])
         except ProgramSilentError:
             raise
         except EstimatorError:
             self._fault = None
             self._end(at_once=True)
             self._tally.forget()
-            answers = self._exchange(batch, lines, index)
-            self._takes_headers = False
-            tell(f"note: {self.name} reads one model only: it is started again for each\n")
-            return answers
+            return False
         finally:
             self._tally.release()
+        return True
 
     def _exchange(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
         """Sends lines, and reads the answer to each."""
@@ -193,7 +199,7 @@ class Program(External):
 
     def _end(self, *, at_once: bool = False) -> None:
         """Ends the process. Lines that look like answers, and were not asked for, are an error."""
-        process, self._process = self._process, None
+        process, self._process, self._sent = self._process, None, ""
         if process is None:
             return
         left = process.close(at_once=at_once)
@@ -201,6 +207,10 @@ class Program(External):
         if answers and not at_once:
             self._fault = EstimatorError(more_than_asked(self.name, process.answered, answers[0]))
             raise self._fault
+
+
+def _header_of(batch: Batch) -> str:
+    return json.dumps(header_of(batch.mdp, batch.policy, batch.behavior), allow_nan=False) + "\n"
 
 
 def _is_single(batch: Batch) -> bool:
