@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import numpy as np
@@ -16,7 +17,7 @@ from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
 from pgcheck.external.header import header_of
 from pgcheck.external.prints import Tally, tell
 from pgcheck.external.process import TIMEOUT
-from pgcheck.external.program_answers import Answer, Reader, Shapes
+from pgcheck.external.program_answers import Answers, Reader, Shapes
 from pgcheck.external.program_lines import batch_line, episode_texts
 from pgcheck.external.program_process import (
     ProgramEndedError,
@@ -31,6 +32,9 @@ from pgcheck.trajectories.batch import Batch
 PREFIX = "cmd:"
 LOT_BYTES = 2**20  # of the batches that are sent together, as far as more than one is
 NUMBER_BYTES, LINE_BYTES = 64, 2**22  # a line may have this many a number, and these besides
+
+
+Read = Callable[[Batch, Answers], Floats]
 
 
 def words_of(spec: str) -> list[str]:
@@ -94,7 +98,7 @@ class Program(External):
         if not len(batch):
             return np.zeros((0, *batch.theta.shape))
         line = batch_line(episode_texts(batch, np.arange(len(batch))))
-        (gradients,) = self._answers(batch, [line], np.arange(len(batch))[None])
+        gradients = self._asked(batch, [line], np.arange(len(batch))[None], self._reader.gradients)
         return gradients.astype(np.float32) if _is_single(batch) else gradients
 
     def of_batches(self, batch: Batch, index: Ints) -> Floats:
@@ -116,8 +120,7 @@ class Program(External):
             fitting = int(np.searchsorted(ends, LOT_BYTES + (ends[done - 1] if done else 0)))
             end = min(done + self._lot_size, max(fitting, done + 1))
             lines = [batch_line([texts[k] for k in members]) for members in numbers[done:end].tolist()]
-            for k, answer in enumerate(self._answers(batch, lines, index[done:end]), start=done):
-                gradients[k] = answer.mean(axis=0) if answer.ndim > batch.theta.ndim else answer
+            gradients[done:end] = self._asked(batch, lines, index[done:end], self._reader.of_batches)
             seconds = max(time.monotonic() - since, 1e-6) / len(lines)
             affordable = int(min(LOT_SECONDS, self._timeout / 4) / seconds)
             self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
@@ -128,8 +131,11 @@ class Program(External):
         """Whether the process has the model of a batch."""
         return self._model is not None and self._model.is_of(batch)
 
-    def _answers(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
-        """The answers to lines, each a batch of the episodes `index` `[M, B]`; the header first, if it is due."""
+    def _asked(self, batch: Batch, lines: list[str], index: Ints, read: Read) -> Floats:
+        """What `read` makes of the answers to lines, each a batch of episodes `index` `[M, B]`.
+
+        The header goes first, if it is due.
+        """
         if self._fault is not None:
             raise self._fault
         if not self._has(batch):
@@ -143,11 +149,11 @@ class Program(External):
         if self._sent != self._header:
             lines = [self._header + lines[0], *lines[1:]]
             self._sent, self._shapes = self._header, Shapes.of(batch, 1)
-        answers = self._exchange(batch, lines, index)
+        gradients = read(batch, self._exchange(batch, lines, index))
         if self._takes_headers is False and not self._is_noted:
             tell(f"note: {self.name} reads one model only: it is started again for each\n")
             self._is_noted = True
-        return answers
+        return gradients
 
     def _takes_another(self) -> bool:
         """Whether a process goes on with another model after its first; one that does not is ended.
@@ -159,7 +165,8 @@ class Program(External):
         every = np.arange(len(batch))
         self._tally.hold()
         try:
-            self._exchange(batch, [_header_of(batch) + batch_line(episode_texts(batch, every))], every[None])
+            line = _header_of(batch) + batch_line(episode_texts(batch, every))
+            self._reader.gradients(batch, self._exchange(batch, [line], every[None]))
         except ProgramSilentError:
             raise
         except EstimatorError:
@@ -171,8 +178,8 @@ class Program(External):
             self._tally.release()
         return True
 
-    def _exchange(self, batch: Batch, lines: list[str], index: Ints) -> list[Floats]:
-        """Sends lines, and reads the answer to each."""
+    def _exchange(self, batch: Batch, lines: list[str], index: Ints) -> Answers:
+        """Sends lines, and returns the answer to each."""
         if self._process is None:
             self._process = self._started()
         shapes = Shapes.of(batch, index.shape[1])
@@ -189,10 +196,7 @@ class Program(External):
             self._end(at_once=True)
             self._fault = error
             raise
-        return [
-            self._reader.gradients(batch, Answer(answer, number), shapes, batch.lengths[members])
-            for number, (answer, members) in enumerate(zip(answers, index, strict=True), start=first)
-        ]
+        return Answers(answers, first, shapes, batch.lengths[index])
 
     def _started(self) -> ProgramProcess:
         return ProgramProcess(self._words, self.name, self._timeout, self._tally)

@@ -1,12 +1,14 @@
 """What a program answers → gradients, or an error that names the line and says what was expected."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.external.program_lines import WrongLineError, array_in, quoted
+from pgcheck.external.program_lines import WrongLineError, array_of, list_in, quoted
 from pgcheck.external.results import MAX_MAGNITUDE, check_finite
 from pgcheck.trajectories.batch import Batch
 
@@ -30,7 +32,7 @@ class Shapes:
         """Returns those of batches of so many episodes of the model of `batch`."""
         return cls(episodes, len(batch.policy.theta), batch.theta.shape)
 
-    @property
+    @cached_property
     def of_gradient(self) -> tuple[tuple[int, ...], ...]:
         """The shapes of a gradient: one number a parameter, in their order; like theta; theta row by row."""
         flat = (self.parameters,)
@@ -61,11 +63,20 @@ class Shapes:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A line of a program's output, and its number there, from 1."""
+class Answers:
+    """Lines of a program's output that answer batches of N episodes.
 
-    line: bytes
-    number: int
+    Attributes:
+      lines: one a batch.
+      first: the number of the first of them in the output, from 1.
+      shapes: what each may look like.
+      lengths: of the episodes of each batch `[M, N]`.
+    """
+
+    lines: list[bytes]
+    first: int
+    shapes: Shapes
+    lengths: Ints
 
 
 class Reader:
@@ -77,46 +88,72 @@ class Reader:
 
     Args:
       name: what errors call the program.
+
+    Raises (from every method):
+      EstimatorError: an answer holds something else than gradients.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._per_episode = True
 
-    def gradients(self, batch: Batch, answer: Answer, shapes: Shapes, lengths: Ints) -> Floats:
-        """Returns the gradients `[N, *theta.shape]`, or the one gradient `[*theta.shape]`, that an answer holds.
+    def gradients(self, batch: Batch, answers: Answers) -> Floats:
+        """Returns what the only answer holds: gradients `[N, *theta.shape]`, or one `[*theta.shape]`."""
+        (gradients,) = self._of_one_shape(batch, answers, array_of([self._list(answers, 0)]))
+        return np.asarray(gradients)
 
-        Args:
-          batch: of the model.
-          answer: the answer.
-          shapes: what it may look like.
-          lengths: of the episodes that it is about `[N]`.
-
-        Raises:
-          EstimatorError: it holds something else.
-        """
+    def of_batches(self, batch: Batch, answers: Answers) -> Floats:
+        """Returns the gradient of each batch `[M, *theta.shape]`: the mean of the gradients of its episodes."""
+        lists = [self._list(answers, k) for k in range(len(answers.lines))]
         try:
-            array = array_in(answer.line)
+            gradients = self._of_one_shape(batch, answers, array_of(lists))
+        except WrongLineError:  # their shapes differ
+            return np.concatenate([self.of_batches(batch, self._part(answers, k)) for k in range(len(lists))])
+        return gradients.mean(axis=1) if gradients.ndim > 1 + batch.theta.ndim else gradients
+
+    def _list(self, answers: Answers, k: int) -> list[Any]:
+        try:
+            return list_in(answers.lines[k])
         except WrongLineError as fault:
-            raise self._wrong(answer, str(fault), shapes) from None
-        readings = shapes.per_episode(array.shape)
+            raise self._wrong(answers, k, str(fault)) from None
+
+    def _part(self, answers: Answers, k: int) -> Answers:
+        """One of several answers, which is known to hold lists of one length."""
+        try:
+            array_of(self._list(answers, k))
+        except WrongLineError as fault:
+            raise self._wrong(answers, k, str(fault)) from None
+        return Answers(answers.lines[k : k + 1], answers.first + k, answers.shapes, answers.lengths[k : k + 1])
+
+    def _of_one_shape(self, batch: Batch, answers: Answers, array: Floats) -> Floats:
+        """Answers `[M, ...]` as gradients `[M, N, *theta.shape]` or `[M, *theta.shape]`."""
+        shape = array.shape[1:]
+        readings = answers.shapes.per_episode(shape)
         if not readings:
-            raise self._wrong(answer, f"holds {_shape(array)}", shapes)
+            raise self._wrong(answers, 0, f"holds {_in_words(shape)}")
         if len(readings) == 1:
             (self._per_episode,) = readings
-        per_episode = self._per_episode
-        gradients = _to_theta(batch, array if per_episode else array[None])
-        if not float(np.max(np.abs(gradients))) <= MAX_MAGNITUDE:
-            try:
-                check_finite(gradients, lengths if per_episode else lengths[None])
-            except EstimatorError as error:
-                text = f"{self._name}: line {answer.number:,} of its output, {quoted(answer.line)}\n  {error}"
-                raise EstimatorError(text, not_finite=error.not_finite) from None
-        return gradients if per_episode else gradients[0]
+        rows = array.reshape(-1, *shape[1:]) if self._per_episode else array
+        gradients = _to_theta(batch, rows)
+        if not float(np.max(np.abs(rows))) <= MAX_MAGNITUDE:
+            self._refuse(answers, gradients)
+        return gradients.reshape(*array.shape[: 1 + self._per_episode], *batch.theta.shape)
 
-    def _wrong(self, answer: Answer, fault: str, shapes: Shapes) -> EstimatorError:
-        where = f"{self._name}: line {answer.number:,} of its output"
-        return EstimatorError(f"{where} {fault}: {quoted(answer.line)}\n  {shapes.expected}")
+    def _refuse(self, answers: Answers, gradients: Floats) -> None:
+        """Raises the error for gradients of which some are not finite, or far too large."""
+        per_line = len(gradients) // len(answers.lines)
+        for k, lengths in enumerate(answers.lengths):
+            try:
+                check_finite(
+                    gradients[k * per_line : (k + 1) * per_line], lengths if self._per_episode else lengths[None]
+                )
+            except EstimatorError as error:
+                where = f"{self._name}: line {answers.first + k:,} of its output, {quoted(answers.lines[k])}"
+                raise EstimatorError(f"{where}\n  {error}", not_finite=error.not_finite) from None
+
+    def _wrong(self, answers: Answers, k: int, fault: str) -> EstimatorError:
+        where = f"{self._name}: line {answers.first + k:,} of its output"
+        return EstimatorError(f"{where} {fault}: {quoted(answers.lines[k])}\n  {answers.shapes.expected}")
 
 
 def _to_theta(batch: Batch, gradients: Floats) -> Floats:
@@ -129,8 +166,8 @@ def _to_theta(batch: Batch, gradients: Floats) -> Floats:
     return gradients.reshape(len(gradients), *shape)
 
 
-def _shape(array: Floats) -> str:
+def _in_words(shape: tuple[int, ...]) -> str:
     """The shape of lists, in words."""
-    if array.ndim == 1:
-        return f"{len(array):,} number{'' if len(array) == 1 else 's'}"
-    return f"lists of shape {' x '.join(map(str, array.shape))}"
+    if len(shape) == 1:
+        return f"{shape[0]:,} number{'' if shape[0] == 1 else 's'}"
+    return f"lists of shape {' x '.join(map(str, shape))}"

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from json import JSONDecoder
+from typing import Any
 
 import numpy as np
 
@@ -61,23 +62,32 @@ def batch_line(texts: Iterable[str]) -> str:
     return f'{{"episodes": [{", ".join(texts)}]}}\n'
 
 
-def array_in(line: bytes) -> Floats:
-    """Returns the numbers of a line, NaN and infinities among them, in the shape of its lists.
+def list_in(line: bytes) -> list[Any]:
+    """Returns the list that a line holds: of floats, NaN and infinities among them, or of such lists.
 
     Raises:
       WrongLineError: it holds something else.
     """
-    text = line
+    text = line.strip()
     if text.translate(None, NUMERIC):
-        text = _with_words(line)
+        text = _with_words(text)
     try:
-        value = _DECODER.decode(text.decode())
+        value, end = _DECODER.raw_decode(text.decode())
     except (ValueError, RecursionError):
-        raise WrongLineError("is empty" if not line.strip() else "is no list of numbers in JSON") from None
-    if not isinstance(value, list):
+        raise WrongLineError("is no list of numbers in JSON" if text else "is empty") from None
+    if end < len(text) or not isinstance(value, list):
         raise WrongLineError("is no list of numbers")
+    return value
+
+
+def array_of(values: list[Any]) -> Floats:
+    """Returns a list from a line, or a list of them, as an array.
+
+    Raises:
+      WrongLineError: its lists are of different lengths.
+    """
     try:
-        return np.array(value, dtype=np.float64)
+        return np.array(values, dtype=np.float64)
     except (ValueError, TypeError):
         raise WrongLineError("holds lists of different lengths") from None
 

@@ -7,17 +7,17 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 
 from pgcheck.errors import EstimatorError
+from pgcheck.external.inbox import Inbox
 from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.process import signal_name, standard_descriptors_open
 from pgcheck.external.program_lines import BOM, quoted
 from pgcheck.external.watchdog import Watchdog
 
 CHUNK = 2**16  # bytes that are read at once
-MOST_CHUNKS = 64  # that wait to be looked at; then the program has to wait
+LAST_WORDS = 1_000, 2**20  # lines, and bytes of a line without an end, that are waited for at the end
 ENDING_SECONDS = 1.0  # for a program to end whose input has ended
 
 
@@ -69,11 +69,7 @@ class ProgramProcess:
                 prints.started()
         self._prints = prints
         self._texts: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # None: no more
-        self._chunks: queue.Queue[bytes] = queue.Queue(MOST_CHUNKS)  # an empty one: no more
-        self._lines: deque[bytes] = deque()  # that have been read, and not been asked for
-        self._parts: list[bytes] = []  # of the line that has no end yet
-        self._size = 0  # of these, together
-        self._has_ended = False
+        self._inbox = Inbox()
         self._watchdog = Watchdog(timeout, self._cut_off)
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._read)]
         for thread in self._threads:
@@ -87,19 +83,14 @@ class ProgramProcess:
           ProgramEndedError: it has ended, or does before the last line.
           ProgramSilentError: the lines do not come in time.
         """
-        self._check_nothing_is_left()
+        if line := self._inbox.beginning():
+            raise EstimatorError(more_than_asked(self._name, self.answered, line.partition(b"\n")[0]))
         self._texts.put(text)
         with self._watchdog:
-            while len(self._lines) < lines:
-                if self._has_ended:
-                    raise self._ended()
-                self._take(self._chunks.get())
-                if self._size > most:
-                    raise EstimatorError(
-                        f"{self._name}: line {self._number:,} of its output has more than {most:,} bytes and no end: "
-                        f"{quoted(self._parts[0])}"
-                    )
-        answers = [self._lines.popleft() for _ in range(lines)]
+            self._inbox.wait(lines, most)
+            if self._inbox.lines < lines:
+                raise self._ended() if self._inbox.has_ended else self._endless(most)
+        answers = self._inbox.take(lines)
         if not self.answered and answers:
             answers[0] = answers[0].removeprefix(BOM)
         self.answered += lines
@@ -113,52 +104,31 @@ class ProgramProcess:
         self._watchdog.stop()
         until = time.monotonic() + (0.0 if at_once else ENDING_SECONDS)
         self._texts.put(None)
-        while not self._has_ended and (left := until - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                self._take(self._chunks.get(timeout=left))
         if not at_once:
+            self._inbox.wait(*LAST_WORDS, ENDING_SECONDS)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0.0, until - time.monotonic()))
         self._kill()
         self._process.wait()
-        while not self._has_ended and self._threads[1].is_alive():  # it may wait for a place for its chunk
-            try:
-                self._take(self._chunks.get(timeout=ENDING_SECONDS))
-            except queue.Empty:
-                break  # some process that has left the group holds the other end
+        self._inbox.end()
         for thread in self._threads:
             thread.join(ENDING_SECONDS)
         self._prints.close()
-        return list(self._lines)
+        return self._inbox.take()
 
     @property
     def _number(self) -> int:
         """The number of the line that is being read, from 1."""
-        return self.answered + len(self._lines) + 1
+        return self.answered + self._inbox.lines + 1
 
-    def _check_nothing_is_left(self) -> None:
-        """Raises EstimatorError where there is output that was not asked for."""
-        with contextlib.suppress(queue.Empty):
-            while not self._has_ended:
-                self._take(self._chunks.get_nowait())
-        if self._lines or self._parts:
-            line = self._lines[0] if self._lines else self._parts[0]
-            raise EstimatorError(more_than_asked(self._name, self.answered, line))
-
-    def _take(self, chunk: bytes) -> None:
-        """Adds what was read to the lines."""
-        self._has_ended = not chunk
-        first, *others = chunk.split(b"\n")
-        if first:
-            self._parts.append(first)
-            self._size += len(first)
-        if others:
-            self._lines.append(b"".join(self._parts))
-            self._lines.extend(others[:-1])
-            self._parts, self._size = list(filter(None, others[-1:])), len(others[-1])
-        elif self._has_ended and self._parts:  # the last line may lack its end
-            self._lines.append(b"".join(self._parts))
-            self._parts, self._size = [], 0
+    def _endless(self, most: int) -> EstimatorError:
+        """The error about a line that is too long."""
+        number = self._number
+        self._inbox.take()  # the lines before it
+        return EstimatorError(
+            f"{self._name}: line {number:,} of its output has more than {most:,} bytes and no end: "
+            f"{quoted(self._inbox.beginning())}"
+        )
 
     def _ended(self) -> EstimatorError:
         """The error that says why no more lines come."""
@@ -182,8 +152,7 @@ class ProgramProcess:
     def _cut_off(self) -> None:
         self._kill()
         # A process that has left the group may still hold the other end.
-        with contextlib.suppress(queue.Full):
-            self._chunks.put_nowait(b"")
+        self._inbox.end()
 
     def _kill(self) -> None:
         """Kills the program with its process group, or alone where there are no process groups."""
@@ -207,8 +176,8 @@ class ProgramProcess:
         assert stdout is not None
         with contextlib.suppress(OSError), stdout:
             while chunk := os.read(stdout.fileno(), CHUNK):
-                self._chunks.put(chunk)
-        self._chunks.put(b"")
+                self._inbox.add(chunk)
+        self._inbox.end()
 
 
 def more_than_asked(name: str, asked: int, line: bytes) -> str:
