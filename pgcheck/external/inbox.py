@@ -36,21 +36,18 @@ class Inbox:
                 self._changed.notify_all()
 
     def end(self) -> None:
-        """Says that no more comes; the last line may lack its end."""
+        """Says that no more comes."""
         with self._changed:
             self.has_ended = True
-            if self._rest:
-                self._pieces.append(b"\n")
-                self._lines, self._rest = self._lines + 1, 0
             self._changed.notify_all()
 
-    def wait(self, lines: int, most: int, seconds: float | None = None) -> None:
+    def wait(self, lines: int, most: int) -> None:
         """Waits for so many lines, or the end, or a line without an end that has more than `most` bytes."""
         with self._changed:
             self._wanted, self._most = lines, most
             self._changed.notify_all()  # the thread that adds
             try:
-                self._changed.wait_for(self._is_enough, seconds)
+                self._changed.wait_for(self._is_enough)
             finally:
                 self._wanted = 0
 

@@ -17,7 +17,7 @@ from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
 from pgcheck.external.header import header_of
 from pgcheck.external.prints import Tally, tell
 from pgcheck.external.process import TIMEOUT
-from pgcheck.external.program_answers import Answers, Reader, Shapes
+from pgcheck.external.program_answers import Answers, NoNumbersError, Reader, Shapes
 from pgcheck.external.program_lines import batch_line, episode_texts
 from pgcheck.external.program_process import (
     ProgramEndedError,
@@ -88,8 +88,10 @@ class Program(External):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # An answer to another batch looks right, or has a wrong shape. Lines that were not asked for explain it.
+        is_of_another = kind is None or (issubclass(kind, EstimatorError) and not issubclass(kind, NoNumbersError))
         try:
-            self._end(at_once=kind is not None)
+            self._end(at_once=self._fault is not None or not is_of_another)
         finally:
             self._tally.close()
 

@@ -13,6 +13,10 @@ from pgcheck.external.results import MAX_MAGNITUDE, check_finite
 from pgcheck.trajectories.batch import Batch
 
 
+class NoNumbersError(EstimatorError):
+    """A line that should answer a batch holds something else than numbers."""
+
+
 @dataclass(frozen=True)
 class Shapes:
     """What the answer to a batch of N episodes may look like.
@@ -78,6 +82,10 @@ class Answers:
     shapes: Shapes
     lengths: Ints
 
+    def part(self, k: int) -> "Answers":
+        """Returns one of them."""
+        return Answers(self.lines[k : k + 1], self.first + k, self.shapes, self.lengths[k : k + 1])
+
 
 class Reader:
     """Reads answers of a program, and remembers their form.
@@ -99,38 +107,38 @@ class Reader:
 
     def gradients(self, batch: Batch, answers: Answers) -> Floats:
         """Returns what the only answer holds: gradients `[N, *theta.shape]`, or one `[*theta.shape]`."""
-        (gradients,) = self._of_one_shape(batch, answers, array_of([self._list(answers, 0)]))
-        return np.asarray(gradients)
+        return np.asarray(self._of_one_shape(batch, answers, self._array(answers, 0)[None])[0])
 
     def of_batches(self, batch: Batch, answers: Answers) -> Floats:
         """Returns the gradient of each batch `[M, *theta.shape]`: the mean of the gradients of its episodes."""
-        lists = [self._list(answers, k) for k in range(len(answers.lines))]
+        number = len(answers.lines)
         try:
-            gradients = self._of_one_shape(batch, answers, array_of(lists))
-        except WrongLineError:  # their shapes differ
-            return np.concatenate([self.of_batches(batch, self._part(answers, k)) for k in range(len(lists))])
+            array = array_of([self._list(answers, k) for k in range(number)])
+        except WrongLineError:  # their shapes differ, or one has none
+            if number > 1:
+                return np.concatenate([self.of_batches(batch, answers.part(k)) for k in range(number)])
+            array = self._array(answers, 0)[None]
+        gradients = self._of_one_shape(batch, answers, array)
         return gradients.mean(axis=1) if gradients.ndim > 1 + batch.theta.ndim else gradients
 
     def _list(self, answers: Answers, k: int) -> list[Any]:
         try:
             return list_in(answers.lines[k])
         except WrongLineError as fault:
-            raise self._wrong(answers, k, str(fault)) from None
+            raise NoNumbersError(self._wrong(answers, k, str(fault))) from None
 
-    def _part(self, answers: Answers, k: int) -> Answers:
-        """One of several answers, which is known to hold lists of one length."""
+    def _array(self, answers: Answers, k: int) -> Floats:
         try:
-            array_of(self._list(answers, k))
+            return array_of(self._list(answers, k))
         except WrongLineError as fault:
-            raise self._wrong(answers, k, str(fault)) from None
-        return Answers(answers.lines[k : k + 1], answers.first + k, answers.shapes, answers.lengths[k : k + 1])
+            raise EstimatorError(self._wrong(answers, k, str(fault))) from None
 
     def _of_one_shape(self, batch: Batch, answers: Answers, array: Floats) -> Floats:
         """Answers `[M, ...]` as gradients `[M, N, *theta.shape]` or `[M, *theta.shape]`."""
         shape = array.shape[1:]
         readings = answers.shapes.per_episode(shape)
         if not readings:
-            raise self._wrong(answers, 0, f"holds {_in_words(shape)}")
+            raise EstimatorError(self._wrong(answers, 0, f"holds {_in_words(shape)}"))
         if len(readings) == 1:
             (self._per_episode,) = readings
         rows = array.reshape(-1, *shape[1:]) if self._per_episode else array
@@ -151,9 +159,10 @@ class Reader:
                 where = f"{self._name}: line {answers.first + k:,} of its output, {quoted(answers.lines[k])}"
                 raise EstimatorError(f"{where}\n  {error}", not_finite=error.not_finite) from None
 
-    def _wrong(self, answers: Answers, k: int, fault: str) -> EstimatorError:
+    def _wrong(self, answers: Answers, k: int, fault: str) -> str:
+        """What is said of a wrong answer."""
         where = f"{self._name}: line {answers.first + k:,} of its output"
-        return EstimatorError(f"{where} {fault}: {quoted(answers.lines[k])}\n  {answers.shapes.expected}")
+        return f"{where} {fault}: {quoted(answers.lines[k])}\n  {answers.shapes.expected}"
 
 
 def _to_theta(batch: Batch, gradients: Floats) -> Floats:

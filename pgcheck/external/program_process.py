@@ -6,7 +6,6 @@ import queue
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Sequence
 
 from pgcheck.errors import EstimatorError
@@ -17,7 +16,6 @@ from pgcheck.external.program_lines import BOM, quoted
 from pgcheck.external.watchdog import Watchdog
 
 CHUNK = 2**16  # bytes that are read at once
-LAST_WORDS = 1_000, 2**20  # lines, and bytes of a line without an end, that are waited for at the end
 ENDING_SECONDS = 1.0  # for a program to end whose input has ended
 
 
@@ -88,7 +86,7 @@ class ProgramProcess:
         self._texts.put(text)
         with self._watchdog:
             self._inbox.wait(lines, most)
-            if self._inbox.lines < lines:
+            if self._inbox.lines < lines or self._watchdog.timed_out:
                 raise self._ended() if self._inbox.has_ended else self._endless(most)
         answers = self._inbox.take(lines)
         if not self.answered and answers:
@@ -102,12 +100,10 @@ class ProgramProcess:
         It may end by itself, now that its input ends, unless it has to `at_once`.
         """
         self._watchdog.stop()
-        until = time.monotonic() + (0.0 if at_once else ENDING_SECONDS)
         self._texts.put(None)
         if not at_once:
-            self._inbox.wait(*LAST_WORDS, ENDING_SECONDS)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, until - time.monotonic()))
+                self._process.wait(ENDING_SECONDS)
         self._kill()
         self._process.wait()
         self._inbox.end()
@@ -190,7 +186,7 @@ def more_than_asked(name: str, asked: int, line: bytes) -> str:
 
 def _why_not_started(word: str, error: Exception) -> str:
     """Why a program cannot be started, and what to do."""
-    if isinstance(error, FileNotFoundError) and os.path.exists(word):
+    if isinstance(error, FileNotFoundError) and os.sep in word and os.path.exists(word):
         return f"{word} cannot be run: the interpreter that its first line names is missing"
     if isinstance(error, FileNotFoundError):
         hint = f"; did you mean ./{word}?" if os.sep not in word and os.path.exists(f"./{word}") else ""

@@ -35,7 +35,7 @@ def printing(form: str) -> str:
 
 def judged(spec: str, *models: str) -> Verification:
     with opened(spec) as estimator:
-        return verify(estimator, list(models) or None)  # type: ignore[arg-type]
+        return verify(estimator, list(models) or None)
 
 
 def reinforce(batch: Batch) -> Floats:
@@ -132,9 +132,9 @@ def test_episodes_off_policy_have_the_probabilities_of_their_behavior(tmp_path: 
         row[:] = [ratio * x for x in row]"""
     spec = answering(tmp_path, f"rows = {ROWS}\n    {ratio}\n    print(json.dumps(rows), flush=True)")
     with opened(spec) as estimator:
-        assert verify(estimator, ["two_state"], off_policy=True).verdict == "pass"  # type: ignore[arg-type]
+        assert verify(estimator, ["two_state"], off_policy=True).verdict == "pass"
     with opened(answering(tmp_path, RIGHT)) as estimator:
-        verification = verify(estimator, ["two_state"], off_policy=True)  # type: ignore[arg-type]
+        verification = verify(estimator, ["two_state"], off_policy=True)
     assert [diagnosis.id for diagnosis in verification.diagnosis] == ["ratio"]
 
 
