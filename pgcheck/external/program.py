@@ -77,7 +77,7 @@ class Program(External):
         self._sent = ""  # the last header that the process was sent
         self._shapes: Shapes | None = None  # of answers to it
         self._takes_headers: bool | None = None  # more than one; None: not known yet
-        self._is_noted = False  # that it does not
+        self._noted: set[str] = set()
         self._reader = Reader(spec)
         self._lot_size, self._batch_size = 1, 0  # small batches of the next lot, and the episodes of each
 
@@ -96,11 +96,20 @@ class Program(External):
             self._tally.close()
 
     def __call__(self, batch: Batch, /) -> Floats:
-        """Returns the gradients of a batch: one for each episode, or one for all."""
+        """Returns the gradients of a batch: one for each episode, or one for all.
+
+        Where the program prints a few digits of its numbers, they are in single precision.
+        """
         if not len(batch):
             return np.zeros((0, *batch.theta.shape))
         line = batch_line(episode_texts(batch, np.arange(len(batch))))
         gradients = self._asked(batch, [line], np.arange(len(batch))[None], self._reader.gradients)
+        if self._reader.digits is not None:
+            self._note(
+                f"prints {self._reader.digits} digits of a number, so that its bias is known as in single precision; "
+                "print 17, by %.17g"
+            )
+            return gradients.astype(np.float32)
         return gradients.astype(np.float32) if _is_single(batch) else gradients
 
     def of_batches(self, batch: Batch, index: Ints) -> Floats:
@@ -152,9 +161,8 @@ class Program(External):
             lines = [self._header + lines[0], *lines[1:]]
             self._sent, self._shapes = self._header, Shapes.of(batch, 1)
         gradients = read(batch, self._exchange(batch, lines, index))
-        if self._takes_headers is False and not self._is_noted:
-            tell(f"note: {self.name} reads one model only: it is started again for each\n")
-            self._is_noted = True
+        if self._takes_headers is False:
+            self._note("reads one model only: it is started again for each")
         return gradients
 
     def _takes_another(self) -> bool:
@@ -199,6 +207,12 @@ class Program(External):
             self._fault = error
             raise
         return Answers(answers, first, shapes, batch.lengths[index])
+
+    def _note(self, text: str) -> None:
+        """Says something of the program on standard error, once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            tell(f"note: {self.name} {text}\n")
 
     def _started(self) -> ProgramProcess:
         return ProgramProcess(self._words, self.name, self._timeout, self._tally)

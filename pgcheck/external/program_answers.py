@@ -8,6 +8,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
+from pgcheck.external.program_digits import digits_of
 from pgcheck.external.program_lines import WrongLineError, array_of, list_in, quoted
 from pgcheck.external.results import MAX_MAGNITUDE, check_finite
 from pgcheck.trajectories.batch import Batch
@@ -97,6 +98,9 @@ class Reader:
     Args:
       name: what errors call the program.
 
+    Attributes:
+      digits: how many digits the numbers of the last answer to a single batch were cut to; None: they were not.
+
     Raises (from every method):
       EstimatorError: an answer holds something else than gradients.
     """
@@ -104,10 +108,13 @@ class Reader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._per_episode = True
+        self.digits: int | None = None
 
     def gradients(self, batch: Batch, answers: Answers) -> Floats:
         """Returns what the only answer holds: gradients `[N, *theta.shape]`, or one `[*theta.shape]`."""
-        return np.asarray(self._of_one_shape(batch, answers, self._array(answers, 0)[None])[0])
+        gradients = self._of_one_shape(batch, answers, self._array(answers, 0)[None])[0]
+        self.digits = digits_of(answers.lines[0])
+        return np.asarray(gradients)
 
     def of_batches(self, batch: Batch, answers: Answers) -> Floats:
         """Returns the gradient of each batch `[M, *theta.shape]`: the mean of the gradients of its episodes."""

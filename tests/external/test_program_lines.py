@@ -13,6 +13,7 @@ from pgcheck import Batch
 from pgcheck.errors import EstimatorError
 from pgcheck.external.inbox import MOST_WAITING, Inbox
 from pgcheck.external.program_answers import Answers, Reader, Shapes
+from pgcheck.external.program_digits import digits_of
 from pgcheck.external.program_lines import (
     CROPPED,
     WrongLineError,
@@ -153,6 +154,27 @@ def test_the_first_wrong_line_of_many_is_named() -> None:
     with pytest.raises(EstimatorError, match=r"(?s)line 10 of its output, .* nan for an episode of 1 step") as error:
         reader.of_batches(batch, Answers(lines[:4], 7, shapes, lengths[:4]))
     assert error.value.not_finite
+
+
+@pytest.mark.parametrize(
+    ("form", "digits"),
+    [("%.17g", None), ("%r", None), ("%g", 6), ("%f", 6), ("%.4f", 4), ("%.8g", 8), ("%e", 6), ("%.9g", None)],
+)
+def test_numbers_of_a_few_digits_are_seen(form: str, digits: int | None) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        values = np.append(rng.normal(size=30) * 10.0 ** rng.integers(-2, 2, 30), [0, 0, 0.5, -1])
+        text = ", ".join(form % value for value in values.tolist())
+        assert digits_of(f"[{text}]".encode()) == digits
+
+
+def test_numbers_that_happen_to_be_short_are_not_taken_for_numbers_that_were_cut() -> None:
+    rng = np.random.default_rng(6)
+    for most in range(2, 14):  # halves, quarters, ..., and integers
+        dyadic = rng.integers(1, 50, 40) / 2.0 ** rng.integers(0, most, 40)
+        assert digits_of(json.dumps(dyadic.tolist()).encode()) is None
+    assert digits_of(json.dumps([[0.25, -0.5]] * 100).encode()) is None
+    assert digits_of(json.dumps(list(range(90))).encode()) is None
 
 
 @pytest.mark.parametrize("name", ["two_state", "early_exit", "aliased_gridworld", "bandit", "long_chain"])
