@@ -145,7 +145,7 @@ class Reader:
         shape = array.shape[1:]
         readings = answers.shapes.per_episode(shape)
         if not readings:
-            raise EstimatorError(self._wrong(answers, 0, f"holds {_in_words(shape)}"))
+            raise EstimatorError(self._wrong(answers, 0, f"holds {_in_words(shape)}") + _hint(batch, shape))
         if len(readings) == 1:
             (self._per_episode,) = readings
         rows = array.reshape(-1, *shape[1:]) if self._per_episode else array
@@ -180,6 +180,17 @@ def _to_theta(batch: Batch, gradients: Floats) -> Floats:
     if gradients.shape[1:] == (len(batch.policy.theta),):
         return batch.shaped(gradients)
     return gradients.reshape(len(gradients), *shape)
+
+
+def _hint(batch: Batch, shape: tuple[int, ...]) -> str:
+    """What kind of mistake a shape looks like, in a line of its own."""
+    table = (batch.num_states, batch.num_actions)
+    if batch.theta.ndim == 1 and (shape[-2:] == table or shape[-1:] == (table[0] * table[1],)):
+        return (
+            f"\n  A table of {table[0]} states and {table[1]} actions? This model's theta is flat, because states "
+            "look alike or lack actions, or it is a network's: see parameters in the header"
+        )
+    return ""
 
 
 def _in_words(shape: tuple[int, ...]) -> str:

@@ -16,7 +16,8 @@ from pgcheck.external.program_lines import BOM, quoted
 from pgcheck.external.watchdog import Watchdog
 
 CHUNK = 2**16  # bytes that are read at once
-ENDING_SECONDS = 1.0  # for a program to end whose input has ended
+ENDING_SECONDS = 2.0  # for a program to end whose input or output has ended
+JOINING_SECONDS = 0.5  # for threads to end, unless some other process holds the pipes
 
 
 class ProgramEndedError(EstimatorError):
@@ -108,7 +109,7 @@ class ProgramProcess:
         self._process.wait()
         self._inbox.end()
         for thread in self._threads:
-            thread.join(ENDING_SECONDS)
+            thread.join(JOINING_SECONDS)
         self._prints.close()
         return self._inbox.take()
 
@@ -180,7 +181,8 @@ def more_than_asked(name: str, asked: int, line: bytes) -> str:
     """Returns what is said of a line that was not asked for."""
     return (
         f"{name}: line {asked + 1:,} of its output was not asked for: {quoted(line)}\n"
-        "  Each batch has one line for an answer, and the header has none; other output belongs on standard error"
+        "  expected one line for each batch, gradients, and none for a header; what else there is to say belongs on "
+        "standard error"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -92,3 +93,5 @@ def test_several_programs_are_judged_side_by_side(run: Run, tmp_path: Path) -> N
     assert done.returncode == 1
     verdicts = [entry["verdict"] for entry in json.loads(done.stdout)["estimators"]]
     assert verdicts == ["pass", "fail", "error", "pass"]
+    told = run("verify", right, wrong, "two_state").stdout
+    assert told.endswith(f"for the details of one: pgcheck verify {shlex.quote(wrong)}\n")
