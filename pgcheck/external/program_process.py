@@ -88,7 +88,8 @@ class ProgramProcess:
         with self._watchdog:
             self._inbox.wait(lines, most)
             if self._inbox.lines < lines or self._watchdog.timed_out:
-                raise self._ended() if self._inbox.has_ended else self._endless(most)
+                has_ended = self._inbox.has_ended or self._watchdog.timed_out
+                raise self._ended() if has_ended else self._endless(most)
         answers = self._inbox.take(lines)
         if not self.answered and answers:
             answers[0] = answers[0].removeprefix(BOM)
@@ -134,7 +135,8 @@ class ProgramProcess:
             return ProgramSilentError(
                 f"{self._name} did not answer within {self._timeout:g} seconds: line {self._number:,} of its output "
                 "is missing; allow more with --timeout\n"
-                "  Does it answer each line before it waits for the next, and flush its output after each answer?"
+                "  Does it read line by line, and flush its output after each answer, as by print(..., flush=True), "
+                "fflush(stdout), mawk -W interactive?"
             )
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=ENDING_SECONDS)
