@@ -1,0 +1,139 @@
+"""Looks at more and more drawn gradients, until they decide or the most that may be drawn is reached."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pgcheck.arrays import Floats
+from pgcheck.errors import UsageError
+from pgcheck.verification.batch_sums import Sums
+from pgcheck.verification.outputs import Outputs, blocks_of
+from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at, rollouts_at
+
+CONFIDENCE = 0.999
+TOLERANCE = 0.05  # relative bias that passes
+SECONDS = 60.0  # about as long as gradients are drawn, unless it is said how many
+SETTLED = 2.0  # seconds after which it is known how long a gradient takes
+MOST_LOOKS = 38  # 5e14 rollouts: counts stay exact
+
+Reach = Callable[[int, float], None]  # is called with the most rollouts, and the seconds that they take
+Told = Callable[[str, float], None]  # is called with how far it is, in words, and the fraction done
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many gradients are drawn, and how certain a verdict is.
+
+    Attributes:
+      confidence: 1 − α of all looks at all that is drawn for one verdict.
+      tolerance: ρ, the relative bias that passes.
+      max_rollouts: the most rollouts, or batches, or runs, for each finding; None is what takes about a minute.
+      up_to_scale: whether a positive factor is accepted.
+    """
+
+    confidence: float = CONFIDENCE
+    tolerance: float = TOLERANCE
+    max_rollouts: int | None = None
+    up_to_scale: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.confidence < 1 or 1 - self.confidence < 1e-12:
+            raise UsageError(f"confidence {self.confidence}; expected at least 0.5, at most 1 - 1e-12")
+        if self.max_rollouts is not None and self.max_rollouts < FIRST_LOOK:
+            raise UsageError(f"max_rollouts {self.max_rollouts:,}; expected at least {FIRST_LOOK:,}, the first look")
+
+    def shared(self, number: int) -> "Sampling":
+        """Returns what each of so many findings may spend, so that all together are as certain."""
+        return replace(self, confidence=1 - (1 - self.confidence) / max(1, number))
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What was drawn, and the last look at it.
+
+    Attributes:
+      sums: of the gradients.
+      look: what they decide.
+    """
+
+    sums: Sums
+    look: Look
+
+
+def looked_until_decided(
+    outputs: Outputs,
+    gradient: Floats,
+    sampling: Sampling,
+    *,
+    reach: Reach | None = None,
+    told: Told | None = None,
+) -> Looked:
+    """Returns what drawn gradients decide.
+
+    Args:
+      outputs: draws the gradients.
+      gradient: ∇J `[d]`.
+      sampling: how many, and how certain.
+      reach: is told once, after some seconds at most, how many there will be at most.
+      told: is told how far it is.
+    """
+    sums, look, clock = Sums.empty(len(gradient)), None, _Clock(reach)
+    last = None if sampling.max_rollouts is None else _look_within(sampling.max_rollouts)
+    for number in range(1, (last or MOST_LOOKS) + 1):
+        for block in blocks_of(number):
+            for errors, gradients in outputs.block(block):
+                sums.add(errors, gradients)
+                most = clock.most(len(errors), sums.rollouts, last)
+                if told is not None:
+                    told(*_progress(sums.rollouts, look, most, clock.seconds))
+        look = looked_at(
+            sums, gradient, number,
+            alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
+        )  # fmt: skip
+        if look.decision != "inconclusive" or (last is None and 2 * clock.elapsed > SECONDS):
+            break
+    assert look is not None
+    return Looked(sums, look)
+
+
+class _Clock:
+    """How long gradients take, and how many there will be at most; `reach` is told once.
+
+    Attributes:
+      seconds: that one takes, by the last ones.
+    """
+
+    def __init__(self, reach: Reach | None) -> None:
+        self._reach, self.seconds = reach, 0.0
+        self._began = self._last = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def most(self, more: int, rollouts: int, last: int | None) -> int:
+        """Returns how many there will be at most, once there are `more` of them."""
+        now = time.monotonic()
+        self.seconds, self._last = max((now - self._last) / more, 1e-12), now
+        left = (SECONDS - self.elapsed) / self.seconds
+        most = rollouts_at(last or _look_within(max(left, 0.0) + rollouts))
+        if self._reach is not None and (self.elapsed > SETTLED or rollouts >= FIRST_LOOK):
+            self._reach(most, self.seconds * most)
+            self._reach = None
+        return most
+
+
+def _look_within(rollouts: float) -> int:
+    """The last look at no more than so many rollouts; the first, where that has more."""
+    return min(MOST_LOOKS, 1 + math.floor(math.log2(max(rollouts / FIRST_LOOK, 1.0))))
+
+
+def _progress(done: int, look: Look | None, most: int, seconds: float) -> tuple[str, float]:
+    """How far it is: the rollouts, the bound so far, and the time left; and the fraction of what is likely needed."""
+    aim = most if look is None or look.needed is None else min(most, max(look.needed, 2 * look.rollouts))
+    aim = max(aim, done)
+    bound = "" if look is None or not math.isfinite(look.bound) else f", bias below {100 * look.bound:.3g} %"
+    left = seconds * (aim - done)
+    return f"{done:,} rollouts{bound}, {left:.0f} s left", done / aim
