@@ -106,8 +106,8 @@ class Program(External):
         gradients = self._asked(batch, [line], np.arange(len(batch))[None], self._reader.gradients)
         if self._reader.digits is not None:
             self._note(
-                f"prints {self._reader.digits} digits of a number, so that its bias is known as in single precision; "
-                "print 17, by %.17g"
+                f"prints numbers of {self._reader.digits} digits: it is judged as in single precision; print 17 "
+                "digits (%.17g) for more"
             )
             return gradients.astype(np.float32)
         return gradients.astype(np.float32) if _is_single(batch) else gradients

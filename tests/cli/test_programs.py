@@ -105,6 +105,28 @@ def test_a_pass_and_a_fail_read_as_those_of_functions_do(run: Run, tmp_path: Pat
     assert "How a unit reward r_k weights step t" in done.stdout
 
 
+def test_a_program_that_prints_six_digits_is_judged_as_in_single_precision(run: Run, tmp_path: Path) -> None:
+    """As C's %g and awk's print do. The bias that this makes is above the tolerance for double precision."""
+    for wrong, options, status in ((False, [], 0), (False, ["--tolerance", "1e-6"], 1), (True, [], 1)):
+        short = f"rows = [[float('%g' % x) for x in row] for row in answer(header, message, {wrong})]\n    "
+        spec = answering(tmp_path, short + "print(json.dumps(rows), flush=True)")
+        done = run("verify", spec, "two_state", *options)
+        assert done.returncode == status
+        assert done.stderr == (
+            f"note: {spec} prints numbers of 6 digits: it is judged as in single precision; print 17 digits (%.17g) "
+            "for more\n"
+        )
+
+
+def test_a_program_is_judged_on_drawn_episodes(run: Run, tmp_path: Path) -> None:
+    options = ["two_state", "--evidence", "sampled", "--max-rollouts", "8192", "--format", "json"]
+    done = run("verify", answering(tmp_path, RIGHT), *options)
+    assert (done.returncode, json.loads(done.stdout)["evidence"]) == (0, "sampled")
+    done = run("verify", answering(tmp_path, UNDISCOUNTED), *options)
+    assert done.returncode == 1
+    assert [entry["id"] for entry in json.loads(done.stdout)["diagnosis"]] == ["dropped-gamma"]
+
+
 NETWORK = """
 import torch
 from pgcheck.policies import torch_policy
