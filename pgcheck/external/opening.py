@@ -18,7 +18,8 @@ from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import Process
 from pgcheck.external.loading import WRITE_AN_AGENT, functions_in
 from pgcheck.external.process import TIMEOUT, Child
-from pgcheck.external.program import PREFIX, Program
+from pgcheck.external.program import Program
+from pgcheck.external.program_process import PREFIX
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 

@@ -1,16 +1,14 @@
 """An estimator that is a program in any language: it is sent episodes, and answers with gradients, as JSON lines."""
 
 import json
-import os
-import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import EstimatorError, UsageError
+from pgcheck.errors import EstimatorError
 from pgcheck.external import wire
 from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
@@ -19,37 +17,23 @@ from pgcheck.external.prints import Tally, tell
 from pgcheck.external.process import TIMEOUT
 from pgcheck.external.program_answers import Answers, NoNumbersError, Reader, Shapes
 from pgcheck.external.program_lines import batch_line, episode_texts
+from pgcheck.external.program_order import order_fault
 from pgcheck.external.program_process import (
     ProgramEndedError,
     ProgramProcess,
     ProgramSilentError,
     more_than_asked,
+    words_of,
 )
 from pgcheck.external.program_trial import other_model
 from pgcheck.model.parametric import Network
 from pgcheck.trajectories.batch import Batch
 
-PREFIX = "cmd:"
 LOT_BYTES = 2**20  # of the batches that are sent together, as far as more than one is
 NUMBER_BYTES, LINE_BYTES = 64, 2**22  # a line may have this many a number, and these besides
 
 
 Read = Callable[[Batch, Answers], Floats]
-
-
-def words_of(spec: str) -> list[str]:
-    """Returns the program and its arguments that `cmd:PROGRAM ARGS` names, split as a shell splits words.
-
-    Raises:
-      UsageError: it names no program, or a quotation has no end.
-    """
-    try:
-        words = shlex.split(spec.removeprefix(PREFIX), posix=os.name == "posix")
-    except ValueError as error:
-        raise UsageError(f"{spec}: {error}") from None
-    if not words:
-        raise UsageError(f"{spec}: which program? Expected cmd:PROGRAM ARGS, as 'cmd:node mine.js'")
-    return words
 
 
 class Program(External):
@@ -79,6 +63,7 @@ class Program(External):
         self._takes_headers: bool | None = None  # more than one; None: not known yet
         self._noted: set[str] = set()
         self._reader = Reader(spec)
+        self._is_in_order = False  # as far as is known
         self._lot_size, self._batch_size = 1, 0  # small batches of the next lot, and the episodes of each
 
     def __enter__(self) -> "Program":
@@ -124,6 +109,12 @@ class Program(External):
         rows, numbers = np.unique(index, return_inverse=True)
         numbers = numbers.reshape(index.shape)
         texts = episode_texts(batch, rows)
+        others = np.flatnonzero((numbers != numbers[:1]).any(axis=1))
+        if len(others) and not self._is_in_order:
+            pair = [0, others[0]]
+            self._check_order(
+                batch, [batch_line([texts[k] for k in row]) for row in numbers[pair].tolist()], index[pair]
+            )
         ends = np.cumsum(np.array([len(text) for text in texts])[numbers].sum(axis=1))
         done = 0
         while done < len(index):
@@ -137,6 +128,19 @@ class Program(External):
             self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
             done = end
         return gradients
+
+    def _check_order(self, batch: Batch, lines: list[str], index: Ints) -> None:
+        """Raises EstimatorError where the answers to two batches do not come in the order of these."""
+
+        def ask(numbers: Sequence[int]) -> Floats:
+            return self._asked(batch, [lines[k] for k in numbers], index[list(numbers)], self._reader.of_batches)
+
+        if fault := order_fault(ask):
+            back, text = fault
+            assert self._process is not None
+            where = f"{self.name}: line {self._process.answered - back:,} of its output"
+            raise EstimatorError(f"{where} {text}\n  expected one line for each batch, in their order")
+        self._is_in_order = True
 
     def _has(self, batch: Batch) -> bool:
         """Whether the process has the model of a batch."""

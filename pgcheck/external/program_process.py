@@ -3,18 +3,20 @@
 import contextlib
 import os
 import queue
+import shlex
 import signal
 import subprocess
 import threading
 from collections.abc import Sequence
 
-from pgcheck.errors import EstimatorError
+from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.external.inbox import Inbox
 from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.process import signal_name, standard_descriptors_open
 from pgcheck.external.program_lines import BOM, quoted
 from pgcheck.external.watchdog import Watchdog
 
+PREFIX = "cmd:"
 CHUNK = 2**16  # bytes that are read at once
 ENDING_SECONDS = 2.0  # for a program to end whose input or output has ended
 JOINING_SECONDS = 0.5  # for threads to end, unless some other process holds the pipes
@@ -177,6 +179,21 @@ class ProgramProcess:
             while chunk := os.read(stdout.fileno(), CHUNK):
                 self._inbox.add(chunk)
         self._inbox.end()
+
+
+def words_of(spec: str) -> list[str]:
+    """Returns the program and its arguments that `cmd:PROGRAM ARGS` names, split as a shell splits words.
+
+    Raises:
+      UsageError: it names no program, or a quotation has no end.
+    """
+    try:
+        words = shlex.split(spec.removeprefix(PREFIX), posix=os.name == "posix")
+    except ValueError as error:
+        raise UsageError(f"{spec}: {error}") from None
+    if not words:
+        raise UsageError(f"{spec}: which program? Expected cmd:PROGRAM ARGS, as 'cmd:node mine.js'")
+    return words
 
 
 def more_than_asked(name: str, asked: int, line: bytes) -> str:

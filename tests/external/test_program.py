@@ -10,7 +10,8 @@ import pgcheck
 from pgcheck import Batch, verify
 from pgcheck.errors import UsageError
 from pgcheck.external.opening import leading_estimators, opened
-from pgcheck.external.program import Program, words_of
+from pgcheck.external.program import Program
+from pgcheck.external.program_process import words_of
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.verification import Verification
 from tests.external.programs import LOOP, ONCE, RIGHT, UNDISCOUNTED, answering, program

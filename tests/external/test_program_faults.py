@@ -99,6 +99,39 @@ def test_an_answer_that_comes_one_batch_late_is_an_error(run: Run, tmp_path: Pat
     assert "of its output was not asked for: [[" in done.stderr
 
 
+ONE = "[sum(column) / len(message['episodes']) for column in zip(*answer(header, message))]"
+
+
+def test_answers_to_the_batch_before_are_an_error(run: Run, tmp_path: Path) -> None:
+    """Each has the right form, and there are as many as batches."""
+    source = "waiting = [[0, 0, 0, 0]]\n" + LOOP.replace(
+        "BODY", f"waiting.append({ONE}); print(json.dumps(waiting.pop(0)), flush=True)"
+    )
+    done = run("verify", program(tmp_path, source), "two_state")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "of its output is the answer to the batch before\n  expected one line for each batch" in done.stderr
+
+
+def test_answers_in_another_order_are_an_error(run: Run, tmp_path: Path) -> None:
+    """The last of the batches that it finds waiting has its answer first."""
+    source = """
+import select
+lines, answers, rest = [], [], b""
+while data := os.read(0, 10**6):
+    *lines, rest = (rest + data).split(b"\\n")
+    answers = []
+    for message in map(json.loads, lines):
+        if "pgcheck" in message:
+            header = message
+        else:
+            answers.append(json.dumps(ONE) + "\\n")
+    os.write(1, "".join(reversed(answers)).encode())
+"""
+    done = run("verify", program(tmp_path, source.replace("ONE", ONE)), "two_state")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "of its output is not the answer that its batch has when it is sent alone\n  expected one" in done.stderr
+
+
 @pytest.mark.parametrize(
     "body",
     ["time.sleep(1000)", "print(json.dumps(answer(header, message)))", "print(' ' * 100, end='', flush=True)"],
