@@ -132,7 +132,7 @@ class ProgramProcess:
 
     def _ended(self) -> EstimatorError:
         """The error that says why no more lines come."""
-        before = f"before line {self._number:,} of its output\n  expected one line for each batch, until its input ends"
+        before = f"before line {self._number:,} of its output\n  expected one line a batch, until its input ends"
         if self._watchdog.timed_out:
             return ProgramSilentError(
                 f"{self._name} did not answer within {self._timeout:g} seconds: line {self._number:,} of its output "
