@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pgcheck.arrays import Floats, kind_of
+from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.results import MAX_MAGNITUDE
 
@@ -75,7 +75,7 @@ class GradientLines:
 
     Attributes:
       number: how many lines were read.
-      digits: the most significant digits that a number has; one more than FEW_DIGITS stands for any more.
+      digits: the most significant digits that a number has, counted up to FEW_DIGITS + 1.
       is_single: whether all numbers are as if they came from single precision.
     """
 
@@ -92,6 +92,11 @@ class GradientLines:
     def is_imprecise(self) -> bool:
         """Whether no number is more precise than single precision allows."""
         return self.digits <= FEW_DIGITS or self.is_single
+
+    @property
+    def few_digits(self) -> int | None:
+        """The most significant digits that a number has; None where they are more than single precision has."""
+        return self.digits if self.digits <= FEW_DIGITS else None
 
     def take(self, count: int) -> Floats:
         """Returns the next gradients, fewer where the stream ends `[n, d]`; `[n, k]` where lines hold theta's k.
@@ -220,15 +225,13 @@ def _number(text: str) -> object:
 def _fault(text: str, value: Any) -> str:
     """What a line has in place of a number, and what may have led to it."""
     if text.startswith("{"):
-        return "a JSON object: is the program that answers missing in between?"
+        return "a JSON object (is the program that answers missing in between?)"
     if isinstance(value, list):
         return "rows of different lengths"
     if not isinstance(value, str):
-        return (
-            f"{'null' if value is None else str(value).lower() if isinstance(value, bool) else kind_of(value)} in it"
-        )
+        return f"{json.dumps(value)[:MOST_SHOWN]} where a number is expected"
     if text.startswith("["):
-        return "text in it"
+        return "text where a number is expected"
     if not value:
         return "nothing where a number is expected"
     if all(map(_NUMBER.fullmatch, value.split())):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pgcheck.report.loops import loop_record, loop_remarks, loop_scope, loop_table, loops_of
 from pgcheck.report.matrix import matrix_text
+from pgcheck.report.printed import printed_remarks
 from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import percent
@@ -151,6 +152,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
     blocks += list(loop_remarks(verification))
+    blocks += list(printed_remarks(verification))
     return [*blocks, *(_success(verification) if verification.verdict == "pass" else _details(verification))]
 
 

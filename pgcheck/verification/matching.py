@@ -56,13 +56,13 @@ def match_mistakes(
     # tell them apart.
     one_direction = sum(finding.freedom for finding in findings) < 2
     explanations: list[Explanation] = []
-    for matches in _stages(findings, mistakes, prober.tolerance, any_factor=not one_direction):
+    for matches in stages(findings, mistakes, prober.tolerance, any_factor=not one_direction):
         agreeing = (
             [] if matrix is None else [it for it in matches if it.has_same_weights(matrix, prober.gamma, findings)]
         )
         for match in agreeing if one_direction else agreeing or matches:
             explanation = Explanation(
-                tuple(_diagnoses(match, matrix, prober.tolerance)), True, field=Field(match.candidate, match.scale)
+                tuple(diagnoses_of(match, matrix, prober.tolerance)), True, field=Field(match.candidate, match.scale)
             )
             if preferred is None or preferred(explanation):
                 return _noted(prober, explanation)
@@ -92,10 +92,17 @@ def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float 
     return sum(float(np.sum(mean * field)) for mean, field in zip(means, candidates, strict=True)) / below
 
 
-def _stages(
+def stages(
     findings: Sequence[Finding], mistakes: Sequence[Mistake], tolerance: float, *, any_factor: bool
 ) -> Iterator[list[Match]]:
-    """What fits: mistakes as they are; then times a factor with a meaning; then times any one factor, or both."""
+    """Yields what fits: mistakes as they are; then times a factor with a meaning; then times any one factor, or both.
+
+    Args:
+      findings: expectations with their enumerations.
+      mistakes: what may fit, besides multiples of the gradient.
+      tolerance: the relative difference that counts as none.
+      any_factor: whether factors without a meaning are looked for: where there is one direction, one always fits.
+    """
     means = [finding.expectation.mean for finding in findings]
     sizes = [_size(finding) for finding in findings]
     candidates = [(candidate, means_of(candidate, findings)) for candidate in (REFERENCE, *mistakes)]
@@ -152,8 +159,8 @@ def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> Explanation 
     return Explanation(scale.diagnoses, True, field=Field(scale=scale))
 
 
-def _diagnoses(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
-    """The diagnoses of a match: the mistake by each of its ids, and its scale."""
+def diagnoses_of(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
+    """Returns the diagnoses of a match: the mistake by each of its ids, and its scale."""
     diagnoses = []
     mistake = match.candidate
     if isinstance(mistake, Mistake):

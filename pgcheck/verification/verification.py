@@ -42,6 +42,21 @@ class Scope:
     starts: int
 
 
+@dataclass(frozen=True)
+class Printed:
+    """What is known of gradients that a program printed, beside their expectation.
+
+    Attributes:
+      digits: the most significant digits of a number, where they are as few as single precision has; else None.
+      loosened: whether the tolerance is that of single precision because no number is more precise.
+      may_be_rounding: whether a bias without a name may come from the few digits alone.
+    """
+
+    digits: int | None
+    loosened: bool = False
+    may_be_rounding: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Verification:
     """The verdict on an estimator, with what it rests on.
@@ -65,6 +80,7 @@ class Verification:
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
       allowed: ids of the deviations that were allowed, as they were given.
       of_agent: whether it is about a training loop, whose findings are `LoopFinding`s.
+      printed: where a program has printed the gradients, and cannot be called again: what is known of them.
     """
 
     verdict: Verdict
@@ -84,6 +100,7 @@ class Verification:
     counts_past_rewards: bool | None = None
     allowed: tuple[str, ...] = ()
     of_agent: bool = False
+    printed: Printed | None = None
 
     @property
     def exit_status(self) -> int:

@@ -1,0 +1,140 @@
+"""The verdict on gradients that a program printed, line by line, of what `pgcheck trajectories` listed.
+
+The k-th line is the gradient of the k-th trajectory or batch; so both go through the same list in the same order. Of
+all trajectories or batches it is the exact expectation Σ P(τ) ĝ(τ).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from pgcheck.estimators.contract import Contract
+from pgcheck.external.answered_lines import GradientLines
+from pgcheck.verification.allowance import is_allowed, marked
+from pgcheck.verification.evidence import MAX_ENUMERATED, MAX_ENUMERATED_NUMBERS, count_of
+from pgcheck.verification.exhaustive import Expectation
+from pgcheck.verification.explanation import Explanation
+from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Skipped, trajectory_limit
+from pgcheck.verification.scales import common_scale
+from pgcheck.verification.setting import Setting
+from pgcheck.verification.streamed_diagnosis import explained
+from pgcheck.verification.streamed_reading import answered, example_of, lines_of, measures_of, shaped
+from pgcheck.verification.truth import finding_of
+from pgcheck.verification.verification import Printed, Verdict, Verification
+
+Progress = Callable[[float], None]  # is called with the fraction done
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How gradients are judged.
+
+    Attributes:
+      tolerance: the relative bias that passes; None is 1e-6, or 1e-4 where the numbers have few digits.
+      up_to_scale: accept one positive factor.
+      allow: ids of deviations that are intended.
+      max_trajectories: a model with more is not checked.
+    """
+
+    tolerance: float | None = None
+    up_to_scale: bool = False
+    allow: tuple[str, ...] = ()
+    max_trajectories: int = 2_000_000
+
+
+def verify_printed(
+    stream: BinaryIO, setting: Setting, judging: Judging, size: int | None = None, progress: Progress | None = None
+) -> Verification:
+    """Returns the verdict on the gradients of all trajectories, or of all batches, that stand on a stream.
+
+    Args:
+      stream: a gradient on each line.
+      setting: the model, as it was listed.
+      judging: what passes.
+      size: B of the batches; None where each trajectory has a gradient.
+      progress: called with the fraction done.
+
+    Raises:
+      EstimatorError: a line is no gradient, or there are too few or too many.
+      TooLargeError: there are too many batches to be listed.
+    """
+    mdp, count = setting.mdp, count_of(setting.mdp)
+    if size is None and (count is None or count > judging.max_trajectories):
+        limit = trajectory_limit(mdp, count, judging.max_trajectories, "--max-trajectories")
+        number = "more than can be counted" if count is None else f"{count:,} trajectories"
+        why = f"{number}; the limit is {judging.max_trajectories:,}, or draw some: --n 1e6 to both commands"
+        return unchecked(Skipped(mdp.name, why, limit=limit), setting, judging)
+    lines = lines_of(stream, setting)
+    total, square = np.zeros(()), 0.0
+    done = 0.0
+    for measure, gradients in answered(lines, measures_of(setting, size), setting, size):
+        total = total + measure @ gradients
+        square += float(measure @ np.sum(gradients**2, axis=1))
+        done += float(measure.sum())
+        if progress is not None:
+            progress(done)
+    mean = shaped(np.asarray(total), setting)
+    trace = (size or 1) * max(square - float(np.sum(mean**2)), 0.0)
+    few = (
+        count is not None and count <= MAX_ENUMERATED and count * len(setting.policy.theta) <= MAX_ENUMERATED_NUMBERS
+    )
+    finding = finding_of(
+        setting, example_of(setting), Expectation(size or 1, mean, trace, lines.is_imprecise),
+        Enumeration.of(setting) if few else None, (judging.tolerance or TOLERANCE) / 10,
+    )  # fmt: skip
+    return _judged(finding, lines, judging, square, by_episode=size is None)
+
+
+def _judged(
+    finding: Finding, lines: GradientLines, judging: Judging, square: float, *, by_episode: bool
+) -> Verification:
+    """The verdict on an expectation, and the name of what is wrong; `square` is E[‖ĝ‖²]."""
+    scale = common_scale([finding]) if judging.up_to_scale else None
+
+    def is_right(tolerance: float) -> bool:
+        return finding.is_right(tolerance, scale or 1.0) and (scale is None or scale > 0)
+
+    def is_meant(explanation: Explanation) -> bool:
+        return is_allowed(explanation, judging.allow, [finding], up_to_scale=judging.up_to_scale)
+
+    tolerance = judging.tolerance or TOLERANCE
+    loosened = judging.tolerance is None and lines.is_imprecise and not is_right(tolerance)
+    tolerance = SINGLE_TOLERANCE if loosened else tolerance
+    verdict: Verdict = "pass"
+    explanation = Explanation()
+    names = explanation.diagnoses
+    if not is_right(tolerance):
+        explanation = explained(finding, tolerance, is_meant if judging.allow else None)
+        if explanation.complete and is_meant(explanation):
+            scale = explanation.common_factor([finding]) if judging.up_to_scale else None
+            names = explanation.without(scale)
+        else:
+            verdict, names = "fail", explanation.diagnoses
+    digits = lines.few_digits
+    may_be_rounding = (
+        verdict == "fail" and not explanation.complete and digits is not None
+        and finding.bias <= 10.0 ** (1 - digits) * math.sqrt(square)
+    )  # fmt: skip
+    return Verification(
+        verdict, (finding,), _contract(by_episode, lines.is_imprecise), tolerance, scale,
+        marked(names, judging.allow), None, (), off_policy=finding.setting.off_policy,
+        same_start=finding.setting.same_start, allowed=judging.allow,
+        printed=Printed(digits, loosened, may_be_rounding),
+    )  # fmt: skip
+
+
+def unchecked(skipped: Skipped, setting: Setting, judging: Judging) -> Verification:
+    """Returns the verdict where nothing was read."""
+    return Verification(
+        "inconclusive", (), _contract(True, False), judging.tolerance or TOLERANCE, None, (), None, (skipped,),
+        off_policy=setting.off_policy, same_start=setting.same_start, allowed=judging.allow, printed=Printed(None),
+    )  # fmt: skip
+
+
+def _contract(by_episode: bool, single: bool) -> Contract:
+    """What kind of function the program is, as far as its lines tell."""
+    return Contract(by_episode, coupled=False, ordered=not by_episode, plain_mean=by_episode, single=single)
