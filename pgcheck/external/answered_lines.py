@@ -35,11 +35,13 @@ class Expected:
       model: the name of the model.
       size: d, the number of its parameters.
       shape: of theta.
+      table: S and A.
     """
 
     model: str
     size: int
     shape: tuple[int, ...]
+    table: tuple[int, int]
 
     @property
     def text(self) -> str:
@@ -155,7 +157,9 @@ class GradientLines:
         size, shape = self._expected.size, self._expected.shape
         known = {(size,), (math.prod(shape),)} | ({shape} if is_json else set())
         if values.shape not in known:
-            raise self._unfit(line, 1, Form(is_json, values.shape).text)
+            is_table = values.shape in (self._expected.table, (math.prod(self._expected.table),))
+            why = " (a table, but states look alike or lack actions: then theta is flat)" * is_table
+            raise self._unfit(line, 1, Form(is_json, values.shape).text + why)
         return Form(is_json, values.shape)
 
     def _together(self, lines: list[bytes]) -> Floats | None:

@@ -6,12 +6,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
 from pgcheck.external.answered_lines import Expected, GradientLines
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.batches import list_batches
-from pgcheck.trajectories.paths import enumerate_trajectories
+from pgcheck.trajectories.paths import enumerate_trajectories, sample_trajectories
 from pgcheck.verification.setting import Setting
 
 READ_TOGETHER = 4096  # lines, at most
@@ -20,7 +20,8 @@ NUMBERS_TOGETHER = 2**20  # on these lines, about
 
 def lines_of(stream: BinaryIO, setting: Setting) -> GradientLines:
     """Returns the gradients of a model on a stream."""
-    expected = Expected(setting.mdp.name, len(setting.policy.theta), example_of(setting).theta.shape)
+    mdp, shape = setting.mdp, example_of(setting).theta.shape
+    expected = Expected(mdp.name, len(setting.policy.theta), shape, (mdp.num_states, mdp.num_actions))
     return GradientLines(stream, expected)
 
 
@@ -29,13 +30,22 @@ def example_of(setting: Setting) -> Batch:
     return Batch.from_paths(setting.mdp, setting.policy, np.zeros((1, 0), dtype=np.int64), setting.behavior)
 
 
-def measures_of(setting: Setting, size: int | None) -> Iterator[Floats]:
-    """Yields the probabilities of all trajectories, or of all batches, in the order in which they are listed."""
+def measures_of(
+    setting: Setting, size: int | None, n: int | None = None, rng: np.random.Generator | None = None
+) -> Iterator[Floats]:
+    """Yields what `trajectories` says of each trajectory, or of each batch of `size`, in the order of its list.
+
+    That is the probability of each of them; or how often it came, of n that `rng` draws.
+    """
+    mdp, actor = setting.mdp, setting.actor
     if size is None:
-        for _, prob in enumerate_trajectories(setting.mdp, setting.actor):
-            yield prob
+        blocks: Iterator[tuple[Batch, Floats | Ints]] = enumerate_trajectories(mdp, actor)
+        if n is not None and rng is not None:
+            blocks = sample_trajectories(mdp, actor, n, rng)
+        for _, measure in blocks:
+            yield measure.astype(np.float64)
         return
-    listing = list_batches(setting.mdp, setting.actor, size, same_start=setting.same_start)
+    listing = list_batches(mdp, actor, size, n, rng, same_start=setting.same_start)
     while lot := [batch.measure for batch in islice(listing.batches, READ_TOGETHER)]:
         yield np.array(lot, dtype=np.float64)
 
