@@ -14,7 +14,7 @@ import numpy as np
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.answered_lines import GradientLines
 from pgcheck.verification.allowance import is_allowed, marked
-from pgcheck.verification.evidence import MAX_ENUMERATED, MAX_ENUMERATED_NUMBERS, count_of
+from pgcheck.verification.evidence import MAX_ENUMERATED_NUMBERS, count_of
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Enumeration, Finding
@@ -25,6 +25,8 @@ from pgcheck.verification.streamed_diagnosis import explained
 from pgcheck.verification.streamed_reading import answered, example_of, lines_of, measures_of, shaped
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Printed, Verdict, Verification
+
+MAX_COMPARED = 200_000  # trajectories, among which known mistakes are looked for
 
 Progress = Callable[[float], None]  # is called with the fraction done
 
@@ -79,9 +81,7 @@ def verify_printed(
             progress(done)
     mean = shaped(np.asarray(total), setting)
     trace = (size or 1) * max(square - float(np.sum(mean**2)), 0.0)
-    few = (
-        count is not None and count <= MAX_ENUMERATED and count * len(setting.policy.theta) <= MAX_ENUMERATED_NUMBERS
-    )
+    few = count is not None and count <= MAX_COMPARED and count * len(setting.policy.theta) <= MAX_ENUMERATED_NUMBERS
     finding = finding_of(
         setting, example_of(setting), Expectation(size or 1, mean, trace, lines.is_imprecise),
         Enumeration.of(setting) if few else None, (judging.tolerance or TOLERANCE) / 10,

@@ -19,6 +19,8 @@ from pgcheck.verification.objectives import Objectives
 
 MOST_POSSIBLE = 4  # mistakes that are said to be possible
 
+OTHER = Explanation((Diagnosis("other", "other"),))
+
 Accepts = Callable[[Explanation], bool]
 
 
@@ -26,29 +28,41 @@ def explained(finding: Finding, tolerance: float, accepted: Accepts | None = Non
     """Returns what is wrong with an expectation that is not ∇J.
 
     Args:
-      finding: the expectation; without an enumeration, nothing is named.
+      finding: the expectation; without an enumeration, which only a small model has, nothing is named.
       tolerance: the relative difference that counts as none.
       accepted: says of an explanation whether it is accepted; of several that fit, such a one is returned.
     """
     if finding.enumeration is None:
-        return Explanation((Diagnosis("other", "other"),))
+        return Explanation((Diagnosis("other", "other/not-compared"),))
     if norm_of(finding.expectation.mean) <= tolerance * finding.norm:
         return Explanation((Diagnosis("zero-mean", "zero-mean"),), True, field=Field(candidate=None))
-    # In one direction any candidate is a multiple of any other.
-    is_line = finding.freedom < 2
-    lots = [()] if is_line else _known(finding)
+    if finding.freedom < 2:
+        return _in_one_direction(finding, tolerance, accepted)
     first: list[Explanation] = []
-    for mistakes in lots:
-        for matches in stages([finding], mistakes, tolerance, any_factor=not is_line):
+    for mistakes in _known(finding):
+        for matches in stages([finding], mistakes, tolerance, any_factor=True):
             fitting = [_explanation(match, tolerance) for match in matches]
             if meant := [it for it in fitting if accepted is not None and accepted(it)]:
                 return meant[0]
             first = first or fitting
         if first and accepted is None:
             break
-    if first:
-        return _singled_out(first)
-    return _of_objective(finding, tolerance) or Explanation((Diagnosis("other", "other"),))
+    return _singled_out(first) if first else _of_objective(finding, tolerance) or OTHER
+
+
+def _in_one_direction(finding: Finding, tolerance: float, accepted: Accepts | None) -> Explanation:
+    """What is wrong where any estimator is a multiple of any other: a factor that has a meaning.
+
+    A known mistake that has the very same size is possible.
+    """
+    multiples = next(filter(None, stages([finding], (), tolerance, any_factor=False)), [])
+    factors = [_explanation(match, tolerance) for match in multiples]
+    if meant := [it for it in factors if accepted is not None and accepted(it)]:
+        return meant[0]
+    for mistakes in _known(finding):
+        if matches := next(stages([finding], mistakes, tolerance, any_factor=False)):
+            return _possible([*factors, *(_explanation(match, tolerance) for match in matches)])
+    return _singled_out(factors) if factors else OTHER
 
 
 def _known(finding: Finding) -> Iterator[Sequence[Mistake]]:
@@ -70,13 +84,22 @@ def _singled_out(fitting: Sequence[Explanation]) -> Explanation:
     ids = [{diagnosis.id for diagnosis in explanation.diagnoses} for explanation in fitting]
     # What is another and a further mistake besides fits only where the further one does no harm.
     least = [it for it, own in zip(fitting, ids, strict=True) if not any(other < own for other in ids)]
-    different: dict[tuple[str, ...], Explanation] = {}
-    for explanation in least:
-        different.setdefault(tuple(sorted(diagnosis.id for diagnosis in explanation.diagnoses)), explanation)
-    if len(different) == 1:
-        return least[0]
-    possible = [it for explanation in different.values() for it in explanation.diagnoses]
-    return Explanation(tuple(replace(it, certain=False) for it in dict.fromkeys(possible[:MOST_POSSIBLE])))
+    different = _different(least)
+    return least[0] if len(different) == 1 else _possible(different)
+
+
+def _possible(fitting: Sequence[Explanation]) -> Explanation:
+    """That each of these is possible."""
+    diagnoses = dict.fromkeys(it for explanation in _different(fitting) for it in explanation.diagnoses)
+    return Explanation(tuple(replace(it, certain=False) for it in diagnoses)[:MOST_POSSIBLE])
+
+
+def _different(fitting: Sequence[Explanation]) -> list[Explanation]:
+    """The first explanation with each set of ids."""
+    different: dict[frozenset[str], Explanation] = {}
+    for explanation in fitting:
+        different.setdefault(frozenset(diagnosis.id for diagnosis in explanation.diagnoses), explanation)
+    return list(different.values())
 
 
 def _of_objective(finding: Finding, tolerance: float) -> Explanation | None:
