@@ -61,8 +61,7 @@ def trajectories(
     from pgcheck.external.header import header_of
     from pgcheck.report import trajectories as rows
     from pgcheck.trajectories.batches import list_batches
-    from pgcheck.trajectories.listing import actor_of, list_trajectories
-    from pgcheck.trajectories.sampling import streams
+    from pgcheck.trajectories.listing import actor_of, list_trajectories, stream_of
 
     count, (number, rng) = None if n is None else rollouts_of(n), seed_of(seed)
     size = None if batches is None else batch_size_of(batches)
@@ -73,7 +72,7 @@ def trajectories(
         actor = actor_of(problem.mdp, problem.policy, problem.behavior, off_policy=off_policy)
         if header:
             printer.row(header_of(problem.mdp, problem.policy, problem.behavior if off_policy else None))
-        stream = None if count is None else streams(rng)(count, 0)  # that of the same row of `converge`
+        stream = None if count is None else stream_of(rng, count)
         if size is not None:
             groups = list_batches(problem.mdp, actor, size, count, stream, same_start=same_start)
             head = rows.listing_record(groups, number)

@@ -15,6 +15,7 @@ from pgcheck.cli.options import (
     Kl,
     OwnPolicy,
     Quiet,
+    Seed,
     overrides_of,
     printing,
     seconds_of,
@@ -66,9 +67,11 @@ def verify(
     max_calls: Annotated[
         str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
     ] = None,
-    batches: Annotated[
-        str | None, typer.Option(metavar="B", help="Of -: gradients of batches, as from trajectories --batches B.")
+    n: Annotated[
+        str | None, typer.Option("--n", "-n", metavar="N", help="Of -: as trajectories --n N, with the same --seed.")
     ] = None,
+    batches: Annotated[str | None, typer.Option(metavar="B", help="Of -: as trajectories --batches B.")] = None,
+    seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -108,11 +111,11 @@ def verify(
         judging = Judging(settings["tolerance"], up_to_scale, allowed, settings["max_trajectories"])
         raise typer.Exit(
             verify_stream(
-                models, judging, batches=batches, off_policy=off_policy, same_start=same_start, overrides=overrides,
+                models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start, overrides=overrides,
                 policy=policy, form=form, output=output, quiet=quiet,
             )
         )  # fmt: skip
-    refuse_without_stream(batches=batches)
+    refuse_without_stream(n=n, batches=batches)
     with printing(output, form) as printer:
         problems = problems_of(models or None, **overrides, off_policy=off_policy)
         problems = [with_policy(problem, policy) for problem in problems]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from pgcheck.cli.options import Overrides, printing, with_policy
+from pgcheck.cli.options import Overrides, printing, rollouts_of, seed_of, with_policy
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ def verify_stream(
     models: Sequence[str],
     judging: "Judging",
     *,
+    n: str | None,
+    seed: str,
     batches: str | None,
     off_policy: bool,
     same_start: bool,
@@ -37,7 +39,8 @@ def verify_stream(
     from pgcheck.report.verification import verification_view
     from pgcheck.verification.models import problems_of
     from pgcheck.verification.setting import setting_of
-    from pgcheck.verification.streamed import verify_printed
+    from pgcheck.verification.streamed import verify_drawn, verify_printed
+    from pgcheck.verification.streamed_samples import Draws
 
     if len(models) != 1:
         named = "name the model that `trajectories` was given" if not models else "name one model"
@@ -48,11 +51,16 @@ def verify_stream(
             "verify - -: standard input holds the gradients, so the model must be a file or a bundled one"
         )
     size = None if batches is None else batch_size_of(batches)
+    draws = None if n is None else Draws(rollouts_of(n), seed_of(seed)[0], size)
     with printing(output, form) as printer:
         (model,) = problems_of([name], **overrides, off_policy=off_policy)
         setting = setting_of(with_policy(model, policy), off_policy=off_policy, same_start=same_start)
         with progress_bar("reading gradients", quiet=quiet) as bar:
-            result = verify_printed(_standard_input(name), setting, judging, size, bar)
+            stream = _standard_input(name)
+            if draws is None:
+                result = verify_printed(stream, setting, judging, size, bar)
+            else:
+                result = verify_drawn(stream, setting, judging, draws, progress=bar)
         printer.view(verification_view(STREAM, result))
     return result.exit_status
 

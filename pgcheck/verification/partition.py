@@ -10,7 +10,7 @@ last piece, which is not used.
 import numpy as np
 
 from pgcheck.arrays import Ints
-from pgcheck.verification.sequential import BATCHES
+from pgcheck.verification.batch_sums import BATCHES
 
 MOST = 2**29  # rollouts: NumPy draws hypergeometric numbers of fewer than 10^9
 MANY = 1_000  # times that one trajectory came: its rollouts are not laid out one by one

@@ -1,7 +1,6 @@
 """The verdict on gradients that a program printed, line by line, of what `pgcheck trajectories` listed.
 
-The k-th line is the gradient of the k-th trajectory or batch; so both go through the same list in the same order. Of
-all trajectories or batches it is the exact expectation Σ P(τ) ĝ(τ).
+Of all trajectories or batches they tell the exact expectation Σ P(τ) ĝ(τ); of drawn ones, its mean.
 """
 
 import math
@@ -19,10 +18,13 @@ from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Skipped, trajectory_limit
+from pgcheck.verification.sampling import CONFIDENCE, Sampling
+from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
 from pgcheck.verification.setting import Setting
 from pgcheck.verification.streamed_diagnosis import explained
-from pgcheck.verification.streamed_reading import answered, example_of, lines_of, measures_of, shaped
+from pgcheck.verification.streamed_reading import all_listed, answered, example_of, lines_of, shaped
+from pgcheck.verification.streamed_samples import Draws, sampled_lines, too_few
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Printed, Verdict, Verification
 
@@ -36,7 +38,8 @@ class Judging:
     """How gradients are judged.
 
     Attributes:
-      tolerance: the relative bias that passes; None is 1e-6, or 1e-4 where the numbers have few digits.
+      tolerance: the relative bias that passes; None is 1e-6, or 1e-4 where the numbers have few digits; of drawn
+        rollouts it is 5 %.
       up_to_scale: accept one positive factor.
       allow: ids of deviations that are intended.
       max_trajectories: a model with more is not checked.
@@ -73,10 +76,10 @@ def verify_printed(
     lines = lines_of(stream, setting)
     total, square = np.zeros(()), 0.0
     done = 0.0
-    for measure, gradients in answered(lines, measures_of(setting, size), setting, size):
-        total = total + measure @ gradients
-        square += float(measure @ np.sum(gradients**2, axis=1))
-        done += float(measure.sum())
+    for listed, gradients in answered(lines, all_listed(setting, size), setting, size):
+        total = total + listed.measure @ gradients
+        square += float(listed.measure @ np.sum(gradients**2, axis=1))
+        done += float(listed.measure.sum())
         if progress is not None:
             progress(done)
     mean = shaped(np.asarray(total), setting)
@@ -87,6 +90,40 @@ def verify_printed(
         Enumeration.of(setting) if few else None, (judging.tolerance or TOLERANCE) / 10,
     )  # fmt: skip
     return _judged(finding, lines, judging, square, by_episode=size is None)
+
+
+def verify_drawn(
+    stream: BinaryIO,
+    setting: Setting,
+    judging: Judging,
+    draws: Draws,
+    confidence: float = CONFIDENCE,
+    progress: Progress | None = None,
+) -> Verification:
+    """Returns the verdict on the gradients of drawn rollouts, or of drawn batches, that stand on a stream.
+
+    Args:
+      stream: a gradient on each line.
+      setting: the model, as it was listed.
+      judging: what passes; a tolerance of None is 5 %.
+      draws: what was drawn.
+      confidence: with which the verdict is right.
+      progress: called with the fraction done.
+
+    Raises:
+      EstimatorError, TooLargeError, PrecisionError: as in `sampled_lines`.
+      UsageError: more rollouts than can be dealt out to batches.
+    """
+    sampling = Sampling(confidence, judging.tolerance or SAMPLED_TOLERANCE, up_to_scale=judging.up_to_scale)
+    if skipped := too_few(draws, setting):
+        return unchecked(skipped, setting, judging)
+    finding = sampled_lines(stream, setting, draws, sampling, progress)
+    scale = finding.scale if judging.up_to_scale and finding.look.decision == "pass" else None
+    return Verification(
+        finding.look.decision, (finding,), _contract(draws.size is None, single=finding.expectation.single),
+        sampling.tolerance, scale, (), None, (), off_policy=setting.off_policy, same_start=setting.same_start,
+        allowed=judging.allow, printed=Printed(None),
+    )  # fmt: skip
 
 
 def _judged(
@@ -120,7 +157,7 @@ def _judged(
         and finding.bias <= 10.0 ** (1 - digits) * math.sqrt(square)
     )  # fmt: skip
     return Verification(
-        verdict, (finding,), _contract(by_episode, lines.is_imprecise), tolerance, scale,
+        verdict, (finding,), _contract(by_episode, single=lines.is_imprecise), tolerance, scale,
         marked(names, judging.allow), None, (), off_policy=finding.setting.off_policy,
         same_start=finding.setting.same_start, allowed=judging.allow,
         printed=Printed(digits, loosened, may_be_rounding),
@@ -130,11 +167,11 @@ def _judged(
 def unchecked(skipped: Skipped, setting: Setting, judging: Judging) -> Verification:
     """Returns the verdict where nothing was read."""
     return Verification(
-        "inconclusive", (), _contract(True, False), judging.tolerance or TOLERANCE, None, (), None, (skipped,),
+        "inconclusive", (), _contract(True, single=False), judging.tolerance or TOLERANCE, None, (), None, (skipped,),
         off_policy=setting.off_policy, same_start=setting.same_start, allowed=judging.allow, printed=Printed(None),
     )  # fmt: skip
 
 
-def _contract(by_episode: bool, single: bool) -> Contract:
+def _contract(by_episode: bool, *, single: bool) -> Contract:
     """What kind of function the program is, as far as its lines tell."""
     return Contract(by_episode, coupled=False, ordered=not by_episode, plain_mean=by_episode, single=single)

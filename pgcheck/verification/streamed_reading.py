@@ -1,6 +1,7 @@
 """Gradients that a program printed, beside what `pgcheck trajectories` listed: the k-th line answers the k-th."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -10,12 +11,41 @@ from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
 from pgcheck.external.answered_lines import Expected, GradientLines
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.batches import list_batches
+from pgcheck.trajectories.batches import check_number, distinct_batches, list_batches
 from pgcheck.trajectories.paths import enumerate_trajectories, sample_trajectories
 from pgcheck.verification.setting import Setting
 
 READ_TOGETHER = 4096  # lines, at most
 NUMBERS_TOGETHER = 2**20  # on these lines, about
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Some of the trajectories or batches that were listed, m of them, in order.
+
+    Attributes:
+      measure: the probability of each, or how often it was drawn `[m]`.
+      batch: the episodes, where they were drawn.
+      members: the numbers of the episodes of each batch `[m, B]`; None where each line is about one episode.
+    """
+
+    measure: Floats
+    batch: Batch | None = None
+    members: Ints | None = None
+
+    def part(self, rows: slice) -> "Listed":
+        """Returns some of them, with no more episodes than they have."""
+        if self.batch is None:
+            return Listed(self.measure[rows])
+        if self.members is None:
+            return Listed(self.measure[rows], self.batch.part(rows))
+        episodes, members = np.unique(self.members[rows], return_inverse=True)
+        return Listed(self.measure[rows], self.batch.part(episodes), members.reshape(-1, self.members.shape[1]))
+
+
+def example_of(setting: Setting) -> Batch:
+    """Returns a batch of no episodes, which knows the shape of theta."""
+    return Batch.from_paths(setting.mdp, setting.policy, np.zeros((1, 0), dtype=np.int64), setting.behavior)
 
 
 def lines_of(stream: BinaryIO, setting: Setting) -> GradientLines:
@@ -25,61 +55,66 @@ def lines_of(stream: BinaryIO, setting: Setting) -> GradientLines:
     return GradientLines(stream, expected)
 
 
-def example_of(setting: Setting) -> Batch:
-    """Returns a batch of no episodes, which knows the shape of theta."""
-    return Batch.from_paths(setting.mdp, setting.policy, np.zeros((1, 0), dtype=np.int64), setting.behavior)
+def all_listed(setting: Setting, size: int | None) -> Iterator[Listed]:
+    """Yields all trajectories, or all batches of `size`, as `trajectories` lists them.
+
+    Raises:
+      TooLargeError: there are too many batches.
+    """
+    if size is None:
+        for _, prob in enumerate_trajectories(setting.mdp, setting.actor):
+            yield Listed(prob)
+        return
+    listing = list_batches(setting.mdp, setting.actor, size, same_start=setting.same_start)
+    while lot := [batch.measure for batch in islice(listing.batches, READ_TOGETHER)]:
+        yield Listed(np.array(lot, dtype=np.float64))
 
 
-def measures_of(
-    setting: Setting, size: int | None, n: int | None = None, rng: np.random.Generator | None = None
-) -> Iterator[Floats]:
-    """Yields what `trajectories` says of each trajectory, or of each batch of `size`, in the order of its list.
+def drawn_listed(setting: Setting, size: int | None, n: int, rng: np.random.Generator) -> Iterator[Listed]:
+    """Yields what was drawn among n trajectories, or n batches of `size`, as `trajectories --n` lists it.
 
-    That is the probability of each of them; or how often it came, of n that `rng` draws.
+    Raises:
+      TooLargeError: there are too many episodes, or they are too long to remember.
     """
     mdp, actor = setting.mdp, setting.actor
     if size is None:
-        blocks: Iterator[tuple[Batch, Floats | Ints]] = enumerate_trajectories(mdp, actor)
-        if n is not None and rng is not None:
-            blocks = sample_trajectories(mdp, actor, n, rng)
-        for _, measure in blocks:
-            yield measure.astype(np.float64)
+        for batch, count in sample_trajectories(mdp, actor, n, rng):
+            yield Listed(count.astype(np.float64), _of(batch, setting))
         return
-    listing = list_batches(mdp, actor, size, n, rng, same_start=setting.same_start)
-    while lot := [batch.measure for batch in islice(listing.batches, READ_TOGETHER)]:
-        yield np.array(lot, dtype=np.float64)
+    check_number(n, size)
+    batch, members, counts = distinct_batches(mdp, actor, size, n, rng, same_start=setting.same_start)
+    yield Listed(counts.astype(np.float64), _of(batch, setting), members)
 
 
 def answered(
-    lines: GradientLines, measures: Iterator[Floats], setting: Setting, size: int | None
-) -> Iterator[tuple[Floats, Floats]]:
-    """Yields the measures `[n]` of what was listed with their gradients `[n, k]`, some at a time.
+    lines: GradientLines, listed: Iterator[Listed], setting: Setting, size: int | None
+) -> Iterator[tuple[Listed, Floats]]:
+    """Yields what was listed with its gradients `[m, d]`, some at a time; `[m, k]` where lines hold theta's k.
 
     Raises:
       EstimatorError: a line is no gradient, or there are too few or too many.
     """
     together = max(1, min(READ_TOGETHER, NUMBERS_TOGETHER // example_of(setting).theta.size))
-    listed = "trajectory" if size is None else f"batch of {size}"
-    count = 0
-    for measure in measures:
-        for lo in range(0, len(measure), together):
-            part = measure[lo : lo + together]
-            gradients = lines.take(len(part))
-            count += len(gradients)
-            if len(gradients) < len(part):
-                number = count - lo - len(gradients) + len(measure) + sum(map(len, measures))
+    name, count = setting.mdp.name, 0
+    for block in listed:
+        for lo in range(0, len(block.measure), together):
+            part = block.part(slice(lo, lo + together))
+            gradients = lines.take(len(part.measure))
+            if len(gradients) < len(part.measure):
+                there = count + len(gradients)
+                number = count - lo + len(block.measure) + sum(len(rest.measure) for rest in listed)
                 raise EstimatorError(
-                    f"standard input: expected {number:,} gradients, one for each {listed} of {setting.mdp.name}; "
-                    f"there {'was' if count == 1 else 'were'} {count or 'none'}: did the program end early? "
-                    "Was `trajectories` run with the same options?"
+                    f"standard input: expected {number:,} gradients, one for each {_noun(size)} of {name}; there "
+                    f"{'was' if there == 1 else 'were'} {f'{there:,}' if there else 'none'}: did the program end "
+                    "early? Was `trajectories` run with the same options?"
                 )
+            count += len(gradients)
             yield part, gradients
     if (further := lines.further()) is not None:
-        what = "trajectories" if size is None else f"batches of {size}"
         raise EstimatorError(
-            f"standard input, line {lines.number:,}: {further}: more gradients than the {count:,} {what} of "
-            f"{setting.mdp.name}: does the program answer the header too? "
-            "Was `trajectories` run with the same options?"
+            f"standard input, line {lines.number:,}: {further}: expected no more than {count:,} gradients, one for "
+            f"each {_noun(size)} of {name}: does the program answer the header too? Was `trajectories` run with the "
+            "same options?"
         )
 
 
@@ -87,3 +122,20 @@ def shaped(mean: Floats, setting: Setting) -> Floats:
     """Returns the mean of what lines held, `[d]` or theta's `[k]`, in the shape of theta."""
     example = example_of(setting)
     return example.shaped(mean) if len(mean) == len(setting.policy.theta) else mean.reshape(example.theta.shape)
+
+
+def in_order(gradients: Floats, setting: Setting) -> Floats:
+    """Returns what lines held, `[m, d]` or theta's `[m, k]`, in the order of the parameters `[m, d]`."""
+    if gradients.shape[1] == len(setting.policy.theta):
+        return gradients
+    example = example_of(setting)
+    return example.flattened(gradients.reshape(-1, *example.theta.shape))
+
+
+def _of(batch: Batch, setting: Setting) -> Batch:
+    """Episodes as those of the policy of which ∇J is the gradient, whoever drew them."""
+    return replace(batch, policy=setting.policy, behavior=setting.behavior)
+
+
+def _noun(size: int | None) -> str:
+    return "trajectory" if size is None else f"batch of {size}"
