@@ -16,6 +16,8 @@ from pgcheck.verification.explanation import Explanation, Field
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.matching import CANDIDATES, Match, diagnoses_of, stages
 from pgcheck.verification.objectives import Objectives
+from pgcheck.verification.splitting import beside
+from pgcheck.verification.terms import fitting_term, term_means
 
 MOST_POSSIBLE = 4  # mistakes that are said to be possible
 
@@ -47,7 +49,7 @@ def explained(finding: Finding, tolerance: float, accepted: Accepts | None = Non
             first = first or fitting
         if first and accepted is None:
             break
-    return _singled_out(first) if first else _of_objective(finding, tolerance) or OTHER
+    return _singled_out(first) if first else _beside_the_gradient(finding, tolerance) or OTHER
 
 
 def _in_one_direction(finding: Finding, tolerance: float, accepted: Accepts | None) -> Explanation:
@@ -102,14 +104,17 @@ def _different(fitting: Sequence[Explanation]) -> list[Explanation]:
     return list(different.values())
 
 
-def _of_objective(finding: Finding, tolerance: float) -> Explanation | None:
-    """That the expectation is the gradient of another objective; None where it is of none."""
+def _beside_the_gradient(finding: Finding, tolerance: float) -> Explanation | None:
+    """That there is a term without any reward besides, or that another objective is followed; None where not."""
     objectives = Objectives([finding])
     if not objectives.is_asked:
-        return None
+        rest = finding.expectation.mean - finding.gradient
+        term = fitting_term([rest], [finding.size], term_means([finding]), tolerance)
+        if term is None:
+            return None
+        return Explanation(beside(term.diagnosis, ()), True, field=Field(terms=((term.term, term.coefficient),)))
     (plain,) = objectives.plain([finding])
-    added = finding.expectation.mean - plain.gradient
-    followed = objectives.explain([added], [finding.size], tolerance)
+    followed = objectives.explain([plain.expectation.mean - plain.gradient], [finding.size], tolerance)
     if followed is None or not followed.diagnoses:
         return None
     return Explanation(followed.diagnoses, True, field=Field(plain=True, added=followed.added))
