@@ -159,7 +159,7 @@ def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> Explanation 
     return Explanation(scale.diagnoses, True, field=Field(scale=scale))
 
 
-def diagnoses_of(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
+def diagnoses_of(match: Match, matrix: WeightMatrix | None = None, tolerance: float = 0.0) -> list[Diagnosis]:
     """Returns the diagnoses of a match: the mistake by each of its ids, and its scale."""
     diagnoses = []
     mistake = match.candidate

@@ -18,13 +18,16 @@ from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Skipped, trajectory_limit
+from pgcheck.verification.matching import diagnoses_of
+from pgcheck.verification.sampled_diagnosis import diagnose_means
+from pgcheck.verification.sampled_verdict import Named, named_by_samples
 from pgcheck.verification.sampling import CONFIDENCE, Sampling
 from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
 from pgcheck.verification.setting import Setting
 from pgcheck.verification.streamed_diagnosis import explained
-from pgcheck.verification.streamed_reading import all_listed, answered, example_of, lines_of, shaped
-from pgcheck.verification.streamed_samples import Draws, sampled_lines, too_few
+from pgcheck.verification.streamed_reading import all_listed, answered, example_of, in_parts, lines_of, shaped
+from pgcheck.verification.streamed_samples import Draws, means_of, sampled_lines, too_few
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Printed, Verdict, Verification
 
@@ -76,7 +79,7 @@ def verify_printed(
     lines = lines_of(stream, setting)
     total, square = np.zeros(()), 0.0
     done = 0.0
-    for listed, gradients in answered(lines, all_listed(setting, size), setting, size):
+    for listed, gradients in answered(lines, in_parts(all_listed(setting, size), setting), setting, size):
         total = total + listed.measure @ gradients
         square += float(listed.measure @ np.sum(gradients**2, axis=1))
         done += float(listed.measure.sum())
@@ -117,12 +120,19 @@ def verify_drawn(
     sampling = Sampling(confidence, judging.tolerance or SAMPLED_TOLERANCE, up_to_scale=judging.up_to_scale)
     if skipped := too_few(draws, setting):
         return unchecked(skipped, setting, judging)
-    finding = sampled_lines(stream, setting, draws, sampling, progress)
-    scale = finding.scale if judging.up_to_scale and finding.look.decision == "pass" else None
+    read = sampled_lines(stream, setting, draws, sampling, judging.allow, progress)
+    finding, verdict, named, rest = read.finding, read.finding.look.decision, Named(), None
+    if verdict == "fail" and read.allowed is not None:
+        verdict, rest = "pass", read.allowed.bound
+        named = Named(tuple(diagnoses_of(read.allowed.match)))
+    elif verdict == "fail":
+        named = named_by_samples(diagnose_means([means_of(read, draws)]))
     return Verification(
-        finding.look.decision, (finding,), _contract(draws.size is None, single=finding.expectation.single),
-        sampling.tolerance, scale, (), None, (), off_policy=setting.off_policy, same_start=setting.same_start,
-        allowed=judging.allow, printed=Printed(None),
+        verdict, (finding,), _contract(draws.size is None, single=finding.expectation.single), sampling.tolerance,
+        1 + finding.look.scale_error if judging.up_to_scale and verdict == "pass" else None,
+        marked(named.diagnoses, judging.allow), None, (), off_policy=setting.off_policy,
+        same_start=setting.same_start, allowed=judging.allow, printed=Printed(None), sampling=sampling,
+        excluded=named.excluded, rest=rest,
     )  # fmt: skip
 
 

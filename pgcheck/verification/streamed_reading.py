@@ -13,6 +13,7 @@ from pgcheck.external.answered_lines import Expected, GradientLines
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.batches import check_number, distinct_batches, list_batches
 from pgcheck.trajectories.paths import enumerate_trajectories, sample_trajectories
+from pgcheck.verification.drawn import Draw
 from pgcheck.verification.setting import Setting
 
 READ_TOGETHER = 4096  # lines, at most
@@ -34,13 +35,19 @@ class Listed:
     members: Ints | None = None
 
     def part(self, rows: slice) -> "Listed":
-        """Returns some of them, with no more episodes than they have."""
+        """Returns some of them."""
         if self.batch is None:
             return Listed(self.measure[rows])
         if self.members is None:
             return Listed(self.measure[rows], self.batch.part(rows))
-        episodes, members = np.unique(self.members[rows], return_inverse=True)
-        return Listed(self.measure[rows], self.batch.part(episodes), members.reshape(-1, self.members.shape[1]))
+        return Listed(self.measure[rows], self.batch, self.members[rows])
+
+    def draw(self) -> Draw:
+        """Returns the episodes that were drawn, those of each line together."""
+        assert self.batch is not None
+        if self.members is None:
+            return Draw(self.batch, np.arange(len(self.batch))[:, None])
+        return Draw(self.batch.part(self.members.ravel()), np.arange(self.members.size).reshape(self.members.shape))
 
 
 def example_of(setting: Setting) -> Batch:
@@ -86,35 +93,40 @@ def drawn_listed(setting: Setting, size: int | None, n: int, rng: np.random.Gene
     yield Listed(counts.astype(np.float64), _of(batch, setting), members)
 
 
+def in_parts(listed: Iterator[Listed], setting: Setting) -> Iterator[Listed]:
+    """Yields the same in parts whose gradients are read together."""
+    together = max(1, min(READ_TOGETHER, NUMBERS_TOGETHER // example_of(setting).theta.size))
+    for block in listed:
+        for lo in range(0, len(block.measure), together):
+            yield block.part(slice(lo, lo + together))
+
+
 def answered(
-    lines: GradientLines, listed: Iterator[Listed], setting: Setting, size: int | None
+    lines: GradientLines, parts: Iterator[Listed], setting: Setting, size: int | None
 ) -> Iterator[tuple[Listed, Floats]]:
-    """Yields what was listed with its gradients `[m, d]`, some at a time; `[m, k]` where lines hold theta's k.
+    """Yields parts of what was listed with their gradients `[m, d]`, or `[m, k]` where lines hold theta's k.
 
     Raises:
       EstimatorError: a line is no gradient, or there are too few or too many.
     """
-    together = max(1, min(READ_TOGETHER, NUMBERS_TOGETHER // example_of(setting).theta.size))
-    name, count = setting.mdp.name, 0
-    for block in listed:
-        for lo in range(0, len(block.measure), together):
-            part = block.part(slice(lo, lo + together))
-            gradients = lines.take(len(part.measure))
-            if len(gradients) < len(part.measure):
-                there = count + len(gradients)
-                number = count - lo + len(block.measure) + sum(len(rest.measure) for rest in listed)
-                raise EstimatorError(
-                    f"standard input: expected {number:,} gradients, one for each {_noun(size)} of {name}; there "
-                    f"{'was' if there == 1 else 'were'} {f'{there:,}' if there else 'none'}: did the program end "
-                    "early? Was `trajectories` run with the same options?"
-                )
-            count += len(gradients)
-            yield part, gradients
+    each = f"one for each {'trajectory' if size is None else f'batch of {size}'} of {setting.mdp.name}"
+    count = 0
+    for part in parts:
+        gradients = lines.take(len(part.measure))
+        there = count + len(gradients)
+        count += len(part.measure)
+        if there < count:
+            number = count + sum(len(rest.measure) for rest in parts)
+            raise EstimatorError(
+                f"standard input: expected {number:,} gradients, {each}; there {'was' if there == 1 else 'were'} "
+                f"{f'{there:,}' if there else 'none'}: did the program end early? Was `trajectories` run with the "
+                "same options?"
+            )
+        yield part, gradients
     if (further := lines.further()) is not None:
         raise EstimatorError(
-            f"standard input, line {lines.number:,}: {further}: expected no more than {count:,} gradients, one for "
-            f"each {_noun(size)} of {name}: does the program answer the header too? Was `trajectories` run with the "
-            "same options?"
+            f"standard input, line {lines.number:,}: {further}: expected no more than {count:,} gradients, {each}: "
+            "does the program answer the header too? Was `trajectories` run with the same options?"
         )
 
 
@@ -135,7 +147,3 @@ def in_order(gradients: Floats, setting: Setting) -> Floats:
 def _of(batch: Batch, setting: Setting) -> Batch:
     """Episodes as those of the policy of which ∇J is the gradient, whoever drew them."""
     return replace(batch, policy=setting.policy, behavior=setting.behavior)
-
-
-def _noun(size: int | None) -> str:
-    return "trajectory" if size is None else f"batch of {size}"

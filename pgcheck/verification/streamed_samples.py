@@ -9,8 +9,9 @@ verdict is wrong no more often than all of them together.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -18,15 +19,18 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.trajectories.listing import stream_of
-from pgcheck.verification.batch_sums import Sums
+from pgcheck.verification.batch_sums import BATCHES, Sums
+from pgcheck.verification.drawn import Draw
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.known import Known, parts_of
 from pgcheck.verification.limits import Limit, Skipped
+from pgcheck.verification.matching import CANDIDATES, Match
 from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.partition import MOST, Partition
+from pgcheck.verification.sampled_diagnosis import Means, candidates_of
 from pgcheck.verification.sampled_finding import SampledFinding, gradient_of
 from pgcheck.verification.sampling import Sampling
-from pgcheck.verification.sequential import FIRST_LOOK, looked_at
+from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at
 from pgcheck.verification.setting import Setting
 from pgcheck.verification.streamed_reading import (
     Listed,
@@ -34,6 +38,7 @@ from pgcheck.verification.streamed_reading import (
     drawn_listed,
     example_of,
     in_order,
+    in_parts,
     lines_of,
 )
 
@@ -62,23 +67,46 @@ class Draws:
         return stream_of(np.random.default_rng(self.seed), self.n, which)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Allowed:
+    """A known mistake that is allowed, and that explains all of the bias.
+
+    Attributes:
+      match: the mistake.
+      bound: the relative bias that it leaves is below it.
+    """
+
+    match: Match
+    bound: float
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What the gradients on a stream show.
+
+    Attributes:
+      finding: their mean beside ∇J.
+      gradients, errors: their means over each batch of rollouts, and those of what they differ by from known ones
+        whose expectation is ∇J `[K, d]`.
+      allowed: what explains the bias, if that is allowed; None where nothing does.
+    """
+
+    finding: SampledFinding
+    gradients: Floats
+    errors: Floats
+    allowed: Allowed | None
+
+
 class _Compared:
-    """Gradients beside known ones on the same rollouts."""
+    """Gradients less others on the same rollouts."""
 
-    known: Known
-    sums: Sums = field(init=False)
+    def __init__(self, expected: Callable[[Draw], Floats], size: int, match: Match | None = None) -> None:
+        self.sums, self.match = Sums.empty(size), match
+        self._expected = expected
 
-    def __post_init__(self) -> None:
-        self.sums = Sums.empty(len(self.known.gradient))
-
-    def add(self, listed: Listed, gradients: Floats, counts: Floats, slack: float) -> None:
+    def add(self, draw: Draw, gradients: Floats, counts: Floats, slack: float) -> None:
         """Adds gradients `[m, d]` that came so often in each batch `[K, m]`."""
-        assert listed.batch is not None
-        expected = self.known(listed.batch)
-        if listed.members is not None:
-            expected = expected[listed.members].mean(axis=1)
-        errors = gradients - expected
+        errors = gradients - self._expected(draw)
         errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
         self.sums.add_counted(errors, gradients, counts)
 
@@ -98,8 +126,13 @@ def too_few(draws: Draws, setting: Setting) -> Skipped | None:
 
 
 def sampled_lines(
-    stream: BinaryIO, setting: Setting, draws: Draws, sampling: Sampling, progress: Progress | None = None
-) -> SampledFinding:
+    stream: BinaryIO,
+    setting: Setting,
+    draws: Draws,
+    sampling: Sampling,
+    allow: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Read:
     """Returns what the gradients on a stream show of the program that printed them.
 
     Args:
@@ -107,6 +140,7 @@ def sampled_lines(
       setting: the model, as it was listed.
       draws: what was drawn; at least 4,096 rollouts.
       sampling: how certain a verdict is.
+      allow: ids of deviations that are intended.
       progress: called with the fraction done.
 
     Raises:
@@ -116,45 +150,84 @@ def sampled_lines(
     """
     gradient = gradient_of(setting, sampling.tolerance / 10)
     lines, partition = lines_of(stream, setting), Partition(draws.n, draws.stream(1))
-    compared = [_Compared(known) for known in _known(setting, gradient)]
+    right, meant = _right(setting, gradient), _meant(setting, len(gradient), allow)
     greatest, steps, done = 0.0, 0.0, 0.0
-    drawn = drawn_listed(setting, draws.size, draws.n, draws.stream(0))
-    for listed, values in answered(lines, drawn, setting, draws.size):
-        gradients = in_order(values, setting)
+    for listed, values in answered(lines, _parts(setting, draws), setting, draws.size):
+        gradients, draw = in_order(values, setting), listed.draw()
         greatest = max(greatest, float(np.abs(gradients).max(initial=0.0)))
         slack = (ROUNDING_IN_SINGLE if lines.is_imprecise else ROUNDING) * greatest
         counts = partition.dealt(listed.measure.astype(np.int64)).astype(np.float64)
-        for way in compared:
-            way.add(listed, gradients, counts, slack)
-        steps += float(listed.measure @ _lengths(listed))
+        for way in (*right, *meant):
+            way.add(draw, gradients, counts, slack)
+        steps += float(listed.measure @ draw.batch.lengths[draw.index].mean(axis=1))
         done += float(listed.measure.sum())
         if progress is not None:
             progress(done / draws.n)
-    nearest = min(compared, key=lambda way: way.sums.errors.squares).sums
-    look = looked_at(
-        nearest, gradient, 1 + int(math.log2(draws.n / FIRST_LOOK)), alpha=(1 - sampling.confidence) / len(compared),
-        tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
+
+    def look_at(way: _Compared, *, up_to_scale: bool) -> Look:
+        number, alpha = 1 + int(math.log2(draws.n / FIRST_LOOK)), (1 - sampling.confidence) / len((*right, *meant))
+        return looked_at(
+            way.sums, gradient, number, alpha=alpha, tolerance=sampling.tolerance, up_to_scale=up_to_scale
+        )
+
+    nearest = min(right, key=lambda way: way.sums.errors.squares)
+    finding = _finding(
+        setting, draws.size or 1, nearest.sums, look_at(nearest, up_to_scale=sampling.up_to_scale), gradient,
+        confidence=sampling.confidence, single=lines.is_imprecise, mean_length=steps / draws.n,
     )  # fmt: skip
-    mean, size = gradient + nearest.mean, draws.size or 1  # what is due, and the error
-    spread = max(0.0, nearest.gradients.squares / nearest.rollouts - float(mean @ mean))
-    example = example_of(setting)
-    expectation = Expectation(size, example.shaped(mean), size * spread, lines.is_imprecise)
-    return SampledFinding(
-        setting, expectation, example.shaped(gradient), None, None, None, look, sampling.confidence,
-        example.shaped(nearest.std_error), "the program answered rollouts that were drawn", steps / draws.n,
-    )  # fmt: skip
+    looks = [(way.match, look_at(way, up_to_scale=False)) for way in meant]
+    passed = [Allowed(match, look.bound) for match, look in looks if match is not None and look.decision == "pass"]
+    allowed = min(passed, key=lambda it: it.bound, default=None)
+    return Read(finding, right[0].sums.means + gradient, nearest.sums.means, allowed)
 
 
-def _known(setting: Setting, gradient: Floats) -> Iterator[Known]:
-    """What the gradients are compared with."""
+def means_of(read: Read, draws: Draws) -> Means:
+    """Returns the means over each batch, of what was read and of known estimators on the same rollouts."""
+    finding = read.finding
+    of = {candidate: np.zeros(read.gradients.shape) for candidate in candidates_of([finding])}
+    partition = Partition(draws.n, draws.stream(1))
+    for listed in _parts(finding.setting, draws):
+        draw, counts = listed.draw(), partition.dealt(listed.measure.astype(np.int64))
+        for candidate, total in of.items():
+            total += counts @ draw.mean(candidate)
+    for total in of.values():
+        total /= draws.n // BATCHES
+    gradient = example_of(finding.setting).flattened(finding.gradient)
+    return Means(finding, gradient, read.errors, read.gradients, of)
+
+
+def _parts(setting: Setting, draws: Draws) -> Iterator[Listed]:
+    """What was drawn, in parts: the same every time."""
+    return in_parts(drawn_listed(setting, draws.size, draws.n, draws.stream(0)), setting)
+
+
+def _right(setting: Setting, gradient: Floats) -> list[_Compared]:
+    """Gradients compared with known ones whose expectation is ∇J; first with ∇J itself."""
     parts = parts_of(setting)
-    for coefficients in COMPARED:
-        if not any(coefficients[len(parts) :]):
-            yield Known(gradient, parts, coefficients[: len(parts)])
+    return [
+        _Compared(Known(gradient, parts, coefficients[: len(parts)]), len(gradient))
+        for coefficients in COMPARED
+        if not any(coefficients[len(parts) :])
+    ]
 
 
-def _lengths(listed: Listed) -> Floats:
-    """The mean length of the episodes that each line is about `[m]`."""
-    assert listed.batch is not None
-    lengths = listed.batch.lengths.astype(np.float64)
-    return lengths if listed.members is None else lengths[listed.members].mean(axis=1)
+def _meant(setting: Setting, size: int, allow: Sequence[str]) -> list[_Compared]:
+    """Gradients compared with known mistakes that are allowed."""
+    if setting.off_policy:
+        return []
+    mistakes = [mistake for mistake in CANDIDATES if set(mistake.ids) <= set(allow)]
+    return [_Compared(partial(Draw.mean, candidate=it), size, Match(it, None)) for it in mistakes]
+
+
+def _finding(
+    setting: Setting, size: int, sums: Sums, look: Look, gradient: Floats,
+    *, confidence: float, single: bool, mean_length: float,
+) -> SampledFinding:  # fmt: skip
+    """The mean of gradients beside ∇J."""
+    mean, example = gradient + sums.mean, example_of(setting)  # what is due, and the error
+    spread = max(0.0, sums.gradients.squares / sums.rollouts - float(mean @ mean))
+    expectation = Expectation(size, example.shaped(mean), size * spread, single)
+    return SampledFinding(
+        setting, expectation, example.shaped(gradient), None, None, None, look, confidence,
+        example.shaped(sums.std_error), "`trajectories` has drawn them", mean_length,
+    )  # fmt: skip
