@@ -111,8 +111,8 @@ def verify(
         judging = Judging(settings["tolerance"], up_to_scale, allowed, settings["max_trajectories"])
         raise typer.Exit(
             verify_stream(
-                models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start, overrides=overrides,
-                policy=policy, form=form, output=output, quiet=quiet,
+                models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
+                overrides=overrides, policy=policy, form=form, output=output, quiet=quiet,
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)

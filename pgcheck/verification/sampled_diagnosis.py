@@ -78,15 +78,17 @@ def diagnose_means(seen: "Sequence[Means]") -> SampledDiagnosis:
     """Returns the same from the means over each batch of rollouts."""
     scales = known_scales([it.finding for it in seen])
     candidates = tuple(seen[0].of)
-    excluded = 0
+    excluded, first = 0, None
     for matches in _stages(candidates, scales, seen):
         fits = [fit for match in matches if (fit := _fit(match, seen, len(matches))) is not None]
         excluded += len(matches) - len(fits)
         if equal := [fit for fit in fits if fit.is_equal]:
-            return SampledDiagnosis(tuple(equal), excluded + len(fits) - len(equal))
-        if fits:
-            return SampledDiagnosis(tuple(fits), excluded)
-    return SampledDiagnosis((), excluded)
+            # What is another and a further fault besides is equal only where the further one does no harm.
+            least = [fit for fit in equal if not any(set(other.ids) < set(fit.ids) for other in equal)]
+            return SampledDiagnosis(tuple(least), excluded + len(fits) - len(equal))
+        if fits and first is None:  # one of more words may still be equal
+            first = SampledDiagnosis(tuple(fits), excluded)
+    return first or SampledDiagnosis((), excluded)
 
 
 def _stages(
@@ -134,8 +136,13 @@ class Means:
     @property
     def factor(self) -> float:
         """The factor with which the gradient is nearest; 0 where it is 0."""
-        size = norm_of(self.gradient)
-        return 0.0 if size == 0 else 1 + float(self.errors.mean(axis=0) @ self.gradient) / size**2
+        size, known = norm_of(self.gradient), self.of[REFERENCE]
+        if size == 0:
+            return 0.0
+        of_all = float(np.sum(self.gradients * known)) / max(float(np.sum(known**2)), 1e-300)
+        if self.is_equal(REFERENCE, of_all):
+            return of_all
+        return 1 + float(self.errors.mean(axis=0) @ self.gradient) / size**2
 
     def is_equal(self, candidate: Candidate, factor: float) -> bool:
         """Whether the gradients are the candidate's times the factor, in every batch."""

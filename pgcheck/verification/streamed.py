@@ -25,12 +25,13 @@ from pgcheck.verification.sampling import CONFIDENCE, Sampling
 from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
 from pgcheck.verification.setting import Setting
-from pgcheck.verification.streamed_diagnosis import explained
+from pgcheck.verification.streamed_diagnosis import OTHER, explained
 from pgcheck.verification.streamed_reading import all_listed, answered, example_of, in_parts, lines_of, shaped
 from pgcheck.verification.streamed_samples import Draws, means_of, sampled_lines, too_few
 from pgcheck.verification.truth import finding_of
 from pgcheck.verification.verification import Printed, Verdict, Verification
 
+ROUNDED = 5.0  # times the last digit of the greatest numbers, relative to their size, may be lost to rounding
 MAX_COMPARED = 200_000  # trajectories, among which known mistakes are looked for
 
 Progress = Callable[[float], None]  # is called with the fraction done
@@ -152,20 +153,18 @@ def _judged(
     loosened = judging.tolerance is None and lines.is_imprecise and not is_right(tolerance)
     tolerance = SINGLE_TOLERANCE if loosened else tolerance
     verdict: Verdict = "pass"
-    explanation = Explanation()
-    names = explanation.diagnoses
+    digits, names, may_be_rounding = lines.few_digits, Explanation().diagnoses, False
     if not is_right(tolerance):
         explanation = explained(finding, tolerance, is_meant if judging.allow else None)
         if explanation.complete and is_meant(explanation):
             scale = explanation.common_factor([finding]) if judging.up_to_scale else None
             names = explanation.without(scale)
         else:
-            verdict, names = "fail", explanation.diagnoses
-    digits = lines.few_digits
-    may_be_rounding = (
-        verdict == "fail" and not explanation.complete and digits is not None
-        and finding.bias <= 10.0 ** (1 - digits) * math.sqrt(square)
-    )  # fmt: skip
+            # What is near the gradient for want of digits is near some multiple of it too.
+            is_known = explanation.complete and not any(it.figures for it in explanation.diagnoses)
+            lost = 0.0 if digits is None else ROUNDED * 10.0 ** (1 - digits) * math.sqrt(square)
+            may_be_rounding = not is_known and finding.bias <= lost
+            verdict, names = "fail", OTHER.diagnoses if may_be_rounding else explanation.diagnoses
     return Verification(
         verdict, (finding,), _contract(by_episode, single=lines.is_imprecise), tolerance, scale,
         marked(names, judging.allow), None, (), off_policy=finding.setting.off_policy,

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,37 +22,39 @@ def setting(name: str, *, off_policy: bool = False, same_start: bool = False, **
     return setting_of(model, off_policy=off_policy, same_start=same_start)
 
 
-def batch_of(where: Setting, episodes: "list[ListedTrajectory]") -> Batch:
-    """Listed episodes as a batch; an outcome is found by its state, action, next state and reward."""
-    mdp, longest = where.mdp, max(len(it.actions) for it in episodes)
-    outcome = {
-        key: number
-        for number, key in enumerate(
-            zip(mdp.state.tolist(), mdp.action.tolist(), mdp.next_state.tolist(), mdp.reward.tolist(),
-                mdp.ends.tolist(), strict=True)
-        )
-    }  # fmt: skip
-    paths = np.full((1 + longest, len(episodes)), mdp.padding)
-    for column, it in enumerate(episodes):
-        paths[0, column] = it.states[0]
-        for t, (s, a, r) in enumerate(zip(it.states, it.actions, it.rewards, strict=False)):
-            ends = it.terminated and t == len(it.actions) - 1
-            paths[1 + t, column] = outcome[s, a, it.states[t + 1], r, ends]
-    return Batch.from_paths(mdp, where.policy, paths, where.behavior)
+class Known:
+    """Finds the outcomes of listed episodes by their state, action, next state and reward."""
+
+    def __init__(self, where: Setting) -> None:
+        mdp, self.where = where.mdp, where
+        columns = mdp.state, mdp.action, mdp.next_state, mdp.reward, mdp.ends
+        self.outcome = {key: k for k, key in enumerate(zip(*(column.tolist() for column in columns), strict=True))}
+
+    def batch(self, episodes: Sequence[ListedTrajectory]) -> Batch:
+        """The episodes as a batch."""
+        mdp, longest = self.where.mdp, max(len(it.actions) for it in episodes)
+        paths = np.full((1 + longest, len(episodes)), mdp.padding)
+        for column, it in enumerate(episodes):
+            paths[0, column] = it.states[0]
+            for t, (s, a, r) in enumerate(zip(it.states, it.actions, it.rewards, strict=False)):
+                ends = it.terminated and t == len(it.actions) - 1
+                paths[1 + t, column] = self.outcome[s, a, it.states[t + 1], r, ends]
+        return Batch.from_paths(mdp, self.where.policy, paths, self.where.behavior)
 
 
 def lines(
     where: Setting, estimate: Estimate, size: int | None = None, draws: Draws | None = None, form: str = "json"
 ) -> str:
     """One line for each trajectory, or for each batch, of what is listed."""
+    known = Known(where)
     n, rng = (None, None) if draws is None else (draws.n, draws.stream(0))
     if size is None:
         listed = list(list_trajectories(where.mdp, where.actor, n, rng).trajectories)
-        rows = [estimate(batch_of(where, listed[lo : lo + 500])) for lo in range(0, len(listed), 500)]
+        rows = [estimate(known.batch(listed[lo : lo + 500])) for lo in range(0, len(listed), 500)]
         gradients = np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])
     else:
         batches = list_batches(where.mdp, where.actor, size, n, rng, same_start=where.same_start).batches
-        gradients = np.array([estimate(batch_of(where, list(it.episodes))) for it in batches])
+        gradients = np.array([estimate(known.batch(it.episodes)) for it in batches])
     if form == "json":
         return "".join(json.dumps(row) + "\n" for row in gradients.tolist())
     return "".join(",".join(form % x for x in row.ravel()) + "\n" for row in gradients)

@@ -1,22 +1,19 @@
 """Verdicts on gradients that a program printed, of all trajectories or of drawn ones."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import Batch
 from pgcheck.errors import EstimatorError, UsageError
-from pgcheck.estimators.mistakes import MISTAKES
 from pgcheck.verification.batch_sums import BATCHES, Sums
 from pgcheck.verification.partition import MANY, Partition
 from pgcheck.verification.sampled_finding import SampledFinding
+from pgcheck.verification.sampling import Sampling
 from pgcheck.verification.streamed import Judging, verify_drawn, verify_printed
-from pgcheck.verification.streamed_samples import Draws
+from pgcheck.verification.streamed_samples import Draws, sampled_lines
 from tests import oracles
-from tests.oracles import Floats
 from tests.verification import off_policy, zoo
 from tests.verification.printed import lines, setting, stream, verdict
 from tests.verification.zoo import discount, to_go, vector
@@ -52,9 +49,8 @@ def test_wrong_programs_fail_and_are_named_or_not_at_all(name: str) -> None:
 def test_the_expectation_is_that_of_plain_enumeration() -> None:
     where = setting("early_exit")
     mdp, policy = where.mdp, where.policy
-    expected = oracles.gradient(mdp, policy) if hasattr(oracles, "gradient") else pgcheck.exact_gradient(mdp, policy)
     (finding,) = verdict(where, RIGHT).findings
-    assert finding.expectation_vector == pytest.approx(np.asarray(getattr(expected, "gradient", expected)), abs=1e-13)
+    assert finding.expectation_vector == pytest.approx(oracles.recursion(mdp, policy)[1], abs=1e-13)
 
 
 @pytest.mark.parametrize("estimate", [RIGHT, FORGOTTEN, zoo.WRONG["weight decay"][0]])
@@ -84,19 +80,19 @@ def test_what_one_model_cannot_tell_apart_is_possible_and_no_more() -> None:
 
 
 def test_batches_of_episodes() -> None:
-    where = setting("two_state", horizon=2)
     right, wrong = zoo.RIGHT["leave one out"], zoo.WRONG["batch mean as baseline"][0]
-    for size in (2, 3):
-        results = [
-            verify_printed(stream(lines(where, it, size)), where, Judging(), size) for it in (right, wrong)
-        ]
+    for size, horizon in ((2, 1), (3, 2)):
+        where = setting("two_state", horizon=horizon)
+        results = [verify_printed(stream(lines(where, it, size)), where, Judging(), size) for it in (right, wrong)]
         assert [result.verdict for result in results] == ["pass", "fail"]
-        assert [it.id for it in results[1].diagnosis] == ["scale"]
+        assert [(it.id, it.certain) for it in results[1].diagnosis] == [("scale", True)]
         assert results[1].findings[0].scale == pytest.approx(1 - 1 / size)
         assert results[1].findings[0].batch_size == size
+    where = setting("two_state", horizon=2)  # half of the gradient is also the gradient over the horizon
+    result = verify_printed(stream(lines(where, wrong, 2)), where, Judging(), 2)
+    assert {(it.id, it.certain) for it in result.diagnosis} == {("scale", False), ("length-normalised", False)}
     together = setting("two_state", horizon=2, same_start=True)
-    text = lines(together, right, 2)
-    assert verify_printed(stream(text), together, Judging(), 2).verdict == "pass"
+    assert verify_printed(stream(lines(together, right, 2)), together, Judging(), 2).verdict == "pass"
 
 
 def test_episodes_of_another_policy() -> None:
@@ -134,30 +130,36 @@ def test_numbers_with_few_digits() -> None:
         verify_printed(stream(lines(where, RIGHT, form=form)), where, Judging()) for form in ("%.6g", "%.2f", "%.17g")
     )
     assert (six.verdict, six.tolerance) == ("pass", 1e-4)
-    assert six.printed is not None and six.printed.loosened and six.printed.digits == 6
+    assert six.printed is not None
+    assert (six.printed.loosened, six.printed.digits) == (True, 6)
     assert (all_of_them.verdict, all_of_them.tolerance) == ("pass", 1e-6)
     assert three.verdict == "fail"
-    assert three.printed is not None and three.printed.may_be_rounding
+    assert three.printed is not None
+    assert three.printed.may_be_rounding
+    assert [it.id for it in three.diagnosis] == ["other"]
     strict = verify_printed(stream(lines(where, RIGHT, form="%.6g")), where, Judging(tolerance=1e-9))
     assert strict.verdict == "fail"
     wrong = verify_printed(stream(lines(where, FORGOTTEN, form="%.6g")), where, Judging())
     assert [it.id for it in wrong.diagnosis] == ["dropped-gamma"]
-    assert wrong.printed is not None and not wrong.printed.may_be_rounding
+    assert wrong.printed is not None
+    assert not wrong.printed.may_be_rounding
 
 
 def test_too_few_and_too_many_lines() -> None:
     where = setting("two_state")
     rows = lines(where, RIGHT).splitlines()
     assert len(rows) == 23
-    with pytest.raises(EstimatorError, match="expected 23 gradients, one for each trajectory of two-state; there were 22"):
+    with pytest.raises(
+        EstimatorError, match="expected 23 gradients, one for each trajectory of two-state; there were 22"
+    ):
         verify_printed(stream("\n".join(rows[:-1])), where, Judging())
     with pytest.raises(EstimatorError, match="there were none: did the program end early"):
         verify_printed(stream(""), where, Judging())
-    with pytest.raises(EstimatorError, match="line 24: .*expected no more than 23 gradients"):
+    with pytest.raises(EstimatorError, match=r"line 24: .*expected no more than 23 gradients"):
         verify_printed(stream("\n".join([*rows, rows[0], "rubbish"])), where, Judging())
     with pytest.raises(EstimatorError, match="expected 529 gradients, one for each batch of 2"):
         verify_printed(stream("\n".join(rows)), where, Judging(), 2)
-    with pytest.raises(EstimatorError, match=r"one for each trajectory of two-state; there were 1: did"):
+    with pytest.raises(EstimatorError, match=r"one for each trajectory of two-state; there was 1: did"):
         verify_drawn(stream(rows[0]), where, Judging(), Draws(5000))
 
 
@@ -167,7 +169,7 @@ def test_too_many_trajectories_are_not_read() -> None:
     assert "--n 1e6" in result.skipped[0].why
 
 
-# -- drawn rollouts ----------------------------------------------------------------------------------------------------
+# -- drawn rollouts --
 
 
 def test_rollouts_are_dealt_out_evenly_and_completely() -> None:
@@ -189,7 +191,7 @@ def test_how_often_a_batch_has_a_rollout_is_hypergeometric() -> None:
         first = []
         for _ in range(400):
             partition = Partition(n, rng)
-            first.append([partition.dealt(np.array(lot)) for lot in lots][0][:, 0])
+            first.append(partition.dealt(np.array(lots[0]))[:, 0])
         drawn = np.array(first).ravel()
         # 4 places among n, of which `count` are taken: by the formula.
         for k in range(4):
@@ -222,16 +224,56 @@ def drawn(model: str, estimate: zoo.Estimate, draws: Draws, judging: Judging | N
 
 
 def test_right_programs_pass_and_wrong_ones_fail() -> None:
-    for estimate in (RIGHT, zoo.RIGHT["vectorised total"], zoo.RIGHT["constant baseline"]):
+    for estimate in (RIGHT, zoo.RIGHT["vectorised total"], shifted(1.0)):
         look = drawn("two_state", estimate, Draws(100_000, 3)).look
         assert (look.decision, look.rollouts) == ("pass", 99_968)
         assert look.bound <= 0.05
     for name in ("gamma^t forgotten, vectorised", "a loss", "own reward only", "half"):
         assert drawn("two_state", zoo.WRONG[name][0], Draws(10_000)).look.decision == "fail"
-    noisy = vector(lambda b: discount(b) * to_go(b) - 40.0)
-    look = drawn("two_state", noisy, Draws(5_000)).look
+    look = drawn("two_state", shifted(40.0), Draws(5_000)).look
     assert (look.decision, look.rollouts) == ("inconclusive", 4_992)
-    assert look.needed is not None and look.needed > 5_000
+    assert look.needed is not None
+    assert look.needed > 5_000
+
+
+def shifted(baseline: float) -> zoo.Estimate:
+    """Right, and the noisier, the greater the baseline."""
+    return vector(lambda b: discount(b) * to_go(b) - baseline)
+
+
+def test_a_right_program_fails_no_more_often_than_agreed() -> None:
+    where, confidence, seeds = setting("two_state"), 0.9, 20
+    verdicts = []
+    for seed in range(seeds):
+        draws = Draws(4_096, seed)
+        verdicts.append(
+            verify_drawn(stream(lines(where, shifted(3.0), None, draws)), where, Judging(), draws, confidence)
+        )
+    # More than 6 of 20 fail with a probability of 0.2 % if each does with 10 %.
+    assert sum(it.verdict == "fail" for it in verdicts) <= 6
+    bounds = [it.findings[0].look.bound for it in verdicts if isinstance(it.findings[0], SampledFinding)]
+    assert min(bounds) > 0
+    wrong = vector(lambda b: 1.3 * discount(b) * to_go(b) - 3.0)
+    outside = 0
+    for seed in range(seeds):
+        draws = Draws(4_096, seed)
+        read = sampled_lines(stream(lines(where, wrong, None, draws)), where, draws, Sampling(confidence))
+        outside += read.finding.look.bound < 0.3
+    assert outside <= 6
+
+
+def test_what_is_wrong_is_named_from_drawn_rollouts() -> None:
+    where, draws = setting("two_state"), Draws(20_000, 5)
+    for name in ("gamma^t forgotten, vectorised", "own reward only", "a loss", "half"):
+        estimate, ids, _ = zoo.WRONG[name]
+        result = verify_drawn(stream(lines(where, estimate, None, draws)), where, Judging(), draws)
+        assert (result.verdict, {it.id for it in result.diagnosis}) == ("fail", ids)
+    text = lines(where, FORGOTTEN, None, draws)
+    allowed = verify_drawn(stream(text), where, Judging(allow=("dropped-gamma",)), draws)
+    assert (allowed.verdict, allowed.deviations) == ("pass", ("dropped-gamma",))
+    assert allowed.rest is not None
+    assert allowed.rest <= 0.05
+    assert verify_drawn(stream(text), where, Judging(allow=("undiscounted",)), draws).verdict == "fail"
 
 
 def test_the_mean_of_drawn_gradients_is_near_their_expectation() -> None:
@@ -245,34 +287,18 @@ def test_the_mean_of_drawn_gradients_is_near_their_expectation() -> None:
 
 
 def test_drawn_batches() -> None:
-    draws = Draws(5_000, 2, 4)
-    assert drawn("two_state", zoo.RIGHT["leave one out"], draws).look.decision == "pass"
+    draws = Draws(40_000, 2, 2)
+    assert drawn("two_state", zoo.RIGHT["leave one out"], draws, Judging(tolerance=0.2)).look.decision == "pass"
     finding = drawn("two_state", zoo.WRONG["batch mean as baseline"][0], draws)
     assert finding.look.decision == "fail"
-    assert finding.look.scale_error == pytest.approx(-0.25, abs=5 * finding.look.scale_error_error)
+    assert finding.look.scale_error == pytest.approx(-0.5, abs=5 * finding.look.scale_error_error)
 
 
 def test_a_look_has_a_least_and_a_most_number_of_rollouts() -> None:
     where = setting("two_state")
     result = verify_drawn(stream("rubbish"), where, Judging(), Draws(4_095))
     assert (result.verdict, result.exit_status) == ("inconclusive", 3)
-    assert result.skipped[0].limit is not None and result.skipped[0].limit.needed == 4_096
+    assert result.skipped[0].limit is not None
+    assert result.skipped[0].limit.needed == 4_096
     with pytest.raises(UsageError, match="at most 536,870,912"):
         verify_drawn(stream("rubbish"), where, Judging(), Draws(2**29 + 1))
-
-
-def test_a_right_program_with_noise_of_its_own_is_rarely_failed_and_never_passed_without_reason() -> None:
-    where, n, confidence = setting("two_state"), 4_096, 0.9
-    outcomes = []
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-
-        def noisy(batch: Batch, rng: np.random.Generator = rng) -> Floats:
-            return np.asarray(RIGHT(batch) * rng.exponential(size=(len(batch), 1, 1)))
-
-        draws = Draws(n, seed)
-        text = lines(where, noisy, None, draws)
-        outcomes.append(verify_drawn(stream(text), where, Judging(), draws, confidence).verdict)
-    # Each line answers many rollouts with one draw of the noise: that is a program with a bias, and fails. So the
-    # noise here must not be shared: what is checked is that it is.
-    assert "pass" not in outcomes
