@@ -76,13 +76,22 @@ def _standard_input(model: str) -> BinaryIO:
     return sys.stdin.buffer
 
 
+def check_evidence(evidence: str, n: str | None) -> None:
+    """Raises UsageError where another evidence is asked for than the gradients are: drawn with `--n`, else exact."""
+    if evidence == "sampled" and n is None:
+        raise UsageError("verify -: --evidence sampled needs drawn rollouts: give --n N to `trajectories` and here")
+    if evidence == "exact" and n is not None:
+        raise UsageError("verify -: --evidence exact needs all trajectories: leave out --n in both commands")
+
+
 def refuse_for_stream(**given: object) -> None:
     """Raises UsageError where an option was given that belongs to estimators which can be called."""
+    instead = {"batch_sizes": "--batches B", "max_rollouts": "--n N"}
     for option, value in given.items():
         if value is not None:
             name = f"--{option.replace('_', '-')}"
-            instead = "; give --batches B, as to `trajectories`" if option == "batch_sizes" else ""
-            raise UsageError(f"verify -: {name} is for estimators that can be called{instead}")
+            hint = f"; give {instead[option]}, as to `trajectories`" if option in instead else ""
+            raise UsageError(f"verify -: {name} is for estimators that can be called{hint}")
 
 
 def refuse_without_stream(**given: object) -> None:

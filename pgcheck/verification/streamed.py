@@ -47,12 +47,14 @@ class Judging:
       up_to_scale: accept one positive factor.
       allow: ids of deviations that are intended.
       max_trajectories: a model with more is not checked.
+      confidence: with which the verdict on drawn rollouts is right.
     """
 
     tolerance: float | None = None
     up_to_scale: bool = False
     allow: tuple[str, ...] = ()
     max_trajectories: int = 2_000_000
+    confidence: float = CONFIDENCE
 
 
 def verify_printed(
@@ -101,7 +103,6 @@ def verify_drawn(
     setting: Setting,
     judging: Judging,
     draws: Draws,
-    confidence: float = CONFIDENCE,
     progress: Progress | None = None,
 ) -> Verification:
     """Returns the verdict on the gradients of drawn rollouts, or of drawn batches, that stand on a stream.
@@ -111,14 +112,13 @@ def verify_drawn(
       setting: the model, as it was listed.
       judging: what passes; a tolerance of None is 5 %.
       draws: what was drawn.
-      confidence: with which the verdict is right.
       progress: called with the fraction done.
 
     Raises:
       EstimatorError, TooLargeError, PrecisionError: as in `sampled_lines`.
       UsageError: more rollouts than can be dealt out to batches.
     """
-    sampling = Sampling(confidence, judging.tolerance or SAMPLED_TOLERANCE, up_to_scale=judging.up_to_scale)
+    sampling = Sampling(judging.confidence, judging.tolerance or SAMPLED_TOLERANCE, up_to_scale=judging.up_to_scale)
     if skipped := too_few(draws, setting):
         return unchecked(skipped, setting, judging)
     read = sampled_lines(stream, setting, draws, sampling, judging.allow, progress)

@@ -229,5 +229,5 @@ def _finding(
     expectation = Expectation(size, example.shaped(mean), size * spread, single)
     return SampledFinding(
         setting, expectation, example.shaped(gradient), None, None, None, look, confidence,
-        example.shaped(sums.std_error), "`trajectories` has drawn them", mean_length,
+        example.shaped(sums.std_error), "`trajectories` drew what was answered", mean_length,
     )  # fmt: skip

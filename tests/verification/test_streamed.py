@@ -247,7 +247,9 @@ def test_a_right_program_fails_no_more_often_than_agreed() -> None:
     for seed in range(seeds):
         draws = Draws(4_096, seed)
         verdicts.append(
-            verify_drawn(stream(lines(where, shifted(3.0), None, draws)), where, Judging(), draws, confidence)
+            verify_drawn(
+                stream(lines(where, shifted(3.0), None, draws)), where, Judging(confidence=confidence), draws
+            )
         )
     # More than 6 of 20 fail with a probability of 0.2 % if each does with 10 %.
     assert sum(it.verdict == "fail" for it in verdicts) <= 6
