@@ -20,7 +20,9 @@ def printed_remarks(verification: Verification) -> Iterator[Filled]:
     elif printed.loosened:
         yield Filled(f"{precision}, so the tolerance is {verification.tolerance:g} instead of {TOLERANCE:g}.")
     if verification.verdict == "fail":
+        taken = "; it is taken to be a function of each line alone, without random numbers or memory"
+        is_known = all(it.certain and it.id != "other" for it in verification.diagnosis)
         yield Filled(
             "The program could not be called again with other rewards, so fewer mistakes have a name here than for "
-            "cmd:PROGRAM."
+            f"cmd:PROGRAM{'' if is_known else taken}."
         )
