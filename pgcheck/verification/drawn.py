@@ -21,7 +21,7 @@ from pgcheck.verification.setting import Setting
 BLOCK = FIRST_LOOK  # batches
 FEW = 256  # batches on which it is found out what they are compared with
 MOST_STEPS = 2**20  # of episodes that are drawn together; their arrays take some tens of megabytes
-MOST_NUMBERS = 2**23  # in the scores of all their steps, for which an estimator may ask
+MOST_NUMBERS = 2**20  # in the scores of all their steps, for which an estimator may ask
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,17 @@ class Draw:
 
     batch: Batch
     index: Ints
+
+    def by_length(self) -> "Iterator[tuple[Ints, Draw]]":
+        """Yields batches of one episode that are about equally long, so with little padding, after their numbers."""
+        lengths = self.batch.lengths[self.index[:, 0]]
+        kinds = np.ceil(np.log2(np.maximum(lengths, 1)))
+        for kind in np.unique(kinds):
+            numbers = np.flatnonzero(kinds == kind)
+            episodes, longest = self.index[numbers, 0], int(lengths[numbers].max())
+            of = self.batch
+            part = Batch(of.mdp, of.policy, of.starts[episodes], of.outcomes[:longest, episodes], of.behavior)
+            yield numbers, Draw(part, np.arange(len(episodes))[:, None])
 
     @property
     def size(self) -> int:
@@ -87,8 +98,10 @@ class Drawn:
         self._streams = streams(rng)
         numbers = len(setting.policy.theta)
         self._few = min(FEW, max(1, MOST_STEPS // (setting.mdp.horizon * size)))
-        longest = max(1, len(self.few().batch.outcomes))
-        at_once = min(MOST_STEPS / (longest * size), MOST_NUMBERS / (longest * size * numbers), BLOCK)
+        few = self.few().batch
+        longest, mean = max(1, len(few.outcomes)), max(1.0, float(few.lengths.mean()))
+        steps = mean if size == 1 else longest  # single episodes are sorted by length
+        at_once = min(MOST_STEPS / (longest * size), MOST_NUMBERS / (steps * size * numbers), BLOCK)
         self._together = BATCHES * 2 ** max(0, int(np.log2(at_once / BATCHES)))
 
     def block(self, number: int) -> Iterator[Draw]:
