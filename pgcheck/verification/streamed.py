@@ -164,7 +164,9 @@ def _judged(
             is_known = explanation.complete and not any(it.figures for it in explanation.diagnoses)
             lost = 0.0 if digits is None else ROUNDED * 10.0 ** (1 - digits) * math.sqrt(square)
             may_be_rounding = not is_known and finding.bias <= lost
-            verdict, names = "fail", OTHER.diagnoses if may_be_rounding else explanation.diagnoses
+            verdict, names = "fail", explanation.diagnoses
+            if may_be_rounding and finding.enumeration is not None:
+                names = OTHER.diagnoses
     return Verification(
         verdict, (finding,), _contract(by_episode, single=lines.is_imprecise), tolerance, scale,
         marked(names, judging.allow), None, (), off_policy=finding.setting.off_policy,

@@ -169,6 +169,15 @@ def test_too_many_trajectories_are_not_read() -> None:
     assert "--n 1e6" in result.skipped[0].why
 
 
+def test_no_mistake_is_ruled_out_where_none_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgcheck.verification.streamed.MAX_COMPARED", 22)
+    (diagnosis,) = verdict(setting("two_state"), FORGOTTEN).diagnosis
+    assert (diagnosis.id, diagnosis.cause) == ("other", "other/not-compared")
+    text = "0.1,0.2,0.3,1\n" * 23  # so few digits that rounding may hide anything
+    (diagnosis,) = verify_printed(stream(text), setting("two_state"), Judging()).diagnosis
+    assert diagnosis.cause == "other/not-compared"
+
+
 # -- drawn rollouts --
 
 
