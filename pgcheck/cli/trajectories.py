@@ -21,6 +21,7 @@ from pgcheck.cli.options import (
     rollouts_of,
     seed_of,
 )
+from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from pgcheck.model.mdp import MDP
@@ -43,6 +44,9 @@ def trajectories(
     off_policy: Annotated[
         bool, typer.Option("--off-policy", help="The model's behavior draws the episodes.")
     ] = False,
+    header: Annotated[
+        bool, typer.Option("--header", help="First a line with theta, the probabilities and the like, for programs.")
+    ] = False,
     seed: Seed = "0",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -54,17 +58,21 @@ def trajectories(
     quiet: Quiet = False,
 ) -> None:
     """Every trajectory with its probability, or those of N rollouts with their counts; or batches of them."""
+    from pgcheck.external.header import header_of
     from pgcheck.report import trajectories as rows
     from pgcheck.trajectories.batches import list_batches
-    from pgcheck.trajectories.listing import actor_of, list_trajectories
-    from pgcheck.trajectories.sampling import streams
+    from pgcheck.trajectories.listing import actor_of, list_trajectories, stream_of
 
     count, (number, rng) = None if n is None else rollouts_of(n), seed_of(seed)
-    size = None if batches is None else _batch_size_of(batches)
+    size = None if batches is None else batch_size_of(batches)
     with printing(output, form, piped="jsonl") as printer:
+        if header and printer.form != "jsonl":
+            raise UsageError(f"--header is a line of JSON lines, not of {printer.form}; add --format jsonl")
         problem = loaded(model, horizon, gamma, entropy, kl, policy)
         actor = actor_of(problem.mdp, problem.policy, problem.behavior, off_policy=off_policy)
-        stream = None if count is None else streams(rng)(count, 0)  # that of the same row of `converge`
+        if header:
+            printer.row(header_of(problem.mdp, problem.policy, problem.behavior if off_policy else None))
+        stream = None if count is None else stream_of(rng, count)
         if size is not None:
             groups = list_batches(problem.mdp, actor, size, count, stream, same_start=same_start)
             head = rows.listing_record(groups, number)
@@ -77,8 +85,8 @@ def trajectories(
         printer.stream(head, "trajectories", rows.trajectory_rows(listing), rows.trajectory_columns(listing))
 
 
-def _batch_size_of(text: str) -> int:
-    """The B of `--batches`."""
+def batch_size_of(text: str) -> int:
+    """Returns the B of `--batches`."""
     from pgcheck.verification.verdict import MAX_BATCH_SIZE
 
     return arguments.count(text, "--batches", MAX_BATCH_SIZE)

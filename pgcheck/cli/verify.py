@@ -22,6 +22,13 @@ from pgcheck.cli.options import (
     seed_of,
     with_policy,
 )
+from pgcheck.cli.verify_stream import (
+    STREAM,
+    check_evidence,
+    refuse_for_stream,
+    refuse_without_stream,
+    verify_stream,
+)
 from pgcheck.errors import PgcheckError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +41,9 @@ def verify(
     estimator: Annotated[
         str,
         typer.Argument(
-            metavar="ESTIMATOR...", help="file.py:function or agent, package.module:name, or a built-in; or several."
+            metavar="ESTIMATOR...",
+            help="file.py:function or agent, package.module:name, or a built-in; or several; or - for the gradients "
+            "on standard input of what `trajectories` printed.",
         ),
     ],
     others: Annotated[
@@ -67,6 +76,10 @@ def verify(
     max_calls: Annotated[
         str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
     ] = None,
+    n: Annotated[
+        str | None, typer.Option("--n", "-n", metavar="N", help="Of -: as trajectories --n N, with the same --seed.")
+    ] = None,
+    batches: Annotated[str | None, typer.Option(metavar="B", help="Of -: as trajectories --batches B.")] = None,
     evidence: Annotated[
         str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")
     ] = "auto",
@@ -101,6 +114,7 @@ def verify(
     from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.verification.allowance import checked_ids
     from pgcheck.verification.models import problems_of
+    from pgcheck.verification.streamed import Judging
     from pgcheck.verification.verdict import usual_max_calls
     from pgcheck.verification.verdict import verify as judge
 
@@ -110,6 +124,23 @@ def verify(
     calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
+    if STREAM in (estimator, *more):
+        if more:
+            raise UsageError(
+                "verify -: gradients on standard input are checked alone; leave out the other estimators"
+            )
+        check_evidence(evidence, n)
+        refuse_for_stream(batch_sizes=batch_sizes, max_calls=max_calls, max_rollouts=max_rollouts)
+        judging = Judging(
+            settings["tolerance"], up_to_scale, allowed, settings["max_trajectories"], settings["confidence"]
+        )
+        raise typer.Exit(
+            verify_stream(
+                models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
+                overrides=overrides, policy=policy, form=form, output=output, quiet=quiet,
+            )
+        )  # fmt: skip
+    refuse_without_stream(n=n, batches=batches)
     with printing(output, form) as printer:
         problems = problems_of(models or None, **overrides, off_policy=off_policy)
         problems = [with_policy(problem, policy) for problem in problems]

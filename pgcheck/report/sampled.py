@@ -100,7 +100,10 @@ def sampled_undecided(verification: Verification) -> Iterator[Filled]:
         where = finding.mdp.name + (f", batches of {finding.batch_size}" if finding.batch_size > 1 else "")
         yield Filled(f"{where}: {_why_undecided(finding, verification)}", "  ")
         if look.needed is not None and look.needed > look.rollouts:
-            yield Filled(f"  Try --max-rollouts {look.needed}.", "  ")
+            to_both = verification.printed is not None
+            yield Filled(
+                f"  Try {'--n' if to_both else '--max-rollouts'} {look.needed}{', in both commands' * to_both}.", "  "
+            )
 
 
 def share(x: float) -> str:

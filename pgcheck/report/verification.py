@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pgcheck.report.loops import loop_remarks, loop_scope, loop_table, loops_of
 from pgcheck.report.matrix import matrix_text
+from pgcheck.report.printed import printed_remarks
 from pgcheck.report.sampled import (
     excluded_text,
     sampled_remarks,
@@ -96,6 +97,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
     blocks += list(loop_remarks(verification))
+    blocks += list(printed_remarks(verification))
     return [*blocks, *(_success(verification) if verification.verdict == "pass" else _details(verification))]
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import TooLargeError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_text, count_trajectories
 from pgcheck.trajectories.draws import by_start, drawn_batches
 from pgcheck.trajectories.listing import ListedTrajectory, Measure, each_listed
@@ -80,13 +82,30 @@ def list_batches(
     """
     if n is None:
         return BatchListing(mdp, "probability", None, size, _all(mdp, policy, size, same_start))
+    rng = np.random.default_rng(0) if rng is None else rng
+    check_number(n, size)
+    return BatchListing(mdp, "count", n, size, _drawn(mdp, policy, size, n, rng, same_start))
+
+
+def check_number(n: int, size: int) -> None:
+    """Raises TooLargeError where n batches of `size` are too many to draw."""
     if n * size > MAX_DRAWN_EPISODES:
         raise TooLargeError(
             f"{n:,} batches of {size} have {n * size:,} episodes; the limit is {MAX_DRAWN_EPISODES:,}.\n"
             f"  Draw at most {MAX_DRAWN_EPISODES // size:,} batches."
         )
-    rng = np.random.default_rng(0) if rng is None else rng
-    return BatchListing(mdp, "count", n, size, _drawn(mdp, policy, size, n, rng, same_start))
+
+
+def distinct_batches(
+    mdp: MDP, policy: Policy, size: int, n: int, rng: np.random.Generator, *, same_start: bool = False
+) -> tuple[Batch, Ints, Ints]:
+    """Returns what `list_batches` lists of n drawn batches, m of which are distinct.
+
+    These are the episodes, their numbers in each batch `[m, size]`, and how often that batch came `[m]`.
+    """
+    batch, index = drawn_batches(mdp, policy, size, n, rng, same_start=same_start)
+    members, counts = np.unique(index, axis=0, return_counts=True)
+    return batch, members, counts
 
 
 def _all(mdp: MDP, policy: Policy, size: int, same_start: bool) -> Iterator[ListedBatch]:
@@ -115,9 +134,9 @@ def _drawn(
     mdp: MDP, policy: Policy, size: int, n: int, rng: np.random.Generator, same_start: bool
 ) -> Iterator[ListedBatch]:
     """Each batch among n that are drawn, with its count."""
-    batch, index = drawn_batches(mdp, policy, size, n, rng, same_start=same_start)
+    batch, index, counts = distinct_batches(mdp, policy, size, n, rng, same_start=same_start)
     episodes = list(each_listed([(batch, np.ones(len(batch)))]))
-    for members, count in zip(*np.unique(index, axis=0, return_counts=True), strict=True):
+    for members, count in zip(index, counts, strict=True):
         yield ListedBatch(int(count), tuple(episodes[member] for member in members.tolist()))
 
 

@@ -12,6 +12,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.paths import enumerate_trajectories, sample_trajectories
+from pgcheck.trajectories.sampling import streams
 
 Measure = Literal["probability", "count"]
 
@@ -71,6 +72,14 @@ def list_trajectories(
         return Listing(mdp, "probability", None, each_listed(enumerate_trajectories(mdp, policy)))
     rng = np.random.default_rng(0) if rng is None else rng
     return Listing(mdp, "count", n, each_listed(sample_trajectories(mdp, policy, n, rng)))
+
+
+def stream_of(rng: np.random.Generator, n: int, which: int = 0) -> np.random.Generator:
+    """Returns what draws the n rollouts or batches that are listed: that of the same row of `converge`.
+
+    Others than 0 are independent of it; `rng` is advanced once.
+    """
+    return streams(rng)(n, which)
 
 
 def actor_of(mdp: MDP, policy: Policy, behavior: Policy | None, *, off_policy: bool) -> Policy:

@@ -22,11 +22,12 @@ class Carried:
     fourths: float = 0.0
     greatest: float = 0.0
 
-    def add(self, norms: Floats) -> None:
-        """Adds some ‖x‖² `[m]`."""
-        self.squares += float(norms.sum())
-        self.fourths += float(norms @ norms)
-        self.greatest = max(self.greatest, float(norms.max(initial=0.0)))
+    def add(self, norms: Floats, counts: Floats | None = None) -> None:
+        """Adds some ‖x‖² `[m]`; each as often as it came `[m]`, where that is given."""
+        self.squares += float(norms.sum() if counts is None else counts @ norms)
+        self.fourths += float(norms @ norms if counts is None else counts @ norms**2)
+        seen = norms if counts is None else norms[counts > 0]
+        self.greatest = max(self.greatest, float(seen.max(initial=0.0)))
 
     @property
     def effective(self) -> float:
@@ -66,6 +67,16 @@ class Sums:
         self.errors.add(squared.sum(axis=1))
         self.gradients.add(np.einsum("ij,ij->i", gradients, gradients))
         self.rollouts += len(errors)
+
+    def add_counted(self, errors: Floats, gradients: Floats, counts: Floats) -> None:
+        """Adds distinct rollouts, errors and gradients `[m, d]`, as often as they came in each batch `[K, m]`."""
+        squared, total = errors**2, counts.sum(axis=0)
+        self.batches += counts @ errors
+        self.squares += total @ squared
+        self.fourths += total @ squared**2
+        self.errors.add(squared.sum(axis=1), total)
+        self.gradients.add(np.einsum("ij,ij->i", gradients, gradients), total)
+        self.rollouts += int(total.sum())
 
     @property
     def means(self) -> Floats:

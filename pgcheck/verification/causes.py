@@ -188,6 +188,7 @@ CAUSES: dict[str, str] = {
     **{f"objective/{key}": text for key, text in TEXTS.items()},
     # What is left.
     "other": "none of the known mistakes",
+    "other/not-compared": "known mistakes are not looked for among so many trajectories; lower --horizon for a name",
     "other/matrix": "none of the known mistakes; the matrix shows how each reward weights each step",
 }
 

@@ -56,7 +56,7 @@ def match_mistakes(
     # tell them apart.
     one_direction = sum(finding.freedom for finding in findings) < 2
     explanations: list[Explanation] = []
-    for matches in _stages(findings, mistakes, prober.tolerance, any_factor=not one_direction):
+    for matches in stages(findings, mistakes, prober.tolerance, any_factor=not one_direction):
         agreeing = (
             [] if matrix is None else [it for it in matches if it.has_same_weights(matrix, prober.gamma, findings)]
         )
@@ -92,10 +92,17 @@ def best_factor(means: Sequence[Floats], candidates: Sequence[Floats]) -> float 
     return sum(float(np.sum(mean * field)) for mean, field in zip(means, candidates, strict=True)) / below
 
 
-def _stages(
+def stages(
     findings: Sequence[Finding], mistakes: Sequence[Mistake], tolerance: float, *, any_factor: bool
 ) -> Iterator[list[Match]]:
-    """What fits: mistakes as they are; then times a factor with a meaning; then times any one factor, or both."""
+    """Yields what fits: mistakes as they are; then times a factor with a meaning; then times any one factor, or both.
+
+    Args:
+      findings: expectations with their enumerations.
+      mistakes: what may fit, besides multiples of the gradient.
+      tolerance: the relative difference that counts as none.
+      any_factor: whether factors without a meaning are looked for: where there is one direction, one always fits.
+    """
     means = [finding.expectation.mean for finding in findings]
     sizes = [_size(finding) for finding in findings]
     candidates = [(candidate, means_of(candidate, findings)) for candidate in (REFERENCE, *mistakes)]

@@ -5,7 +5,7 @@ is that. The other has less noise elsewhere: the errors of ĝ, less f (C − REI
 is the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.matching import CANDIDATES, Match, diagnoses_of
 from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.sampled_evidence import Sampled
+from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.scales import Scale, free_scale, known_scales
 from pgcheck.verification.sequential import FIRST_LOOK, p_of_mean
 
@@ -64,24 +65,34 @@ class SampledDiagnosis:
 
 def diagnose_sampled(sampled: Sequence[Sampled]) -> SampledDiagnosis:
     """Returns which known mistakes, times which factors, the estimator may have made; those of the fewest words."""
-    findings = [it.finding for it in sampled]
-    off_policy = any(finding.setting.off_policy for finding in findings)
-    candidates = (REFERENCE,) if off_policy else (REFERENCE, *CANDIDATES)
-    seen = [_Seen(it, candidates) for it in sampled]
-    scales = known_scales(findings)
-    excluded = 0
+    candidates = candidates_of([it.finding for it in sampled])
+    return diagnose_means([_means_of(it, candidates) for it in sampled])
+
+
+def candidates_of(findings: Sequence[SampledFinding]) -> tuple[Candidate, ...]:
+    """Returns the gradient and the known mistakes that drawn gradients are compared with."""
+    return (REFERENCE,) if any(it.setting.off_policy for it in findings) else (REFERENCE, *CANDIDATES)
+
+
+def diagnose_means(seen: "Sequence[Means]") -> SampledDiagnosis:
+    """Returns the same from the means over each batch of rollouts."""
+    scales = known_scales([it.finding for it in seen])
+    candidates = tuple(seen[0].of)
+    excluded, first = 0, None
     for matches in _stages(candidates, scales, seen):
         fits = [fit for match in matches if (fit := _fit(match, seen, len(matches))) is not None]
         excluded += len(matches) - len(fits)
         if equal := [fit for fit in fits if fit.is_equal]:
-            return SampledDiagnosis(tuple(equal), excluded + len(fits) - len(equal))
-        if fits:
-            return SampledDiagnosis(tuple(fits), excluded)
-    return SampledDiagnosis((), excluded)
+            # What is another and a further fault besides is equal only where the further one does no harm.
+            least = [fit for fit in equal if not any(set(other.ids) < set(fit.ids) for other in equal)]
+            return SampledDiagnosis(tuple(least), excluded + len(fits) - len(equal))
+        if fits and first is None:  # one of more words may still be equal
+            first = SampledDiagnosis(tuple(fits), excluded)
+    return first or SampledDiagnosis((), excluded)
 
 
 def _stages(
-    candidates: Sequence[Candidate], scales: Sequence[Scale], seen: "Sequence[_Seen]"
+    candidates: Sequence[Candidate], scales: Sequence[Scale], seen: "Sequence[Means]"
 ) -> Iterator[list[Match]]:
     """Mistakes as they are and the gradient times a factor with a meaning; the gradient times any; both together."""
     yield [
@@ -92,11 +103,11 @@ def _stages(
     yield [Match(candidate, scale) for candidate in candidates[1:] for scale in scales]
 
 
-def _fit(match: Match, seen: "Sequence[_Seen]", tried: int) -> Fit | None:
+def _fit(match: Match, seen: "Sequence[Means]", tried: int) -> Fit | None:
     """The match with its names; None where it is excluded."""
     factors = [1.0] * len(seen)
     if match.scale is not None:
-        factors = [match.scale.factor(it.sampled.finding.circumstances) for it in seen]
+        factors = [match.scale.factor(it.finding.circumstances) for it in seen]
     is_equal = all(it.is_equal(match.candidate, c) for it, c in zip(seen, factors, strict=True))
     if not is_equal:
         level = EXCLUDED / (2 * tried * len(seen))
@@ -105,43 +116,66 @@ def _fit(match: Match, seen: "Sequence[_Seen]", tried: int) -> Fit | None:
     return Fit(match, tuple(diagnoses_of(match)), is_equal)
 
 
-class _Seen:
-    """The means over each batch of rollouts, of what was drawn again and of known estimators on the same episodes."""
+@dataclass(frozen=True, eq=False)
+class Means:
+    """The means over each batch of rollouts, of drawn gradients and of known estimators on the same episodes.
 
-    def __init__(self, sampled: Sampled, candidates: Sequence[Candidate]) -> None:
-        self.sampled, self._gradient = sampled, sampled.outputs.gradient
-        outputs = sampled.outputs
-        d = len(self._gradient)
-        self._of: dict[Candidate, Floats] = {it: np.zeros((BATCHES, d)) for it in candidates}
-        self._errors, self._means = np.zeros((BATCHES, d)), np.zeros((BATCHES, d))
-        blocks = min(MOST_BLOCKS, sampled.finding.look.rollouts // FIRST_LOOK)
-        for number in range(blocks):
-            for draw, (errors, gradients) in zip(outputs.drawn.block(number), outputs.block(number), strict=True):
-                self._errors += _by_batch(errors)
-                self._means += _by_batch(gradients)
-                for candidate, total in self._of.items():
-                    total += draw.sums(candidate, np.arange(len(draw.index)) % BATCHES, BATCHES) / draw.size
-        per_batch = blocks * FIRST_LOOK / BATCHES
-        for array in (self._errors, self._means, *self._of.values()):
-            array /= per_batch
-        self._slack = (ROUNDING_IN_SINGLE if outputs.single else ROUNDING) * float(np.abs(self._means).max(initial=0))
+    Attributes:
+      finding: what was drawn.
+      gradient: ∇J `[d]`.
+      errors, gradients: of what was drawn `[K, d]`.
+      of: of each known estimator `[K, d]`, the gradient first.
+    """
+
+    finding: SampledFinding
+    gradient: Floats
+    errors: Floats
+    gradients: Floats
+    of: Mapping[Candidate, Floats]
 
     @property
     def factor(self) -> float:
         """The factor with which the gradient is nearest; 0 where it is 0."""
-        size = norm_of(self._gradient)
-        return 0.0 if size == 0 else 1 + float(self._errors.mean(axis=0) @ self._gradient) / size**2
+        size, known = norm_of(self.gradient), self.of[REFERENCE]
+        if size == 0:
+            return 0.0
+        of_all = float(np.sum(self.gradients * known)) / max(float(np.sum(known**2)), 1e-300)
+        if self.is_equal(REFERENCE, of_all):
+            return of_all
+        return 1 + float(self.errors.mean(axis=0) @ self.gradient) / size**2
 
     def is_equal(self, candidate: Candidate, factor: float) -> bool:
         """Whether the gradients are the candidate's times the factor, in every batch."""
-        off = np.abs(self._means - factor * self._of[candidate])
-        return bool(np.any(self._means)) and float(off.max(initial=0.0)) <= self._slack
+        rounding = ROUNDING_IN_SINGLE if self.finding.expectation.single else ROUNDING
+        slack = rounding * float(np.abs(self.gradients).max(initial=0))
+        off = np.abs(self.gradients - factor * self.of[candidate])
+        return bool(np.any(self.gradients)) and float(off.max(initial=0.0)) <= slack
 
     def p_value(self, candidate: Candidate, factor: float) -> float:
         """Returns the probability that chance makes the difference to the candidate times the factor as great."""
-        of = self._of[candidate]
-        less_noise = self._errors - factor * (of - self._of[REFERENCE]) - (factor - 1) * self._gradient
-        return min(p_of_mean(self._means - factor * of), p_of_mean(less_noise))
+        of = self.of[candidate]
+        less_noise = self.errors - factor * (of - self.of[REFERENCE]) - (factor - 1) * self.gradient
+        return min(p_of_mean(self.gradients - factor * of), p_of_mean(less_noise))
+
+
+def _means_of(sampled: Sampled, candidates: Sequence[Candidate]) -> Means:
+    """The means of what was drawn, which is drawn again, and of known estimators."""
+    outputs = sampled.outputs
+    shape = BATCHES, len(outputs.gradient)
+    errors, gradients, of = np.zeros(shape), np.zeros(shape), {it: np.zeros(shape) for it in candidates}
+    blocks = min(MOST_BLOCKS, sampled.finding.look.rollouts // FIRST_LOOK)
+    for number in range(blocks):
+        for draw, (block_errors, block_gradients) in zip(
+            outputs.drawn.block(number), outputs.block(number), strict=True
+        ):
+            errors += _by_batch(block_errors)
+            gradients += _by_batch(block_gradients)
+            for candidate, total in of.items():
+                total += draw.sums(candidate, np.arange(len(draw.index)) % BATCHES, BATCHES) / draw.size
+    per_batch = blocks * FIRST_LOOK / BATCHES
+    for array in (errors, gradients, *of.values()):
+        array /= per_batch
+    return Means(sampled.finding, outputs.gradient, errors, gradients, of)
 
 
 def _by_batch(rows: Floats) -> Floats:

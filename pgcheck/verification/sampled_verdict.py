@@ -15,7 +15,7 @@ from pgcheck.verification.judging import on_small_model
 from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE
 from pgcheck.verification.matching import Match
 from pgcheck.verification.probing import AS_IT_IS
-from pgcheck.verification.sampled_diagnosis import diagnose_sampled
+from pgcheck.verification.sampled_diagnosis import SampledDiagnosis, diagnose_sampled
 from pgcheck.verification.sampled_evidence import Sampled, drawn_again
 from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.sampling import Sampling
@@ -26,7 +26,7 @@ MOST_POSSIBLE = 3  # mistakes that are named where none is singled out
 
 
 @dataclass(frozen=True, eq=False)
-class _Named:
+class Named:
     """What is wrong.
 
     Attributes:
@@ -61,7 +61,7 @@ def judged_by_samples(
       is_complete: whether all was checked that was asked for.
     """
     findings = tuple(it.finding for it in sampled)
-    verdict, named, rest = _together(findings, exact, sampling), _Named(), None
+    verdict, named, rest = _together(findings, exact, sampling), Named(), None
     if verdict == "fail":
         failed = [it for it in sampled if it.finding.look.decision == "fail"]
         named = _named(estimator, contract, failed or sampled)
@@ -116,12 +116,12 @@ def _factors_differ(
     return False
 
 
-def _named(estimator: Estimator, contract: Contract, sampled: Sequence[Sampled]) -> _Named:
+def _named(estimator: Estimator, contract: Contract, sampled: Sequence[Sampled]) -> Named:
     """What is wrong: by drawn gradients where they equal a known mistake's, else by a small model if that tells."""
     diagnosed = diagnose_sampled(sampled)
     only = diagnosed.only
     if only is not None and only.is_equal:
-        return _Named(only.diagnoses, diagnosed.excluded, only.match)
+        return Named(only.diagnoses, diagnosed.excluded, only.match)
     if not contract.is_random:
         shown = on_small_model(estimator, contract, [it.finding for it in sampled])
         if shown:
@@ -132,14 +132,19 @@ def _named(estimator: Estimator, contract: Contract, sampled: Sequence[Sampled])
                 where = f"exactly so on {shown[0].mdp.name}"
                 match = _match_of(explanation.field) if is_known else None
                 names = tuple(replace(it, figures=(*it.figures, ("where", where))) for it in explanation.diagnoses)
-                return _Named(tuple(it.noted("on-small-model") for it in names), 0, match)
-    if only is not None:
-        return _Named(only.diagnoses, diagnosed.excluded, only.match)
+                return Named(tuple(it.noted("on-small-model") for it in names), 0, match)
+    return named_by_samples(diagnosed)
+
+
+def named_by_samples(diagnosed: SampledDiagnosis) -> Named:
+    """Returns what is wrong by drawn gradients alone: one mistake that is singled out, or a few that are possible."""
+    if (only := diagnosed.only) is not None:
+        return Named(only.diagnoses, diagnosed.excluded, only.match)
     possible = {fit.ids: fit for fit in diagnosed.fits}
     if 1 < len(possible) <= MOST_POSSIBLE:
         doubtful = {it.id: it for fit in reversed(possible.values()) for it in reversed(fit.diagnoses)}
-        return _Named(tuple(replace(it, certain=False) for it in reversed(doubtful.values())), diagnosed.excluded)
-    return _Named((Diagnosis("other", "other"),), diagnosed.excluded if not possible else 0)
+        return Named(tuple(replace(it, certain=False) for it in reversed(doubtful.values())), diagnosed.excluded)
+    return Named((Diagnosis("other", "other"),), diagnosed.excluded if not possible else 0)
 
 
 def _match_of(field: Field | None) -> Match | None:

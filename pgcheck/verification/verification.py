@@ -44,6 +44,21 @@ class Scope:
     starts: int
 
 
+@dataclass(frozen=True)
+class Printed:
+    """What is known of gradients that a program printed, beside their expectation.
+
+    Attributes:
+      digits: the most significant digits of a number, where they are as few as single precision has; else None.
+      loosened: whether the tolerance is that of single precision because no number is more precise.
+      may_be_rounding: whether a bias without a name may come from the few digits alone.
+    """
+
+    digits: int | None
+    loosened: bool = False
+    may_be_rounding: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Verification:
     """The verdict on an estimator, with what it rests on.
@@ -67,6 +82,7 @@ class Verification:
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
       allowed: ids of the deviations that were allowed, as they were given.
       of_agent: whether it is about a training loop, whose findings are `LoopFinding`s.
+      printed: where a program has printed the gradients, and cannot be called again: what is known of them.
       sampling: how certain it is, where some findings are `SampledFinding`s; None where all are exact.
       excluded: how many known mistakes drawn gradients exclude, besides those that are named.
       rest: the bound of the relative bias that is left once what is allowed is taken away, where episodes are drawn.
@@ -89,6 +105,7 @@ class Verification:
     counts_past_rewards: bool | None = None
     allowed: tuple[str, ...] = ()
     of_agent: bool = False
+    printed: Printed | None = None
     sampling: Sampling | None = None
     excluded: int = 0
     rest: float | None = None
