@@ -121,9 +121,9 @@ def test_a_loss_in_jax() -> None:
         return -jax.numpy.asarray(zoo.returned(batch)) * log_probs(theta, batch).sum(axis=1)
 
     # jax compiles anew for each number and length of rollouts: short ones are enough.
-    found = assert_policy_gradient(jax_loss(each), models=["early_exit"], horizon=2)
+    found = assert_policy_gradient(jax_loss(each), models=["early_exit"], horizon=2, batch_sizes=[2])
     assert found.tolerance == 1e-4
-    assert assert_policy_gradient(jax_loss(lambda t, b: each(t, b).mean()), models=["two_state"], horizon=2)  # type: ignore[attr-defined]
+    assert assert_policy_gradient(jax_loss(lambda t, b: each(t, b).mean()), models=["bandit"], batch_sizes=[2])  # type: ignore[attr-defined]
 
 
 def test_without_torch_or_jax_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
