@@ -121,7 +121,7 @@ def test_a_loss_in_jax() -> None:
         return -jax.numpy.asarray(zoo.returned(batch)) * log_probs(theta, batch).sum(axis=1)
 
     # jax compiles anew for each number and length of rollouts: short ones are enough.
-    found = assert_policy_gradient(jax_loss(each), models=["early_exit"], horizon=2, batch_sizes=[2])
+    found = assert_policy_gradient(jax_loss(each), models=["early_exit"], horizon=2)
     assert found.tolerance == 1e-4
     assert assert_policy_gradient(jax_loss(lambda t, b: each(t, b).mean()), models=["bandit"], batch_sizes=[2])  # type: ignore[attr-defined]
 
