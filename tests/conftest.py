@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import io
 import os
@@ -25,6 +26,7 @@ NEEDED = (  # a mark, the module that tests with it need, and what installs that
     ("torch", "torch", "'pgcheck[torch]'"), ("jax", "jax", "'pgcheck[jax]'"),
     ("gymnasium", "gymnasium", "'pgcheck[gymnasium]'"), ("sb3", "stable_baselines3", "stable-baselines3"),
 )  # fmt: skip
+FROZEN = {"modules": 0}  # how many had been imported when their objects were last frozen
 TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
@@ -40,6 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for item in items:
                 if item.get_closest_marker(mark):
                     item.add_marker(skip)
+
+
+def pytest_runtest_setup() -> None:
+    """Takes what has been imported out of what the collector goes through.
+
+    It holds no generator of a test, but hundreds of thousands of objects once torch is there, and each agent's guard
+    looks at all that the collector knows.
+    """
+    if len(sys.modules) > FROZEN["modules"] + 100:
+        gc.freeze()
+        FROZEN["modules"] = len(sys.modules)
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:  # pytest 8.0 has no such name

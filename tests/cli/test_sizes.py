@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pgcheck.trajectories.tree import MAX_DEPTH
 from tests.conftest import HANG, Run
 
 MOST_MEMORY = 1500  # MB
@@ -76,8 +77,17 @@ def test_many_rows_are_solved(many_rows: Path, tmp_path: Path) -> None:
     assert peak < 60 + (MOST_MEMORY - 60) / 10
 
 
-@pytest.mark.parametrize("model", ["two_state", "frozen_lake", "river_swim", "bandit"])
-@pytest.mark.parametrize("command", ["exact", "sample", "show"])
+SLOW = [("sample", "frozen_lake"), ("sample", "river_swim"), ("show", "frozen_lake"), ("show", "river_swim")]
+
+
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [
+        pytest.param(command, model, marks=[pytest.mark.slow] * ((command, model) in SLOW))
+        for command in ("exact", "sample", "show")
+        for model in ("two_state", "frozen_lake", "river_swim", "bandit")
+    ],
+)
 def test_a_long_horizon_ends_with_a_result_or_a_refusal(command: str, model: str, tmp_path: Path) -> None:
     horizons = ("2e4", "1e9", "1e15")
     found, peak = endings(tmp_path, *([command, model, "--horizon", horizon] for horizon in horizons))
@@ -90,10 +100,13 @@ def test_a_long_horizon_ends_with_a_result_or_a_refusal(command: str, model: str
     assert peak < MOST_MEMORY
 
 
-def test_a_tree_too_deep_to_walk_is_refused(run: Run) -> None:
+@pytest.mark.parametrize("deepest", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_a_tree_too_deep_to_walk_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch, deepest: int) -> None:
+    if deepest != MAX_DEPTH:
+        monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", deepest)
     done = run("trajectories", "--horizon", "1000000", "--n", "1e6", "-", stdin=CHAIN)
     assert done.returncode == 2
-    assert "trajectories of more than 100,000 steps" in done.stderr
+    assert f"trajectories of more than {deepest:,} steps" in done.stderr
     assert "Lower the horizon from 1,000,000." in done.stderr
 
 

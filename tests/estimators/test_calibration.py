@@ -1,5 +1,6 @@
 """Errors in units of their theory follow the laws that theory gives them; those of a wrong estimator do not."""
 
+import functools
 import math
 
 import numpy as np
@@ -38,6 +39,7 @@ def kolmogorov_smirnov(levels: list[float]) -> float:
     return math.sqrt(n) * float(max(above.max(), below.max()))
 
 
+@functools.cache
 def figures(model: str, name: str, n: int) -> tuple[list[float], list[float]]:
     """The levels of z² of one component and of χ², over independent runs."""
     loaded = pgcheck.load_model(model)
@@ -64,12 +66,12 @@ def figures(model: str, name: str, n: int) -> tuple[list[float], list[float]]:
     ("model", "name", "n"),
     [
         ("two_state", "reinforce", 10_000),
-        ("two_state", "reward-to-go", 10_000),
+        pytest.param("two_state", "reward-to-go", 10_000, marks=pytest.mark.slow),
         ("early_exit", "optimal-baseline", 100_000),
-        ("early_exit", "gae", 100_000),
-        ("aliased_gridworld", "advantage", 5_000),
+        pytest.param("early_exit", "gae", 100_000, marks=pytest.mark.slow),
+        pytest.param("aliased_gridworld", "advantage", 5_000, marks=pytest.mark.slow),
         ("aliased_gridworld", "all-actions", 5_000),
-        ("two_state", "per-decision", 10_000),
+        pytest.param("two_state", "per-decision", 10_000, marks=pytest.mark.slow),
         ("two_state", "weighted-importance-sampling", 100_000),
         ("bandit", "actor-critic", 10_000),
         ("random_walk", "constant-baseline", 500),
@@ -82,9 +84,12 @@ def test_a_right_estimator_follows_its_law(model: str, name: str, n: int) -> Non
 
 @pytest.mark.parametrize(
     ("model", "name", "n"),
-    [("two_state", "dropped-gamma", 10_000), ("early_exit", "immediate-reward", 10_000),
-     ("aliased_gridworld", "mean-over-steps", 5_000)],
-)  # fmt: skip
+    [
+        ("two_state", "dropped-gamma", 10_000),
+        ("early_exit", "immediate-reward", 10_000),
+        pytest.param("aliased_gridworld", "mean-over-steps", 5_000, marks=pytest.mark.slow),
+    ],
+)
 def test_a_wrong_one_does_not(model: str, name: str, n: int) -> None:
     for levels in figures(model, name, n):
         assert kolmogorov_smirnov(levels) > 2 * ONE_IN_10000

@@ -1,5 +1,6 @@
 """Orders of a buffer, which are enumerated only where they make a difference; imports that draw."""
 
+import functools
 import math
 import sys
 from collections.abc import Callable
@@ -67,8 +68,18 @@ def whole(rows: list[Floats], rewards: Floats) -> Floats:
     return np.asarray(sum(reward * row for row, reward in zip(rows, rewards, strict=True)))
 
 
+@functools.cache
+def of_all_steps() -> Lot:
+    return everything(shuffled(whole))
+
+
+@functools.cache
+def of_the_first_two() -> Lot:
+    return everything(shuffled(lambda rows, rewards: whole(rows[:2], rewards[:2])))
+
+
 def test_orders_that_make_no_difference_are_no_runs() -> None:
-    mean, half = everything(shuffled(whole)), everything(shuffled(lambda rows, rewards: whole(rows[:2], rewards[:2])))
+    mean, half = of_all_steps(), of_the_first_two()
     assert half.runs == math.factorial(STEPS) * mean.runs
     # Each step is one of the first two with probability 2/3.
     np.testing.assert_allclose(half.mean, SHARE * mean.mean, rtol=0, atol=1e-12)
@@ -81,7 +92,7 @@ def test_orders_that_matter_in_few_runs_are_enumerated_from_the_beginning(rehear
         return whole(rows[:2], rewards[:2]) if is_rare else SHARE * whole(rows, rewards)
 
     found = everything(shuffled(rare), rehearses=rehearses)
-    half = everything(shuffled(lambda rows, rewards: whole(rows[:2], rewards[:2])))
+    half = of_the_first_two()
     assert found.runs == half.runs
     np.testing.assert_allclose(found.mean, half.mean, rtol=0, atol=1e-12)
 
@@ -99,6 +110,6 @@ def test_a_module_that_draws_while_it_is_imported_leaves_no_runs_behind(
         return whole(rows, rewards)
 
     try:
-        assert everything(shuffled(imports)).runs == everything(shuffled(whole)).runs
+        assert everything(shuffled(imports)).runs == of_all_steps().runs
     finally:
         sys.modules.pop("draws_when_imported", None)

@@ -117,7 +117,7 @@ def test_the_battery_takes_another_horizon_and_discount() -> None:
 CASES = {**slips.SLIPS, **libraries.LIBRARIES, **groups.GROUPS}
 
 
-SLOW = ("PPO", "an entropy averaged over the steps of the batch")
+SLOW = ("PPO", "A2C", "an entropy averaged over the steps of the batch")
 
 
 @pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in sorted(CASES)])

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from pgcheck.external.agent_source import LocalAgent
-from pgcheck.external.agents import AgentFunction
+from pgcheck.external.agent_source import AgentSource
 from pgcheck.formats.modelfile import load_model
 from pgcheck.model.mdp import MDP
 from pgcheck.verification.loop_verdict import verify_agent
 from pgcheck.verification.verification import Verification
 from tests.verification import loops
-from tests.verification.loops import Step, made, softmax
+from tests.verification.loops import Step, softmax
+from tests.verification.remembering import remembered
 
 pytestmark = pytest.mark.gymnasium
 
 ONE = ["two_state"]
 
 
-def verified(agent: AgentFunction, models: Any = None, **options: Any) -> Verification:
-    return verify_agent(LocalAgent(agent), models, **options)
+def verified(source: AgentSource, models: Any = None, **options: Any) -> Verification:
+    return verify_agent(source, models, **options)
 
 
 def ids(verification: Verification) -> list[str]:
@@ -83,7 +83,7 @@ WRONG: dict[str, tuple[dict[str, Any], Any, list[str]]] = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_loop_passes(name: str) -> None:
     options, models = RIGHT[name]
-    verification = verified(made(**options), models)
+    verification = verified(remembered(**options), models)
     assert (verification.verdict, ids(verification)) == ("pass", [])
 
 
@@ -97,7 +97,7 @@ SLOW = (
 @pytest.mark.parametrize("name", [pytest.param(it, marks=[pytest.mark.slow] * (it in SLOW)) for it in WRONG])
 def test_a_deviation_is_named_and_no_other(name: str) -> None:
     options, models, expected = WRONG[name]
-    verification = verified(made(**options), models)
+    verification = verified(remembered(**options), models)
     assert (verification.verdict, ids(verification)) == ("fail", expected)
     assert all(diagnosis.certain for diagnosis in verification.diagnosis)
 
@@ -107,7 +107,7 @@ def test_a_deviation_is_named_and_no_other(name: str) -> None:
 )
 def test_deviations_are_accepted_if_all_of_them_are_allowed(name: str) -> None:
     options, models, expected = WRONG[name]
-    agent = made(**options)
+    agent = remembered(**options)
     assert verified(agent, models, allow=expected).verdict == "pass"
     for left_out in expected:
         others = [it for it in expected if it != left_out]
@@ -116,7 +116,7 @@ def test_deviations_are_accepted_if_all_of_them_are_allowed(name: str) -> None:
 
 def test_what_has_no_name_is_not_accepted_whatever_is_allowed() -> None:
     every = sorted({name for _, _, names in WRONG.values() for name in names})
-    verification = verified(made(loops.squared), ONE, allow=every)
+    verification = verified(remembered(weights=loops.squared), ONE, allow=every)
     assert verification.verdict == "fail"
 
 
@@ -125,18 +125,20 @@ def test_what_has_no_name_is_not_accepted_whatever_is_allowed() -> None:
     [
         ({"weights": loops.times_constant}, 0.37),
         ({"weights": loops.dropped_gamma, "episodes": 2, "over": "nothing"}, 2.0),
-        ({"weights": loops.dropped_gamma, "episodes": 2, "over": "horizon"}, 1 / 3),
+        pytest.param(
+            {"weights": loops.dropped_gamma, "episodes": 2, "over": "horizon"}, 1 / 3, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_positive_factor_needs_no_name_up_to_scale(options: dict[str, Any], expected: float) -> None:
-    verification = verified(made(**options), ONE, up_to_scale=True, allow=["dropped-gamma"])
+    verification = verified(remembered(**options), ONE, up_to_scale=True, allow=["dropped-gamma"])
     assert verification.verdict == "pass"
     assert verification.scale == pytest.approx(expected)
     assert not {"scale", "length-normalised"} & set(ids(verification))
 
 
 def test_a_factor_beside_a_mistake_is_told_by_other_rewards_where_few_numbers_tell() -> None:
-    agent, names = made(loops.times_constant_without_gamma), ["dropped-gamma", "scale"]
+    agent, names = remembered(weights=loops.times_constant_without_gamma), ["dropped-gamma", "scale"]
     verification = verified(agent, ONE)
     assert (verification.verdict, ids(verification)) == ("fail", names)
     assert all(diagnosis.certain for diagnosis in verification.diagnosis)
@@ -145,7 +147,7 @@ def test_a_factor_beside_a_mistake_is_told_by_other_rewards_where_few_numbers_te
 
 
 def test_what_has_no_name_comes_with_its_figures() -> None:
-    verification = verified(made(loops.growing), ONE)
+    verification = verified(remembered(weights=loops.growing), ONE)
     (diagnosis,) = verification.diagnosis
     (finding,) = verification.findings
     assert diagnosis.id == "other"
@@ -154,20 +156,25 @@ def test_what_has_no_name_comes_with_its_figures() -> None:
 
 
 def test_minus_the_gradient_fails_up_to_scale() -> None:
-    assert verified(made(loops.minus), ONE, up_to_scale=True).verdict == "fail"
+    assert verified(remembered(weights=loops.minus), ONE, up_to_scale=True).verdict == "fail"
 
 
 @pytest.mark.parametrize(
-    ("coefficient", "options"), [(0.01, {"entropy": 0.01}), (0.02, {"decay": 0.02}), (0.3, {"entropy": 0.3})]
+    ("coefficient", "options"),
+    [
+        (0.01, {"entropy": 0.01}),
+        (0.02, {"decay": 0.02}),
+        pytest.param(0.3, {"entropy": 0.3}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_coefficient_of_a_term_is_found(coefficient: float, options: dict[str, Any]) -> None:
-    (diagnosis,) = verified(made(**options)).diagnosis
+    (diagnosis,) = verified(remembered(**options)).diagnosis
     assert dict(diagnosis.figures)["coefficient"] == pytest.approx(coefficient, rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_gradients_that_are_no_numbers_come_with_their_probability_and_what_they_have_in_common() -> None:
-    verification = verified(made(loops.standardised_by_torch), ONE)
+    verification = verified(remembered(weights=loops.standardised_by_torch), ONE)
     (diagnosis,) = verification.diagnosis
     mdp = load_model("two_state").mdp
     probability = sum(prob for prob, run in runs_of(mdp, 1, None, theta_of(mdp)) if len(run[0]) == 1)
@@ -176,7 +183,7 @@ def test_gradients_that_are_no_numbers_come_with_their_probability_and_what_they
 
 
 def test_exploration_says_which_action_and_both_probabilities() -> None:
-    verification = verified(made(explore=0.1), ONE)
+    verification = verified(remembered(explore=0.1), ONE)
     figures = dict(verification.diagnosis[0].figures)
     mdp = verification.findings[0].mdp
     pi = softmax(theta_of(mdp)[mdp.states.index(str(figures["state"]))])[mdp.actions.index(str(figures["action"]))]
@@ -187,7 +194,7 @@ def test_exploration_says_which_action_and_both_probabilities() -> None:
 @pytest.mark.parametrize("name", ["γ^t and steps", "leak", "standardised", "window over steps", "until enough steps"])
 def test_the_expectation_is_the_sum_over_all_runs(name: str) -> None:
     options, models, _ = WRONG[name]
-    (finding,) = verified(made(**options), models).findings
+    (finding,) = verified(remembered(**options), models).findings
     mdp, theta = finding.mdp, theta_of(finding.mdp)
     total = np.zeros_like(theta)
     for prob, run in runs_of(mdp, options.get("episodes", 1), options.get("steps"), theta, options.get("until")):

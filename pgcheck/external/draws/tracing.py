@@ -2,6 +2,7 @@
 
 import linecache
 import os
+import random
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from typing import Any
 PACKAGE = str(Path(__file__).resolve().parents[2])
 PLACES = {PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))} - {None}
 LIBRARIES = ("<frozen", "<string", "<__array", *(f"{place}{os.sep}" for place in PLACES))
+PYTHON = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
+INSTALLED = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("purelib", "platlib"))  # may lie within PYTHON
+DRAWING = random.__file__  # the only module of Python's own that draws
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def place_of_draw(run: Callable[[], object], has_drawn: Callable[[], bool]) -> P
     last: list[Place] = []
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if event == "call" and _is_of_python(frame):
+            return None  # torch seeds with records of the whole stack: thousands of lines, none of which draws
         if not found and event in ("line", "return") and not _is_own(frame):
             if last and has_drawn():
                 found.append(last[0])
@@ -75,6 +81,12 @@ def is_of_library(frame: FrameType) -> bool:
 def _is_own(frame: FrameType) -> bool:
     """Whether a frame is of pgcheck: what it does with generators is no draw."""
     return frame.f_code.co_filename.startswith(f"{PACKAGE}{os.sep}")
+
+
+def _is_of_python(frame: FrameType) -> bool:
+    """Whether a frame is of Python itself, and not of `random`."""
+    file = frame.f_code.co_filename
+    return file.startswith(PYTHON) and not file.startswith(INSTALLED) and file != DRAWING
 
 
 def _place(running: FrameType) -> Place:
