@@ -28,7 +28,7 @@ def to_go(batch: Batch, gamma: float) -> Floats:
 
 
 def weighed(batch: Batch, weights: Floats) -> Floats:
-    return np.einsum("nt,nt...->n...", weights * batch.mask, batch.score)
+    return np.asarray(np.einsum("nt,nt...->n...", weights * batch.mask, batch.score))
 
 
 def right(batch: Batch) -> Floats:
@@ -61,7 +61,7 @@ class Noisy:
         self._estimate, self._rng = estimate, np.random.default_rng(0)
 
     def __call__(self, batch: Batch) -> Floats:
-        return self._estimate(batch) * self._rng.uniform(0.8, 1.2)
+        return np.asarray(self._estimate(batch) * self._rng.uniform(0.8, 1.2))
 
 
 def ids(verification: Verification) -> list[str]:
@@ -116,9 +116,7 @@ def test_a_wrong_estimator_fails_and_is_named(
 def test_the_bias_is_the_exact_one_within_its_error() -> None:
     exact = verify(without_gamma_t, "two_state")
     (finding,) = sampled(without_gamma_t).sampled
-    assert exact.findings[0].relative_bias == pytest.approx(
-        finding.look.bias, abs=5 * finding.look.bias_error
-    )
+    assert exact.findings[0].relative_bias == pytest.approx(finding.look.bias, abs=5 * finding.look.bias_error)
     assert exact.findings[0].scale == pytest.approx(
         1 + finding.look.scale_error, abs=5 * finding.look.scale_error_error
     )
