@@ -57,7 +57,7 @@ Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K 
 OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
 Rollouts = Annotated[str, typer.Option("--n", "-n", metavar="N", help="Rollouts: 1,000, 1e6, 10k; up to 1e15.")]
 EstimatorName = Annotated[
-    str, typer.Option("--estimator", metavar="NAME", help="A built-in name, or file.py:function.")
+    str, typer.Option("--estimator", metavar="NAME", help="A built-in name, file.py:function, or cmd:PROGRAM.")
 ]
 EstimatorNames = Annotated[
     str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, such as reinforce,gae; default: all.")

@@ -181,7 +181,8 @@ def _cells(finding: SampledFinding, *, is_allowed: bool) -> tuple[str, ...]:
     look = finding.look
     size = "" if isinstance(finding, LoopFinding) else str(finding.batch_size)
     start = finding.mdp.name, size, f"{look.rollouts:,}"
-    decision = "" if is_allowed else look.decision.upper()  # of another expectation than that of what is allowed
+    word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[look.decision]
+    decision = "" if is_allowed else word  # of another expectation than that of what is allowed
     if finding.norm == 0:
         return *start, f"{look.bias:.1e} of 0", "", "", decision
     below = share(look.bound) if math.isfinite(look.bound) else ""
