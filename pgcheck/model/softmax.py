@@ -118,10 +118,14 @@ class TabularSoftmax:
         Args:
           weights: `[..., S, A]`; ignored where s does not offer a.
         """
+        by_pair, parameter = weights.reshape(-1, self.index.size), self.index.ravel()
+        offered = np.flatnonzero(parameter >= 0)
+        if len(offered) == len(self.theta):  # no observation is shared
+            own = np.take(by_pair, offered[np.argsort(parameter[offered])], axis=1)
+            return own.reshape(*weights.shape[:-2], len(self.theta))
         # An extra component, which is cut off, takes the actions that a state does not offer.
         gradient = np.zeros((*weights.shape[:-2], len(self.theta) + 1))
-        by_pair = weights.reshape(-1, self.index.size)
-        np.add.at(gradient.reshape(len(by_pair), -1).T, self.index.ravel(), by_pair.T)
+        np.add.at(gradient.reshape(len(by_pair), -1).T, parameter, by_pair.T)
         return gradient[..., :-1]
 
 
