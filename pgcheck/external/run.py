@@ -13,6 +13,7 @@ from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
 from pgcheck.external.clipping import watching_patches
 from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
+from pgcheck.external.draws.drawn import DrawnAnswers
 from pgcheck.external.draws.guard import Guard, existing_generators, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw
@@ -34,12 +35,14 @@ class Variation:
       pad: whether episodes idle until the horizon; None is what the agent says.
       unclipped: whether gradients are left as they are where the loop clips them.
       features: those of the model's linear policy `[S, A, d]`, for agents that observe them; None where it has none.
+      sampled: whether draws come out at random, also those that cannot be listed.
     """
 
     time_limit: TimeLimit | None = None
     pad: bool | None = None
     unclipped: bool = False
     features: Floats | None = None
+    sampled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ class Runner:
 
     def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
         variation = variation or Variation()
-        self._function, self._mdp, self._unclipped = function, mdp, variation.unclipped
+        self._function, self._mdp, self._variation = function, mdp, variation
         self._settings: Mapping[str, Any] = {
             "observation": function.observation,
             "time_limit": variation.time_limit or function.time_limit,
@@ -89,7 +92,7 @@ class Runner:
     def subject(self) -> Subject:
         """The policy at the start of each run."""
         if self._subject is None:
-            self.run(Answers())
+            self.run(DrawnAnswers(0, 0) if self._variation.sampled else Answers())
         if self._subject is None:
             raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
         return self._subject
@@ -99,10 +102,12 @@ class Runner:
         restore = self._restore = global_states()
         try:
             outcome = self._settled(answers, goes_on)
-            if drawn := self._guard.changed():
+            if answers.noise is None and (drawn := self._guard.changed()):
                 raise self._unanswerable(drawn[0], outcome.answers)
         finally:
             restore()
+            if answers.noise is not None:
+                self._guard.restore()
         return outcome
 
     def _settled(self, answers: Answers, goes_on: bool) -> Outcome:
@@ -112,7 +117,7 @@ class Runner:
             modules = len(sys.modules)
             if self._installed is None:
                 self._guard = Guard()
-                watching = watching_patches(lambda: self._watch, unclipped=self._unclipped)
+                watching = watching_patches(lambda: self._watch, unclipped=self._variation.unclipped)
                 self._installed = Installed([*self._guard.patches(), *watching])
             try:
                 with plainly():
@@ -144,7 +149,10 @@ class Runner:
             if parameters is not None:
                 self._check_start(parameters)
             _clear(parameters)
-            self._guard.settle()
+            if answers.noise is None:
+                self._guard.settle()
+            else:
+                self._guard.release(answers.noise)
             self._watch, self._updating, answers.is_making = watch, True, False
             returned: Any = None
             try:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from pgcheck.errors import EstimatorError
+from pgcheck.external.draws.noise import Noise
 
 SAME = 1e-6  # by which a probability may differ when the same draw is asked for again: networks in single precision
 
@@ -62,7 +63,10 @@ class Answers:
       shuffles: how many orders were asked for, of two things or more.
       is_making: whether the agent is still being made: what it draws from a key is then a part of it.
       fault: why the run does not count: an error that may not have come through the code that asked.
+      noise: the seeds of what may draw for itself; None where all draws have to be answered.
     """
+
+    noise: Noise | None = None
 
     def __init__(
         self,

@@ -1,0 +1,52 @@
+"""What some runs of an agent show whose draws came out at random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Bools, Floats
+from pgcheck.external.draws.answers import Answers
+from pgcheck.external.run import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """m runs, one after the other.
+
+    Attributes:
+      gradients: the estimate of ∇J of each `[m, d]`; NaN where it is not finite, 0 where the run computed none.
+      without: whether a run computed none `[m]`.
+      clipped: whether a gradient was clipped in it `[m]`.
+      episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
+    """
+
+    gradients: Floats
+    without: Bools
+    clipped: Bools
+    episodes: list[int]
+
+    @classmethod
+    def of(cls, runs: Sequence[Outcome], size: int) -> "Sample":
+        """Returns what runs show, of an agent with so many parameters."""
+        gradients = np.zeros((len(runs), size))
+        for row, run in zip(gradients, runs, strict=True):
+            if run.gradient is not None:
+                row[:] = run.gradient if np.all(np.isfinite(run.gradient)) else np.nan
+        return cls(
+            gradients,
+            np.array([run.gradient is None for run in runs]),
+            np.array([bool(run.watch.clips) for run in runs]),
+            [number for run in runs for number in told(run.answers)],
+        )
+
+    def __len__(self) -> int:
+        return len(self.gradients)
+
+
+def told(answers: Answers) -> list[int]:
+    """Returns the episodes of a run, as numbers that `pgcheck.external.episodes.decoded` reads."""
+    numbers = [len(answers.episodes)]
+    for environment, (start, *outcomes) in zip(answers.environment, answers.episodes, strict=True):
+        numbers += [environment, start, len(outcomes), *outcomes]
+    return numbers
