@@ -31,6 +31,7 @@ from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
 from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
+from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
@@ -75,7 +76,7 @@ def _deadline(
     connection: Connection, number: int, request: wire.Request, spec: str
 ) -> contextlib.AbstractContextManager[None]:
     """What says in time where a run of an agent hangs."""
-    if not isinstance(request, wire.Begin | wire.Advance):
+    if not isinstance(request, wire.Begin | wire.Advance | wire.Draw):
         return contextlib.nullcontext()
     limit = request.limit
 
@@ -96,7 +97,7 @@ class _Work:
         self._model: _Model | None = None
         self._fingerprint = b""
 
-    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Kind | None:
+    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Sample | Kind | None:
         """Does what is asked, and returns what the answer holds."""
         match request:
             case wire.Load():
@@ -120,6 +121,9 @@ class _Work:
         assert isinstance(self._loaded, LocalAgent)
         if isinstance(request, wire.Begin):
             return _ending_copies(self._loaded.begin)(request.mdp, request.variation)
+        if isinstance(request, wire.Draw):
+            drawn = request.seed, request.first, request.count, request.seconds
+            return _ending_copies(self._loaded.sample)(*drawn)
         return _ending_copies(self._loaded.advance)(request.seconds, request.most)
 
     def failure(self, error: BaseException) -> wire.Failure:

@@ -104,7 +104,18 @@ class Advance:
     limit: float
 
 
-Request = Load | Model | Call | Begin | Advance
+@dataclass(frozen=True)
+class Draw:
+    """Asks for runs whose draws come out at random: as in `AgentSource.sample`; `limit` as in `Begin`."""
+
+    seed: int
+    first: int
+    count: int
+    seconds: float
+    limit: float
+
+
+Request = Load | Model | Call | Begin | Advance | Draw
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def loop_finding(
     mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
     beginning = source.begin(mdp, Variation(features=features))
     count = beginning.rehearsal.count
-    if count.mean - CERTAINLY * count.error > max_runs:
+    if count is not None and count.mean - CERTAINLY * count.error > max_runs:
         raise TooManyRunsError(count.mean)
     policy = beginning.subject.policy
     runs = _all_runs(source, mdp, policy, max_runs, progress)

@@ -1,8 +1,7 @@
 """The seeds of what draws for itself in a sampled run: other ones in each run, the same whenever it is repeated.
 
-A generator that kept the seed which the agent gives it would draw the same numbers in every run. What is then the same
-in all runs is taken for a part of the agent: the mean would not be the expectation over that noise, however many runs
-there are, and the bound would be about something else.
+A generator that kept the seed which the agent gives it would draw the same numbers in every run. The mean over runs
+would then not be the expectation over that noise, however many runs there are, but a value for one outcome of it.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """Draws of jax: functions of a key, answered where the arguments have values: under `jax.disable_jit()`.
 
-The same key gives the same answer again within a run. In a sampled run jax draws for itself. A key with which two different draws are made is refused: the
+The same key gives the same answer again within a run. A key with which two different draws are made is refused: the
 probability of both is not a product. What is not drawn from a finite set is refused too, once the agent has been made
-and where it does not initialise weights: those come out the same in each run.
+and where it does not initialise weights: those come out the same in each run. In a sampled run jax draws for itself,
+and only weights come out the same.
 """
 
 import functools
@@ -81,7 +82,7 @@ def _replacement(name: str, original: Method) -> Method:
 
 
 def _drawn(original: Method, noise: Noise, *args: Any, **kwargs: Any) -> Any:
-    """What jax itself draws with a key into which the sampled run is folded: in a run, the same key gives the same."""
+    """What jax draws with a key into which the sampled run is folded: in a run, the same key gives the same."""
     jax = sys.modules["jax"]
     _within.append("a draw")  # which draws by others of these functions
     try:

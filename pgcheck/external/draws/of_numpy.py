@@ -69,7 +69,7 @@ def forget() -> None:
 
 def reseeded(noise: Noise) -> None:
     """Lets the generators that a sampled run has made so far, and the global one, draw other numbers."""
-    done = []
+    done: list[Any] = []
     for entry in watched:
         bits = getattr(entry.generator, "_bit_generator", None)
         if all(bits is not it for it in done):

@@ -1,8 +1,8 @@
 """What lets all generators draw other numbers in each sampled run, although the agent begins alike.
 
-Once the agent is made, generators are seeded anew by what they were seeded with and by the run: the global ones, those
-that exist, and those that the agent has made. Whatever seeds one later means that seed, and the run too. Weights that
-are initialised during the update come from a stream of their own, which is the same in each run.
+Once the agent is made, generators are seeded anew by their states and by the run: the global ones, those that exist,
+and those that the agent has made. What seeds one later is followed by that too. Weights that are initialised during
+the update come from a stream of their own, which is the same in each run.
 """
 
 import random
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pgcheck.external.draws import of_numpy
+from pgcheck.external.draws import of_numpy, of_random
 from pgcheck.external.draws.noise import Noise, digest_of, reseed, set_state, state_of
 from pgcheck.external.draws.torch_generators import Generators
 
@@ -63,6 +63,7 @@ class Reseeding:
             reseed(torch.default_generator, noise, b"global")
         for thing, _, digest in self._existing:
             reseed(thing, noise, digest)
+        of_random.reseeded(noise)
         of_numpy.reseeded(noise)
         self._of_torch.reseed(noise)
 
