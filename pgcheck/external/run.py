@@ -81,7 +81,7 @@ class Runner:
             "pad": function.pad if variation.pad is None else variation.pad,
             "features": variation.features,
         }
-        self._guard = Guard()
+        self._guard: Guard  # of the draws that are installed
         self._installed: Installed | None = None
         self._watch: Watch | None = None  # of the run that is under way
         self._updating = False

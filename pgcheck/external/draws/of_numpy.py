@@ -68,15 +68,16 @@ def forget() -> None:
 
 
 def reseeded(noise: Noise) -> None:
-    """Lets the generators that a sampled run has made so far, and the global one, draw other numbers."""
-    done: list[Any] = []
+    """Lets the generators that a sampled run has made so far draw other numbers."""
+    done: list[Any] = [_global()._bit_generator]
     for entry in watched:
         bits = getattr(entry.generator, "_bit_generator", None)
         if all(bits is not it for it in done):
             reseed(entry.generator, noise)
             done.append(bits)
     for twin in _twins:  # it holds a normal number back of its own
-        twin.set_state({**twin.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})
+        if (state := twin.get_state(legacy=False))["has_gauss"]:
+            twin.set_state({**state, "has_gauss": 0, "gauss": 0.0})
 
 
 def _global() -> Any:
