@@ -6,9 +6,13 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators.base import Estimator, Gradients, gradients
-from pgcheck.estimators.contract import Contract
+from pgcheck.estimators.contract import Contract, rows_change
 from pgcheck.external.estimator import External
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.draws import by_start
+from pgcheck.verification.setting import Setting
+
+MAX_BLOCKS_CHECKED = 20  # batches in which some rows are compared with batches of one
 
 
 def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Gradients:
@@ -17,6 +21,48 @@ def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Grad
         return gradients(estimator, batch)
     alone = estimator.of_batches(batch, np.arange(len(batch))[:, None])
     return Gradients(alone, per_episode=True, single=contract.single)
+
+
+class CoupledRowsError(Exception):
+    """A row turned out to depend on the batch around it."""
+
+
+class EachEpisode:
+    """Calls an estimator for the gradient of each episode, in batches that it is made for.
+
+    Some rows of the first batches are compared with what batches of one give.
+
+    Attributes:
+      single: whether numbers came in single precision so far.
+      shape: of the last gradients.
+    """
+
+    def __init__(self, estimator: Estimator, setting: Setting, contract: Contract) -> None:
+        self._estimator, self._setting, self._contract = estimator, setting, contract
+        self._checked = 0  # batches
+        self.single, self.shape = contract.single, (0,)
+
+    def __call__(self, batch: Batch) -> Floats:
+        """Returns the gradients of the episodes `[N, *theta.shape]`.
+
+        Raises:
+          CoupledRowsError: they depend on the batch.
+        """
+        if not self._setting.same_start or not self._contract.rows:
+            return self._of_batch(batch)
+        order = list(by_start(batch))
+        rows = np.concatenate([self._of_batch(batch.part(numbers)) for numbers in order])
+        return rows[np.argsort(np.concatenate(order))]
+
+    def _of_batch(self, batch: Batch) -> Floats:
+        answer = each_episode(self._estimator, batch, self._contract)
+        self._checked += 1
+        if self._contract.rows and self._checked <= MAX_BLOCKS_CHECKED:
+            checked = np.unique(np.linspace(0, len(batch) - 1, 3).astype(np.int64))
+            if rows_change(self._estimator, batch, answer, checked):
+                raise CoupledRowsError
+        self.single, self.shape = self.single or answer.single, answer.values.shape[1:]
+        return answer.values
 
 
 class Viewed(External):

@@ -10,13 +10,12 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators import expectation
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.contract import Contract, rows_change
+from pgcheck.estimators.contract import Contract
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.draws import by_start
-from pgcheck.verification.calls import each_episode
+from pgcheck.verification.calls import CoupledRowsError, EachEpisode
 from pgcheck.verification.setting import Setting
 
-MAX_BLOCKS_CHECKED = 20  # blocks of episodes in which some rows are compared with batches of one
 BATCHES_A_REQUEST = 8192
 MOST_NUMBERS = 2**23  # in the gradients of a request
 
@@ -40,10 +39,6 @@ class Expectation:
     single: bool
 
 
-class _CoupledRowsError(Exception):
-    """A row turned out to depend on the batch around it."""
-
-
 def over_episodes(
     estimator: Estimator, setting: Setting, contract: Contract, *, progress: Fraction | None = None
 ) -> Expectation | None:
@@ -51,31 +46,16 @@ def over_episodes(
 
     P is the probability under the policy that draws the episodes.
     """
-    blocks = itertools.count()
-    single, shape = contract.single, (0,)
+    each = EachEpisode(estimator, setting, contract)
 
-    def each(batch: Batch) -> Floats:
-        if not setting.same_start or not contract.rows:
-            return of_block(batch)
-        order = list(by_start(batch))  # rows are asked for in batches that the estimator is made for
-        rows = np.concatenate([of_block(batch.part(numbers)) for numbers in order])
-        return rows[np.argsort(np.concatenate(order))]
-
-    def of_block(batch: Batch) -> Floats:
-        nonlocal single, shape
-        answer = each_episode(estimator, batch, contract)
-        if contract.rows and next(blocks) < MAX_BLOCKS_CHECKED:
-            checked = np.unique(np.linspace(0, len(batch) - 1, 3).astype(np.int64))
-            if rows_change(estimator, batch, answer, checked):
-                raise _CoupledRowsError
-        single, shape = single or answer.single, answer.values.shape[1:]
-        return answer.values.reshape(len(batch), -1)
+    def flat(batch: Batch) -> Floats:
+        return each(batch).reshape(len(batch), -1)
 
     try:
-        sums = expectation.over_episodes(each, setting.mdp, setting.policy, setting.actor, progress=progress)
-    except _CoupledRowsError:
+        sums = expectation.over_episodes(flat, setting.mdp, setting.policy, setting.actor, progress=progress)
+    except CoupledRowsError:
         return None
-    return Expectation(1, sums.mean.reshape(shape), sums.trace, single)
+    return Expectation(1, sums.mean.reshape(each.shape), sums.trace, each.single)
 
 
 def number_of_batches(episodes: int, size: int, contract: Contract) -> int:

@@ -1,13 +1,17 @@
 """Verdicts from samples: whether a bias is certain, or is bounded, after so many rollouts.
 
-The rollouts stand in K equal batches. D_b is the mean of batch b minus ∇J, G = D Dᵀ, and O is G with a diagonal of 0.
-A bias is the same error in every batch and noise is not, so U = ΣO / (K (K − 1)) is unbiased for ‖bias‖². The rollouts
-are looked at when there are 4,096, 8,192, …; look k spends α / (k (k + 1)), so that all looks together spend α.
+The rollouts stand in K equal batches. D_b is the mean error of batch b: of ĝ − ∇J, or of ĝ less another estimator on
+the same rollouts that is known to be right: the expectation is the same. G = D Dᵀ; O is G with a diagonal of 0.
+A bias is the same error in every batch and noise is not, so U = ΣO / (K (K − 1)) is unbiased for ‖bias‖².
+
+There is a look at 4,096 rollouts, at 8,192, …; look k spends α / (k (k + 1)), so that all together spend α. Three tests:
 
 - p₁, of ΣO: with s = √(2 ΣO²) and the skewness c = 8 tr(O³) / s³ of its null distribution, a shifted χ² with 8 / c²
   degrees of freedom.
 - p₂, along ∇J: Student's t of ⟨D_b, ∇J⟩ / ‖∇J‖².
 - p₃, of components: the greatest |z| of those that are carried by enough rollouts, times their number.
+
+A pass needs more than that nothing was rejected: an upper bound of ‖bias‖ has to be within the tolerance.
 """
 
 import math
@@ -16,59 +20,22 @@ from typing import Literal
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, norm_of
+from pgcheck.verification.batch_sums import BATCHES, Sums
 from pgcheck.verification.tails import chi_square_tail, normal_quantile, normal_tail, student_tail
 
-BATCHES = 64  # K
 FIRST_LOOK = 4096  # rollouts
 ENOUGH = 300  # effective rollouts that a mean has to rest on
 SYMMETRIC = 1e-8  # a skewness that is none
+ROUNDING = 1e-12  # of batches' means, relative to their size: what differs less does not differ
 SHARE = 6.0  # each of three tests, two of them two-sided, has this part of what a look spends
 
 Decision = Literal["pass", "fail", "inconclusive"]
 
 
-@dataclass(eq=False)
-class Sums:
-    """What is kept of the rollouts: K d + 4 d numbers, however many there are.
-
-    Attributes:
-      batches: Σ ĝ of each batch `[K, d]`.
-      squares, fourths: Σ ĝ_j² and Σ ĝ_j⁴ of each component, over all rollouts `[d]`.
-      norm, norm_squared: Σ ‖ĝ‖² and Σ ‖ĝ‖⁴ over all rollouts.
-      greatest: the greatest ‖ĝ‖².
-      rollouts: how many rollouts.
-    """
-
-    batches: Floats
-    squares: Floats
-    fourths: Floats
-    norm: float = 0.0
-    norm_squared: float = 0.0
-    greatest: float = 0.0
-    rollouts: int = 0
-
-    @classmethod
-    def empty(cls, size: int) -> "Sums":
-        """Returns the sums of no rollouts, of gradients `[d]`."""
-        return cls(np.zeros((BATCHES, size)), np.zeros(size), np.zeros(size))
-
-    def add(self, batch: int, gradients: Floats, counts: Floats) -> None:
-        """Adds rollouts to a batch: distinct gradients `[m, d]`, and how often each of them came `[m]`."""
-        squared = gradients**2
-        norms = squared.sum(axis=1)
-        self.batches[batch] += counts @ gradients
-        self.squares += counts @ squared
-        self.fourths += counts @ squared**2
-        self.norm += float(counts @ norms)
-        self.norm_squared += float(counts @ norms**2)
-        self.greatest = max(self.greatest, float(norms.max(initial=0.0)))
-        self.rollouts += int(counts.sum())
-
-
 @dataclass(frozen=True)
 class Look:
-    """What a look at the rollouts shows.
+    """What a look at the rollouts shows; what is relative is relative to ‖∇J‖, or absolute where that is 0.
 
     Attributes:
       decision: what it decides.
@@ -77,10 +44,11 @@ class Look:
       bias: the estimate of the relative bias √U / ‖∇J‖; 0 where U is negative.
       bias_error: its standard error.
       bound: the relative bias is below it with the confidence that is asked for.
-      scale_error, scale_error_error: ⟨mean − ∇J, ∇J⟩ / ‖∇J‖² and its standard error.
+      scale_error, scale_error_error: ⟨mean error, ∇J⟩ / ‖∇J‖² and its standard error; 0 where ∇J is 0.
       component: the number of the component that is off most, in standard errors; None where none can be judged.
-      effective: how many rollouts the result rests on: (Σ ‖ĝ‖²)² / Σ ‖ĝ‖⁴.
-      largest: the part of Σ ‖ĝ‖² that the largest rollout has.
+      is_carried: whether enough rollouts carry the result for anything to be decided.
+      effective: how many rollouts the result rests on: (Σ ‖x‖²)² / Σ ‖x‖⁴ of gradients or errors x, the fewer.
+      largest: the part of that Σ ‖x‖² that the largest rollout has.
       needed: rollouts after which a right estimator is likely to pass; None where that is not known.
     """
 
@@ -93,6 +61,7 @@ class Look:
     scale_error: float
     scale_error_error: float
     component: int | None
+    is_carried: bool
     effective: float
     largest: float
     needed: int | None
@@ -103,47 +72,65 @@ def spent(look: int, alpha: float) -> float:
     return alpha / (look * (look + 1))
 
 
-def looked_at(sums: Sums, gradient: Floats, look: int, *, alpha: float, tolerance: float) -> Look:
+def rollouts_at(look: int) -> int:
+    """Returns N at look 1, 2, …."""
+    return int(FIRST_LOOK * 2 ** (look - 1))
+
+
+def looked_at(
+    sums: Sums, gradient: Floats, look: int, *, alpha: float, tolerance: float, up_to_scale: bool = False
+) -> Look:
     """Returns what a look decides.
 
     Args:
-      sums: of the rollouts, the same number in each batch.
-      gradient: ∇J `[d]`, not 0.
+      sums: of the errors of rollouts, the same number in each batch; their expectation is the bias.
+      gradient: ∇J `[d]`.
       look: the number of the look, from 1 on.
       alpha: the probability of a wrong verdict in all looks together.
       tolerance: ρ, the relative bias that passes.
+      up_to_scale: whether any positive multiple of ∇J is right: then only what is not along ∇J is a bias.
     """
-    size = float(np.linalg.norm(gradient))
-    off = sums.batches / (sums.rollouts / BATCHES) - gradient
-    gram = off @ off.T / size**2
+    size = norm_of(gradient)
+    unit = size or 1.0
     budget = spent(look, alpha)
     z = normal_quantile(budget / 2)
-    off_diagonal = gram - np.diag(np.diag(gram))
-    squared = float(off_diagonal.sum()) / (BATCHES * (BATCHES - 1))  # U, relative to ‖∇J‖²
+    off = sums.means
+    along, error = _along(off, gradient)
+    factor = 1 + float(along.mean())
+    if up_to_scale:
+        off = off - along[:, None] * gradient
+        unit *= abs(factor) or 1.0
+    gram = off @ off.T / unit**2
+    squared = float(gram.sum() - np.trace(gram)) / (BATCHES * (BATCHES - 1))  # U
     noise, scatter = _noise(gram)
     bound = _bound(squared, noise, scatter, z)
-    along = off @ gradient / size**2
-    error = float(along.std(ddof=1)) / math.sqrt(BATCHES)
-    component, of_components = _components(sums, off)
-    p_value = min(p_of_sum(off_diagonal), _p_along(float(along.mean()), error), of_components)
-    effective = sums.norm**2 / sums.norm_squared if sums.norm_squared > 0 else math.inf
-    needed = None
-    if effective < ENOUGH:
+    component, of_components = (None, 1.0) if up_to_scale else _components(sums)
+    p_along = 1.0 if up_to_scale else _p_along(float(along.mean()), error)
+    p_value = min(p_of_sum(gram - np.diag(np.diag(gram))), p_along, of_components)
+    is_constant = _is_constant(sums.means)
+    if is_constant:
+        bound = math.sqrt(max(0.0, squared))
+        p_value = float(bound <= (tolerance if size else 0.0))
+    is_positive = not up_to_scale or _p_along(factor, error) <= budget / SHARE or (error == 0 and factor > 0)
+    is_carried = _is_carried(sums, is_constant=is_constant)
+    is_within = bound <= tolerance if size else is_constant and bound == 0
+    if not is_carried and not (is_constant and is_within and not size):
         decision: Decision = "inconclusive"
-    elif p_value <= budget / SHARE:
+    elif p_value <= budget / SHARE or (up_to_scale and is_positive and factor < 0):
         decision = "fail"
-    elif bound <= tolerance:
-        decision = "pass"
     else:
-        decision = "inconclusive"
-        factor = (z + math.sqrt(1 + z * math.sqrt(2))) ** 2
-        needed = _next_look(sums.rollouts * factor * noise / (BATCHES * tolerance**2))
+        decision = "pass" if is_positive and is_within else "inconclusive"
+    needed = None
+    if decision == "inconclusive" and is_carried and size:
+        times = (z + math.sqrt(1 + z * math.sqrt(2))) ** 2
+        needed = _next_look(sums.rollouts * times * noise / (BATCHES * tolerance**2))
     bias = math.sqrt(max(squared, 0.0))
     spread = math.sqrt(2 * scatter / BATCHES**2 + 4 * max(squared, 0.0) * noise / BATCHES)  # of U
+    least = min((sums.gradients, sums.errors), key=lambda it: it.effective if it.squares else math.inf)
     return Look(
         decision, sums.rollouts, min(1.0, SHARE * p_value), bias, spread / (2 * bias) if bias else math.sqrt(spread),
-        bound, float(along.mean()), error, component, effective,
-        sums.greatest / sums.norm if sums.norm > 0 else 0.0, needed,
+        bound, float(along.mean()), error, component, is_carried, least.effective,
+        least.greatest / least.squares if least.squares > 0 else 0.0, needed,
     )  # fmt: skip
 
 
@@ -153,7 +140,7 @@ def p_of_sum(off_diagonal: Floats) -> float:
     if variance == 0:
         return 1.0
     spread = math.sqrt(variance)
-    skewness = 8 * float(np.einsum("ij,jk,ki->", off_diagonal, off_diagonal, off_diagonal)) / spread**3
+    skewness = 8 * float(np.sum((off_diagonal @ off_diagonal) * off_diagonal)) / spread**3
     deviation = float(off_diagonal.sum()) / spread
     if skewness < SYMMETRIC:
         return normal_tail(deviation)
@@ -178,20 +165,42 @@ def _bound(squared: float, noise: float, scatter: float, z: float) -> float:
     return z * math.sqrt(noise / BATCHES) + math.sqrt(max(0.0, under))
 
 
+def _along(off: Floats, gradient: Floats) -> tuple[Floats, float]:
+    """⟨mean error, ∇J⟩ / ‖∇J‖² of each batch `[K]`, and the standard error of its mean; 0 where ∇J is 0."""
+    size = norm_of(gradient)
+    along = np.zeros(BATCHES) if size == 0 else off / size @ (gradient / size)
+    error = float(along.std(ddof=1)) / math.sqrt(BATCHES)
+    return along, error if error > ROUNDING * float(np.abs(along).max()) else 0.0
+
+
+def _is_carried(sums: Sums, *, is_constant: bool) -> bool:
+    """Whether enough rollouts carry both the gradients and the errors.
+
+    Where all gradients are 0, errors that differ show that a right estimator's would not be.
+    """
+    if not sums.errors.squares:
+        return sums.gradients.effective >= ENOUGH
+    is_zero = not sums.gradients.squares and not is_constant
+    return sums.errors.effective >= ENOUGH and (is_zero or sums.gradients.effective >= ENOUGH)
+
+
+def _is_constant(means: Floats) -> bool:
+    """Whether all batches have one mean: then nothing is left to chance."""
+    return float(np.ptp(means, axis=0).max(initial=0.0)) <= ROUNDING * float(np.abs(means).max(initial=0.0))
+
+
 def _p_along(mean: float, error: float) -> float:
     if error == 0:
         return 1.0
     return student_tail(mean / error, BATCHES - 1)
 
 
-def _components(sums: Sums, off: Floats) -> tuple[int | None, float]:
+def _components(sums: Sums) -> tuple[int | None, float]:
     """The component that is off most, and p₃."""
-    n = sums.rollouts
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(sums.fourths > 0, sums.squares**2 / sums.fourths, 0.0)
-        variance = sums.squares / n - (sums.batches.sum(axis=0) / n) ** 2  # of all rollouts: its error is small
-        error = np.sqrt(np.maximum(variance, 0.0) / n)
-        scores = np.where((effective >= ENOUGH) & (error > 0), np.abs(off.mean(axis=0)) / error, 0.0)
+        error = sums.std_error  # of all rollouts: its own error is small
+        scores = np.where((effective >= ENOUGH) & (error > 0), np.abs(sums.mean) / error, 0.0)
     judged = int(np.count_nonzero(scores))
     if not judged:
         return None, 1.0
@@ -203,7 +212,7 @@ def _next_look(rollouts: float) -> int | None:
     """The look at so many rollouts or more; None beyond 1e15."""
     if not rollouts < 1e15:
         return None
-    number = FIRST_LOOK
-    while number < rollouts:
-        number *= 2
-    return number
+    look = 1
+    while rollouts_at(look) < rollouts:
+        look += 1
+    return rollouts_at(look)

@@ -1,0 +1,84 @@
+"""What is kept of rollouts for a sampled verdict: K d + 2 d numbers and a few, however many rollouts there are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+
+BATCHES = 64  # K
+
+
+@dataclass(eq=False)
+class Carried:
+    """How evenly rollouts carry a sum of squares.
+
+    Attributes:
+      squares, fourths: Σ ‖x‖² and Σ ‖x‖⁴.
+      greatest: the greatest ‖x‖².
+    """
+
+    squares: float = 0.0
+    fourths: float = 0.0
+    greatest: float = 0.0
+
+    def add(self, norms: Floats) -> None:
+        """Adds some ‖x‖² `[m]`."""
+        self.squares += float(norms.sum())
+        self.fourths += float(norms @ norms)
+        self.greatest = max(self.greatest, float(norms.max(initial=0.0)))
+
+    @property
+    def effective(self) -> float:
+        """How many rollouts carry it: (Σ ‖x‖²)² / Σ ‖x‖⁴; 0 where all are 0."""
+        return self.squares**2 / self.fourths if self.fourths > 0 else 0.0
+
+
+@dataclass(eq=False)
+class Sums:
+    """Sums over the errors of drawn gradients: each less what was expected of it.
+
+    Attributes:
+      batches: Σ error of each batch `[K, d]`.
+      squares, fourths: Σ error_j² and Σ error_j⁴ of each component, over all rollouts `[d]`.
+      errors, gradients: how evenly the rollouts carry the errors, and the gradients.
+      rollouts: how many rollouts.
+    """
+
+    batches: Floats
+    squares: Floats
+    fourths: Floats
+    errors: Carried
+    gradients: Carried
+    rollouts: int = 0
+
+    @classmethod
+    def empty(cls, size: int) -> "Sums":
+        """Returns the sums of no rollouts, of gradients `[d]`."""
+        return cls(np.zeros((BATCHES, size)), np.zeros(size), np.zeros(size), Carried(), Carried())
+
+    def add(self, errors: Floats, gradients: Floats) -> None:
+        """Adds one rollout to each batch in turn, m times: errors and gradients `[K m, d]`."""
+        squared = errors**2
+        self.batches += errors.reshape(-1, BATCHES, errors.shape[1]).sum(axis=0)
+        self.squares += squared.sum(axis=0)
+        self.fourths += np.einsum("ij,ij->j", squared, squared)
+        self.errors.add(squared.sum(axis=1))
+        self.gradients.add(np.einsum("ij,ij->i", gradients, gradients))
+        self.rollouts += len(errors)
+
+    @property
+    def means(self) -> Floats:
+        """The mean error of each batch `[K, d]`."""
+        return self.batches / (self.rollouts / BATCHES)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean error `[d]`."""
+        return np.asarray(self.batches.sum(axis=0) / self.rollouts)
+
+    @property
+    def std_error(self) -> Floats:
+        """The standard error of each component of the mean `[d]`."""
+        n = self.rollouts
+        return np.asarray(np.sqrt(np.maximum(self.squares / n - self.mean**2, 0.0) / n))
