@@ -26,6 +26,7 @@ from pgcheck.external.agent_source import TRIAL_SECONDS, Beginning, LocalAgent
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.contents import Kind, answer_of
+from pgcheck.external.draws.answers import UnanswerableError
 from pgcheck.external.failures import failure_text
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
@@ -131,7 +132,8 @@ class _Work:
         hint = agent_hint(self._function) if self._model is not None else ""
         if isinstance(error, PgcheckError):
             not_finite = isinstance(error, EstimatorError) and error.not_finite
-            return wire.Failure(f"{error}{hint}", not_finite, isinstance(error, UnsuitableError))
+            kinds = isinstance(error, UnsuitableError), isinstance(error, UnanswerableError)
+            return wire.Failure(f"{error}{hint}", not_finite, *kinds)
         return wire.Failure(f"{failure_text(error, self._spec)}{hint}")
 
 

@@ -45,10 +45,14 @@ def answer_of(content: Gradients | Beginning | Lot | Sample | Kind | None) -> An
             return Answer({"shape": values.shape, "per_episode": per_episode, "single": single}, [values])
         case Lot():
             return _of_lot(content)
-        case Sample(gradients, without, clipped, episodes):
+        case Sample(gradients, without, clipped, by_policy, episodes):
             return Answer(
                 {"runs": len(gradients), "numbers": _few_enough(episodes)},
-                [gradients, np.array([without, clipped], dtype=np.float64), np.array(episodes, dtype=np.float64)],
+                [
+                    gradients,
+                    np.array([without, clipped, by_policy], dtype=np.float64),
+                    np.array(episodes, dtype=np.float64),
+                ],
             )
     subject, rehearsal = content.subject, content.rehearsal
     policy, count = subject.policy, rehearsal.count
@@ -153,13 +157,13 @@ def sample_on(mdp: MDP, d: int, most: int) -> Callable[[Fields, Take], Sample]:
     def read(fields: Fields, take: Take) -> Sample:
         runs, numbers = _whole(fields.get("runs"), least=1), _whole(fields.get("numbers"))
         _require(runs <= most and numbers <= MOST_NUMBERS)
-        gradients, flags, episodes = take((runs, d)), take((2, runs)), _finite(take((numbers,)))
+        gradients, flags, episodes = take((runs, d)), take((3, runs)), _finite(take((numbers,)))
         is_finite = np.isfinite(gradients)
         _require(bool(np.all(is_finite.all(axis=1) | np.isnan(gradients).all(axis=1))))
         _require(bool(np.all((flags == 0) | (flags == 1))))
-        without, clipped = flags.astype(np.bool_)
+        without, clipped, by_policy = flags.astype(np.bool_)
         _require(not np.any(gradients[without]))
-        return Sample(gradients, without, clipped, _episodes(episodes, mdp, runs))
+        return Sample(gradients, without, clipped, by_policy, _episodes(episodes, mdp, runs))
 
     return read
 

@@ -118,6 +118,8 @@ class Environment(gymnasium.Env[Any, Any]):
         reward, ended = 0.0, False
         if not self._idle:
             choice = self._offered(action)
+            if answers is not None:
+                answers.act(self._state, int(self.mdp.action[choice.first]))
             outcome = choice.first + self._drawn(choice, answers)
             if self._episode is not None:
                 self._episode.append(outcome)
@@ -156,7 +158,7 @@ class Environment(gymnasium.Env[Any, Any]):
 
     def _drawn(self, choice: _Choice, answers: Answers | None) -> int:
         if answers is not None:
-            return answers.choose(choice.probs)
+            return answers.of_model(choice.probs)
         if len(choice.probs) == 1:
             return 0
         return bisect_right(choice.sums, self.np_random.random() * choice.sums[-1])

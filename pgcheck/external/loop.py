@@ -145,7 +145,7 @@ class Loop:
         runs: list[Outcome] = []
         while not runs or (len(runs) < count and time.monotonic() < until):
             runs.append(self._runner.run(DrawnAnswers(seed, first + len(runs))))
-        return Sample.of(runs, len(self.subject.policy.theta))
+        return Sample.of(runs, self.subject.policy)
 
     def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
         """Returns what a run that is not stopped shows, and how many runs there are, by random tries.

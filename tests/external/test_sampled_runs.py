@@ -436,12 +436,12 @@ def test_what_is_no_sample_is_not_read(mdp: MDP) -> None:
 
         return contents.sample_on(mdp, 2, 3)(fields, take)
 
-    flags, none = np.zeros((2, 1)), np.zeros(0)
+    flags, none = np.zeros((3, 1)), np.zeros(0)
     fields = {"runs": 1, "numbers": 1}
     assert len(read(fields, [[1.0, 2.0]], flags, [0.0])) == 1
     for bad in (
-        ({"runs": 0, "numbers": 0}, np.zeros((0, 2)), np.zeros((2, 0)), none),
-        ({"runs": 4, "numbers": 4}, np.zeros((4, 2)), np.zeros((2, 4)), np.zeros(4)),
+        ({"runs": 0, "numbers": 0}, np.zeros((0, 2)), np.zeros((3, 0)), none),
+        ({"runs": 4, "numbers": 4}, np.zeros((4, 2)), np.zeros((3, 4)), np.zeros(4)),
         (fields, [[1.0, np.nan]], flags, [0.0]),  # a part of a row
         (fields, [[1.0, np.inf]], flags, [0.0]),
         (fields, [[1.0, 2.0]], flags + 0.5, [0.0]),

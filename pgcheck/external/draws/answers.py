@@ -25,6 +25,10 @@ class UnanswerableError(EstimatorError):
     """A draw whose outcomes cannot be listed, or that is made where nobody can answer it."""
 
 
+class ChangedError(EstimatorError):
+    """When all draws came out the same again, the run asked for others."""
+
+
 class Stopped(BaseException):
     """The run has shown its gradient, and is over."""
 
@@ -125,6 +129,13 @@ class Answers:
             self.refuse(f"a draw has the probabilities {_shown(weights)}; expected numbers of at least 0")
         return self._answered(tuple(float(weight) / total for weight in weights))
 
+    def of_model(self, probs: Sequence[float]) -> int:
+        """Returns the same as `choose`, for an environment."""
+        return self.choose(probs)
+
+    def act(self, state: int, action: int) -> None:
+        """Notes that an environment is about to take an action, before it draws the outcome."""
+
     def uniform(self, n: int) -> int:
         """Returns one of the numbers 0 to n - 1, which are equally likely."""
         return self._answered((1.0 / n,) * n)
@@ -177,10 +188,11 @@ class Answers:
                 abs(prob - before) <= SAME for prob, before in zip(probs, told.probs, strict=True)
             )
             if not is_same:
-                self.refuse(
+                self.fault = self.fault or ChangedError(
                     f"draw {place + 1} had the probabilities {_shown(told.probs)}, and when all draws before it came "
                     f"out the same again, {_shown(probs)}: does the agent remember earlier runs?"
                 )
+                raise self.fault
             self.draws.append(Draw(told.probs, told.answer))
         else:
             self.draws.append(Draw(probs, self._pick(probs)))
