@@ -28,6 +28,7 @@ class Contract:
       plain_mean: the gradient of a batch is the mean of those of its episodes alone.
       single: its numbers come in single precision.
       mean_of_few: the gradient of a batch of three is that mean, whatever larger batches give.
+      is_random: it gives different numbers for the same batch; what rows have to do with each other is not known.
     """
 
     rows: bool
@@ -36,11 +37,35 @@ class Contract:
     plain_mean: bool
     single: bool
     mean_of_few: bool = False
+    is_random: bool = False
 
     @property
     def by_episode(self) -> bool:
         """Whether batches of one episode tell everything."""
         return self.plain_mean if not self.rows else not self.coupled
+
+    def combined(self, other: "Contract") -> "Contract":
+        """Returns what holds on both of two models."""
+        return Contract(
+            rows=self.rows and other.rows,
+            coupled=self.coupled or other.coupled,
+            ordered=self.ordered or other.ordered,
+            plain_mean=self.plain_mean and other.plain_mean,
+            single=self.single or other.single,
+            mean_of_few=self.mean_of_few and other.mean_of_few,
+            is_random=self.is_random or other.is_random,
+        )
+
+    def coupled_rows(self) -> "Contract":
+        """Returns the contract of a function whose rows turned out to depend on their batch."""
+        return Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=self.single)
+
+
+def random_contract(answer: Gradients) -> Contract:
+    """Returns the contract of a function that gives different numbers for the same batch, from one answer."""
+    return Contract(
+        rows=answer.per_episode, coupled=True, ordered=True, plain_mean=False, single=answer.single, is_random=True
+    )
 
 
 def check_again(estimator: Estimator, batch: Batch, first: Gradients) -> None:

@@ -9,6 +9,7 @@ A mistake carries ids; `verification.causes` has the texts.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,9 +28,11 @@ class Candidate:
 
     Attributes:
       weights: w_t of each ∇log π(a_t|s_t) `[N, T]`.
+      weighs_own_steps: False where something else is weighted.
     """
 
     weights: Weights
+    weighs_own_steps: ClassVar[bool] = True
 
     def each(self, batch: Batch) -> Floats:
         """Returns the estimate of each episode `[N, *theta.shape]`."""

@@ -196,6 +196,7 @@ NOTES: dict[str, str] = {
     "without-discount": "; also, nothing is discounted",
     "right-at-gamma-1": " (it is right for gamma = 1)",
     "right-without-it": "; without it the estimator is right",
+    "on-small-model": " ({where})",
     "more-may-hide": "; other mistakes may hide behind this one",
     "give-values": "; what is done with it is known, and can be allowed, once Agent(values=...) tells the critic",
     "beyond-the-models": " (right on all models, where no ratio is that far from 1)",

@@ -1,23 +1,15 @@
-"""The evidence on each model: the estimator's exact expectations, or why the model cannot be checked."""
+"""The evidence on each model: the estimator's exact expectations, or what cannot be listed, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from pgcheck.errors import EstimatorError, TooLargeError
-from pgcheck.estimators.base import Estimator, Gradients, gradients
-from pgcheck.estimators.contract import (
-    EXAMPLES,
-    Contract,
-    UnrepeatableError,
-    check_again,
-    contract_of,
-    representative,
-)
+from pgcheck.errors import TooLargeError
+from pgcheck.estimators.base import Estimator
+from pgcheck.estimators.contract import Contract
 from pgcheck.model.mdp import MDP
-from pgcheck.model.softmax import TabularSoftmax
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import count_text, count_trajectories
-from pgcheck.trajectories.draws import by_start
+from pgcheck.verification.examination import Examined
 from pgcheck.verification.exhaustive import Fraction, number_of_batches, over_batches, over_episodes
 from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits, Skipped, batch_limit, trajectory_limit
@@ -25,143 +17,100 @@ from pgcheck.verification.setting import Setting
 from pgcheck.verification.truth import finding_of
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
-MAX_GROUPS = 8  # first states whose batches tell what kind of function an estimator is
 MAX_ENUMERATED_NUMBERS = 2**26  # in the gradients of these: 512 MB
 BATCH_SIZES = (2, 3)
+RANDOM = "two calls with the same batch gave different numbers"
 
 ModelProgress = Callable[[str, float], None]  # is called with a model's name and the fraction done
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """What calling an estimator has shown.
+class Unlisted:
+    """A model, or some batch sizes of it, that cannot be listed.
 
     Attributes:
-      contract: what kind of function the estimator is, on all models; None where no model could be looked at.
+      setting, examples: the model, and some of its episodes.
+      sizes: B of each; None is for each episode by itself. Empty where other sizes were listed and these were not
+        asked for.
+      skipped: why.
+    """
+
+    setting: Setting
+    examples: Batch
+    sizes: tuple[int | None, ...]
+    skipped: Skipped
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The exact expectations of an estimator.
+
+    Attributes:
+      contract: what kind of function it is, as it turned out to be.
       findings: one for each model and batch size.
-      skipped: what was left out: too large, or not what the estimator is made for.
-      answers: some batches with the estimator's first answer.
+      unlisted: what cannot be listed.
     """
 
     contract: Contract | None
     findings: tuple[Finding, ...]
-    skipped: tuple[Skipped, ...]
-    answers: tuple[tuple[Batch, Gradients], ...]
-
-    def check_again(self, estimator: Estimator) -> None:
-        """Raises EstimatorError where the estimator no longer gives its first answers."""
-        for batch, answer in self.answers:
-            check_again(estimator, batch, answer)
-
-
-@dataclass(frozen=True, eq=False)
-class _Model:
-    """A model with the episodes from which the contract is inferred."""
-
-    setting: Setting
-    examples: Batch
+    unlisted: tuple[Unlisted, ...]
 
 
 def gather(
-    estimator: Estimator,
-    settings: Sequence[Setting],
-    limits: Limits,
-    progress: ModelProgress | None = None,
-    *,
-    skip_unsuitable: bool = False,
+    estimator: Estimator, examined: Examined, limits: Limits, progress: ModelProgress | None = None
 ) -> Evidence:
     """Returns the expectations of an estimator on each model that is small enough.
-
-    With `skip_unsuitable`, models whose theta is no table are left out where the estimator cannot be called on them.
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns no gradient.
     """
-    contract: Contract | None = None
-    findings: list[Finding] = []
-    skipped: list[Skipped] = []
-    answers: list[tuple[Batch, Gradients]] = []
-    examined: list[_Model] = []
-    for setting in settings:
-        name = setting.mdp.name
-        try:
-            examples, _ = setting.listed(EXAMPLES)
-        except TooLargeError as error:
-            skipped.append(Skipped(name, str(error).partition("\n")[0]))
-            continue
-        batch = representative(_together(examples, setting)[0])
-        try:
-            following = _contract(estimator, examples, setting)
-            answer = gradients(estimator, batch)
-        except Exception as error:  # whatever a user's function raises
-            is_serious = isinstance(error, UnrepeatableError) or (
-                isinstance(error, EstimatorError) and error.not_finite
-            )
-            is_table = examples.theta.ndim > 1 or not isinstance(setting.policy, TabularSoftmax)
-            if is_serious or not skip_unsuitable or is_table:
-                raise
-            skipped.append(Skipped(name, _unsuitable(error), unsuitable=True))
-            continue
-        examined.append(_Model(setting, examples))
-        contract = _combined(contract, following)
-        answers.append((batch, answer))
-    for model in examined:
+    contract, findings, unlisted = examined.contract, list[Finding](), list[Unlisted]()
+    for setting, examples in examined.models:
         assert contract is not None
-        of_model, left_out, contract = _findings(estimator, model, contract, limits, progress)
+        if contract.is_random:
+            why = Skipped(setting.mdp.name, RANDOM)
+            unlisted.append(Unlisted(setting, examples, sizes_of(contract, limits), why))
+            continue
+        of_model, left_out, contract = _findings(estimator, setting, examples, contract, limits, progress)
         findings += of_model
-        skipped += [left_out] if left_out is not None else []
-    return Evidence(contract, tuple(findings), tuple(skipped), tuple(answers))
+        unlisted += [left_out] if left_out is not None else []
+    return Evidence(contract, tuple(findings), tuple(unlisted))
 
 
-def _unsuitable(error: Exception) -> str:
-    """Why a model whose theta is flat was left out, in a line."""
-    line = str(error).partition("\n")[0]
-    kind = "" if isinstance(error, EstimatorError) else f"{type(error).__name__}: "
-    return f"states look alike or lack actions, so that theta is no table; {kind}{line}"
+def none_listed(examined: Examined, limits: Limits, why: str) -> Evidence:
+    """Returns the evidence where nothing is to be listed."""
+    unlisted = [
+        Unlisted(setting, examples, sizes_of(examined.contract, limits), Skipped(setting.mdp.name, why))
+        for setting, examples in examined.models
+        if examined.contract is not None
+    ]
+    return Evidence(examined.contract, (), tuple(unlisted))
 
 
-def _together(examples: Batch, setting: Setting) -> list[Batch]:
-    """The episodes that may stand in a batch together; of many first states, those with the most episodes."""
-    if not setting.same_start:
-        return [examples]
-    groups = sorted(by_start(examples), key=len, reverse=True)
-    return [examples.part(numbers) for numbers in groups[:MAX_GROUPS]]
-
-
-def _contract(estimator: Estimator, examples: Batch, setting: Setting) -> Contract:
-    """What kind of function an estimator is on one model."""
-    contract: Contract | None = None
-    for group in _together(examples, setting):
-        contract = _combined(contract, contract_of(estimator, group))
-    assert contract is not None
-    return contract
-
-
-def _combined(contract: Contract | None, following: Contract) -> Contract:
-    """The contract that holds on both of two models."""
-    if contract is None:
-        return following
-    return Contract(
-        rows=contract.rows and following.rows,
-        coupled=contract.coupled or following.coupled,
-        ordered=contract.ordered or following.ordered,
-        plain_mean=contract.plain_mean and following.plain_mean,
-        single=contract.single or following.single,
-        mean_of_few=contract.mean_of_few and following.mean_of_few,
-    )
+def sizes_of(contract: Contract, limits: Limits) -> tuple[int | None, ...]:
+    """Returns the batch sizes with which an estimator is called; None is for each episode by itself."""
+    if contract.by_episode and limits.batch_sizes is None:
+        return (None,)
+    return limits.batch_sizes or BATCH_SIZES
 
 
 def _findings(
-    estimator: Estimator, model: _Model, contract: Contract, limits: Limits, progress: ModelProgress | None
-) -> tuple[list[Finding], Skipped | None, Contract]:
+    estimator: Estimator,
+    setting: Setting,
+    examples: Batch,
+    contract: Contract,
+    limits: Limits,
+    progress: ModelProgress | None,
+) -> tuple[list[Finding], Unlisted | None, Contract]:
     """The findings on one model, what is missing, and the contract as it turned out to be."""
-    setting, mdp = model.setting, model.setting.mdp
+    mdp = setting.mdp
     count = count_of(mdp)
+    sizes = sizes_of(contract, limits)
     if count is None or count > limits.max_trajectories:
         trajectories = "more than can be counted" if count is None else f"{count_text(count)} trajectories"
         why = f"{trajectories}; the limit is {limits.max_trajectories:,}"
         limit = trajectory_limit(mdp, count, limits.max_trajectories, "--max-trajectories")
-        return [], Skipped(mdp.name, why, limit=limit), contract
+        return [], Unlisted(setting, examples, sizes, Skipped(mdp.name, why, limit=limit)), contract
     few = count <= MAX_ENUMERATED and count * len(setting.policy.theta) <= MAX_ENUMERATED_NUMBERS
     enumeration = Enumeration.of(setting) if few else None
 
@@ -169,32 +118,33 @@ def _findings(
         if progress is not None:
             progress(mdp.name, fraction)
 
-    if contract.by_episode and limits.batch_sizes is None:
+    if sizes == (None,):
         if not contract.rows and count > limits.max_calls:
             why = f"{count:,} trajectories, one call each; the limit is {limits.max_calls:,} (--max-calls)"
             limit = trajectory_limit(mdp, count, limits.max_calls, "--max-calls")
-            return [], Skipped(mdp.name, why, limit=limit), contract
+            return [], Unlisted(setting, examples, sizes, Skipped(mdp.name, why, limit=limit)), contract
         by_episode = over_episodes(estimator, setting, contract, progress=report)
         if by_episode is not None:
-            finding = finding_of(setting, model.examples, by_episode, enumeration, limits.max_rounding)
+            finding = finding_of(setting, examples, by_episode, enumeration, limits.max_rounding)
             return [finding], None, contract
-        contract = Contract(rows=True, coupled=True, ordered=True, plain_mean=False, single=contract.single)
-    findings, left_out = _batch_findings(estimator, model, enumeration, count, contract, limits, report)
+        contract = contract.coupled_rows()
+    findings, left_out = _batch_findings(estimator, setting, examples, enumeration, count, contract, limits, report)
     return findings, left_out, contract
 
 
 def _batch_findings(
     estimator: Estimator,
-    model: _Model,
+    setting: Setting,
+    examples: Batch,
     enumeration: Enumeration | None,
     count: int,
     contract: Contract,
     limits: Limits,
     report: Fraction,
-) -> tuple[list[Finding], Skipped | None]:
+) -> tuple[list[Finding], Unlisted | None]:
     """The findings for each batch size that is not too large, and why others are missing."""
     sizes = limits.batch_sizes or BATCH_SIZES
-    mdp = model.setting.mdp
+    mdp = setting.mdp
     numbers = {
         size: number_of_batches(count, size, contract)
         if enumeration is None
@@ -202,14 +152,17 @@ def _batch_findings(
         for size in sizes
     }
     fitting = [size for size in sizes if enumeration is not None and numbers[size] <= limits.max_calls]
-    left_out = None
+    unlisted = None
     if len(fitting) < len(sizes):
-        size = next(size for size in sizes if size not in fitting)
-        why = f"{count_text(numbers[size])} batches of {size} among {count_text(count)} trajectories; the limit is "
+        left = tuple(size for size in sizes if size not in fitting)
+        why = f"{count_text(numbers[left[0]])} batches of {left[0]} among {count_text(count)} trajectories; "
+        why += "the limit is "
         why += f"{MAX_ENUMERATED:,}" if enumeration is None else f"{limits.max_calls:,} (--max-calls)"
         most = MAX_ENUMERATED if enumeration is None else None
-        limit = batch_limit(mdp, numbers[size], size, contract, limits.max_calls, most)
-        left_out = Skipped(mdp.name, why, limit=limit)
+        limit = batch_limit(mdp, numbers[left[0]], left[0], contract, limits.max_calls, most)
+        are_drawn = limits.batch_sizes is not None or not fitting
+        skipped = Skipped(mdp.name, why, limit=limit)
+        unlisted = Unlisted(setting, examples, left if are_drawn else (), skipped)
     findings = []
     for size in fitting:
         assert enumeration is not None
@@ -217,8 +170,8 @@ def _batch_findings(
             estimator, enumeration.batch, enumeration.prob, size, contract,
             same_start=enumeration.same_start, progress=report,
         )  # fmt: skip
-        findings.append(finding_of(model.setting, model.examples, expectation, enumeration, limits.max_rounding))
-    return findings, left_out
+        findings.append(finding_of(setting, examples, expectation, enumeration, limits.max_rounding))
+    return findings, unlisted
 
 
 def count_of(mdp: MDP) -> int | None:

@@ -9,18 +9,20 @@ https://doi.org/10.1007/978-0-387-21617-1
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
-from pgcheck.estimators.base import Weights, score_sums
+from pgcheck.estimators.base import Weights
+from pgcheck.estimators.mistakes import Candidate
 from pgcheck.estimators.off_policy import per_decision
 from pgcheck.estimators.on_policy import reinforce, reward_to_go
 from pgcheck.estimators.weights import all_steps, discounts, exact_critic, values
 from pgcheck.trajectories.batch import Batch
+from pgcheck.verification.drawn import Draw
 from pgcheck.verification.setting import Setting
 
 HELPS = 0.9  # times the squares that are left: what does not take so much away is left out
@@ -41,12 +43,12 @@ class Known:
     parts: tuple[Weights, ...]
     coefficients: tuple[float, ...]
 
-    def __call__(self, batch: Batch) -> Floats:
-        """Returns the estimate of each episode `[N, d]`."""
+    def __call__(self, draw: Draw) -> Floats:
+        """Returns the mean estimate of each batch `[m, d]`."""
         rest = (1 - self.coefficients[0]) * self.gradient
         if not any(self.coefficients):
-            return np.broadcast_to(rest, (len(batch), len(rest)))
-        return score_sums(batch, self._weights) + rest
+            return np.broadcast_to(rest, (len(draw.index), len(rest)))
+        return draw.mean(Candidate(self._weights)) + rest
 
     def _weights(self, batch: Batch) -> Floats:
         used = [(c, part) for c, part in zip(self.coefficients, self.parts, strict=True) if c]
@@ -65,20 +67,17 @@ def parts_of(setting: Setting) -> tuple[Weights, ...]:
     return (*parts, _value)
 
 
-def best_known(
-    gradient: Floats, parts: Sequence[Weights], batch: Batch, mean: Callable[[Floats], Floats], drawn: Floats
-) -> Known:
+def best_known(gradient: Floats, parts: Sequence[Weights], draw: Draw, drawn: Floats) -> Known:
     """Returns the combination that is nearest to some drawn gradients.
 
     Args:
       gradient: ∇J `[d]`.
       parts: as in `Known`.
-      batch: the episodes that they were made of.
-      mean: from one row for each episode `[N, d]` to the mean of each batch `[m, d]`.
-      drawn: the gradients of these batches `[m, d]`; they must not be used for anything else.
+      draw: some batches.
+      drawn: their gradients `[m, d]`; they must not be used for anything else.
     """
     plain = (1.0, *(0.0 for _ in parts[1:]))
-    columns = [mean(score_sums(batch, part)) for part in parts]
+    columns = [draw.mean(Candidate(part)) for part in parts]
     columns[0] = columns[0] - gradient
     x = np.stack([column.ravel() for column in columns])
     y = (drawn - gradient).ravel()

@@ -62,7 +62,7 @@ def match_mistakes(
         )
         for match in agreeing if one_direction else agreeing or matches:
             explanation = Explanation(
-                tuple(_diagnoses(match, matrix, prober.tolerance)), True, field=Field(match.candidate, match.scale)
+                tuple(diagnoses_of(match, matrix, prober.tolerance)), True, field=Field(match.candidate, match.scale)
             )
             if preferred is None or preferred(explanation):
                 return _noted(prober, explanation)
@@ -152,8 +152,8 @@ def _match_impulses(prober: Prober, matrix: WeightMatrix | None) -> Explanation 
     return Explanation(scale.diagnoses, True, field=Field(scale=scale))
 
 
-def _diagnoses(match: Match, matrix: WeightMatrix | None, tolerance: float) -> list[Diagnosis]:
-    """The diagnoses of a match: the mistake by each of its ids, and its scale."""
+def diagnoses_of(match: Match, matrix: WeightMatrix | None = None, tolerance: float = 0.0) -> list[Diagnosis]:
+    """Returns the diagnoses of a match: the mistake by each of its ids, and its scale."""
     diagnoses = []
     mistake = match.candidate
     if isinstance(mistake, Mistake):

@@ -5,7 +5,7 @@ Each looks up a pair of state and action that is not that of the step, or forget
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class MisplacedScore(Mistake):
       subtracts_pi: False where it is the gradient of the logit of the action, not of log π.
     """
 
+    weighs_own_steps: ClassVar[bool] = False
     pairs: Callable[[Batch], Pairs] = lambda batch: own_pairs(batch)
     subtracts_pi: bool = True
 

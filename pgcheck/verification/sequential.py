@@ -4,7 +4,7 @@ The rollouts stand in K equal batches. D_b is the mean error of batch b: of ĝ �
 the same rollouts that is known to be right: the expectation is the same. G = D Dᵀ; O is G with a diagonal of 0.
 A bias is the same error in every batch and noise is not, so U = ΣO / (K (K − 1)) is unbiased for ‖bias‖².
 
-There is a look at 4,096 rollouts, at 8,192, …; look k spends α / (k (k + 1)), so that all together spend α. Three tests:
+There is a look at 4,096 rollouts, at 8,192, …; look k spends α / (k (k + 1)): all together spend α. Three tests:
 
 - p₁, of ΣO: with s = √(2 ΣO²) and the skewness c = 8 tr(O³) / s³ of its null distribution, a shifted χ² with 8 / c²
   degrees of freedom.
@@ -132,6 +132,15 @@ def looked_at(
         bound, float(along.mean()), error, component, is_carried, least.effective,
         least.greatest / least.squares if least.squares > 0 else 0.0, needed,
     )  # fmt: skip
+
+
+def p_of_mean(off: Floats) -> float:
+    """Returns p₁ of the mean errors of batches `[K, d]`; 0 where all of them are the same, and not 0."""
+    size = float(np.abs(off).max(initial=0.0))
+    if size == 0 or _is_constant(off):
+        return float(size == 0)
+    gram = (off / size) @ (off / size).T
+    return p_of_sum(gram - np.diag(np.diag(gram)))
 
 
 def p_of_sum(off_diagonal: Floats) -> float:

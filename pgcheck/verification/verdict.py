@@ -1,37 +1,39 @@
-"""Whether an estimator's exact expectation is the gradient: the verdict, and the figures behind it."""
+"""Whether an estimator's expectation is the gradient: the one road to the verdict, exact or from samples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast, get_args
+
+import numpy as np
 
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimate, Estimator
-from pgcheck.estimators.contract import Contract
+from pgcheck.estimators.contract import UnrepeatableError
 from pgcheck.external.agent_source import AgentSource
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.opening import agent_source_of, estimator_of, is_agent
-from pgcheck.verification.allowance import checked_ids, is_allowed, is_confirmed, marked
-from pgcheck.verification.battery import battery_models
-from pgcheck.verification.beyond import counts_past_rewards, explain_stretch, gamma_of_chains, reach, stretch
-from pgcheck.verification.diagnosis import diagnose
-from pgcheck.verification.evidence import BATCH_SIZES, Evidence, ModelProgress, gather
-from pgcheck.verification.exhaustive import over_batches, over_episodes
-from pgcheck.verification.explanation import THE_GRADIENT, Explanation
-from pgcheck.verification.findings import Enumeration, Finding
-from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Limits
+from pgcheck.verification.allowance import checked_ids
+from pgcheck.verification.evidence import RANDOM, ModelProgress, Unlisted, gather, none_listed
+from pgcheck.verification.examination import examine
+from pgcheck.verification.judging import judged, with_larger_batches
+from pgcheck.verification.limits import TOLERANCE, Limits, Skipped
 from pgcheck.verification.loop_verdict import check_options_of_agent, verify_agent
 from pgcheck.verification.models import Models, problems_of
-from pgcheck.verification.probing import AS_IT_IS, CHAIN_GAMMA, Prober
-from pgcheck.verification.ratios import beyond_ratios
-from pgcheck.verification.scales import common_scale
-from pgcheck.verification.setting import setting_of
-from pgcheck.verification.truth import finding_of
-from pgcheck.verification.verification import Verdict, Verification
+from pgcheck.verification.sampled_evidence import Announce, drawn_evidence
+from pgcheck.verification.sampled_verdict import judged_by_samples
+from pgcheck.verification.sampling import CONFIDENCE, Sampling
+from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
+from pgcheck.verification.setting import Setting, setting_of
+from pgcheck.verification.verification import Verification
 
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
 MAX_CALLS = 300_000  # batches of one size on one model
 MAX_CALLS_ON_BATTERY = 30_000  # the same, where neither models nor batch sizes were given
 MAX_BATCH_SIZE = 64
+NOT_ASKED_FOR = "only drawn episodes were asked for"
+
+EvidenceKind = Literal["auto", "exact", "sampled"]
+EVIDENCE = get_args(EvidenceKind)
 
 
 def verify(
@@ -51,14 +53,21 @@ def verify(
     max_trajectories: int = MAX_LISTED_TRAJECTORIES,
     max_calls: int | None = None,
     skip_unsuitable: bool | None = None,
+    evidence: EvidenceKind = "auto",
+    confidence: float = CONFIDENCE,
+    max_rollouts: int | None = None,
+    rng: np.random.Generator | None = None,
     progress: ModelProgress | None = None,
+    announce: Announce | None = None,
 ) -> Verification:
-    """Returns whether an estimator's exact expectation is ∇J, and if not, what is wrong with it.
+    """Returns whether an estimator's expectation is ∇J, and if not, what is wrong with it.
 
     The expectation is Σ_τ P(τ) ĝ(τ) over all trajectories; for an estimator of whole batches,
     Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B. There is no sampling noise in it. With `off_policy`, P is
     the probability under the model's behavior, while ∇J stays that of the policy; with `same_start`, the sum goes
     over s_0 and then over the batches of episodes that begin there.
+
+    Where not all can be listed, episodes are drawn, and a pass says below what the bias is with which confidence.
 
     Args:
       estimate: a function from a `Batch` to one gradient for each episode `[N, *theta.shape]` or one for the whole
@@ -69,7 +78,8 @@ def verify(
       horizon, gamma, entropy, kl: override the models' own.
       off_policy: whether the model's behavior draws the episodes.
       same_start: whether the episodes of a batch share s_0, as the completions of one prompt do.
-      tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision.
+      tolerance: the relative bias ‖E[ĝ] − ∇J‖ / ‖∇J‖ that passes; None is 1e-6, 1e-4 for single precision, and 5 %
+        where episodes are drawn.
       up_to_scale: accept one positive factor that is the same on every model.
       allow: ids of deviations that are intended, like `dropped-gamma`: accepted where they explain all of the bias.
       batch_sizes: B, for estimators of whole batches; None is 2 and 3, as far as `max_calls` allows.
@@ -78,11 +88,17 @@ def verify(
         `batch_sizes`, else 300,000. Of an agent, the most runs on one model; None is 20,000.
       skip_unsuitable: leave out models whose theta is no table (states look alike, or lack actions) where the
         estimator cannot be called on them; None is on the battery alone.
+      evidence: `auto`: exact where all can be listed, else from drawn episodes; or one of `exact` and `sampled`.
+      confidence: 1 − α of what is decided by drawn episodes.
+      max_rollouts: the most that are drawn on one model for one batch size: episodes; batches of an estimator of
+        whole batches; runs of an agent. None is what takes about a minute. At least 4,096.
+      rng: draws the episodes; None is `default_rng(0)`.
       progress: is called with a model's name and the fraction done.
+      announce: is called before much is drawn.
 
     Raises:
-      EstimatorError: the estimator cannot be called, returns no gradient, or returns different values for the same
-        batch.
+      EstimatorError: the estimator cannot be called, or returns no gradient; with `evidence` exact, also where it
+        returns different values for the same batch.
       ModelError: a model cannot be read.
       UsageError: a batch size or the tolerance is out of range, an id is unknown, or there are no models, or one
         lacks a behavior.
@@ -99,23 +115,34 @@ def verify(
         raise UsageError(f"batch sizes {list(batch_sizes)}; expected 1 to {MAX_BATCH_SIZE}")
     if tolerance is not None and not 0 < tolerance <= 1:
         raise UsageError(f"tolerance {tolerance}; expected more than 0, at most 1")
+    if evidence not in EVIDENCE:
+        raise UsageError(f"evidence {evidence!r}; expected {', '.join(EVIDENCE)}")
     if not loaded:
         raise UsageError("no models to check on; give at least one")
     if max_calls is None:
         max_calls = usual_max_calls(models, batch_sizes)
-    sizes = None if batch_sizes is None else tuple(batch_sizes)
-    limits = Limits(sizes, max_trajectories, max_calls, (tolerance or TOLERANCE) / 10)
-    unsuitable = models is None if skip_unsuitable is None else skip_unsuitable
-    settings = [setting_of(model, off_policy=off_policy, same_start=same_start) for model in loaded]
-    evidence = gather(estimator, settings, limits, progress, skip_unsuitable=unsuitable)
-    judgement = _judged(estimator, evidence, limits, tolerance, allowed, up_to_scale=up_to_scale)
-    verification = replace(
-        judgement.verification,
+    check = _Check(
+        estimator,
+        tuple(setting_of(model, off_policy=off_policy, same_start=same_start) for model in loaded),
+        Limits(
+            None if batch_sizes is None else tuple(batch_sizes), max_trajectories, max_calls,
+            (tolerance or TOLERANCE) / 10,
+        ),
+        evidence, tolerance,
+        Sampling(confidence, tolerance or SAMPLED_TOLERANCE, max_rollouts, up_to_scale),
+        allowed, models is None if skip_unsuitable is None else skip_unsuitable,
+        np.random.default_rng(0) if rng is None else rng, progress, announce,
+    )  # fmt: skip
+    try:
+        verification = _checked(check, is_random=False)
+    except UnrepeatableError:
+        if evidence == "exact":
+            raise
+        verification = _checked(check, is_random=True)
+    return replace(
+        verification,
         off_policy=off_policy, same_start=same_start, unit_ratios=estimator.off_policy and not off_policy,
     )  # fmt: skip
-    judgement = replace(judgement, verification=verification)
-    evidence.check_again(estimator)  # after all these calls it is still the same function
-    return judgement.verification if judgement.verification.verdict == "fail" else _stretched(judgement)
 
 
 def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) -> int:
@@ -124,121 +151,69 @@ def usual_max_calls(models: Models | None, batch_sizes: Sequence[int] | None) ->
 
 
 @dataclass(frozen=True, eq=False)
-class _Judgement:
-    """A verdict on small batches, and what larger ones are compared with.
+class _Check:
+    """What is asked for: arguments of `verify`."""
 
-    Attributes:
-      verification: the verdict.
-      prober: calls the estimator.
-      explanation: what is accepted as all that is wrong; without names for a right estimator.
-    """
-
-    verification: Verification
-    prober: Prober
-    explanation: Explanation
-
-
-def _judged(
-    estimator: Estimator,
-    evidence: Evidence,
-    limits: Limits,
-    tolerance: float | None,
-    allow: tuple[str, ...],
-    *,
-    up_to_scale: bool,
-) -> _Judgement:
-    """The verdict on the evidence, and the diagnosis."""
-    findings, skipped = evidence.findings, evidence.skipped
-    unknown = Contract(rows=True, coupled=False, ordered=False, plain_mean=True, single=False)
-    contract = evidence.contract or unknown
-    if tolerance is None:
-        tolerance = SINGLE_TOLERANCE if contract.single else TOLERANCE
-    scale = common_scale(findings) if up_to_scale else None
-    is_right = all(finding.is_right(tolerance, scale or 1.0) for finding in findings) and (scale is None or scale > 0)
-
-    def is_meant(explanation: Explanation) -> bool:
-        return is_allowed(explanation, allow, findings, up_to_scale=up_to_scale)
-
-    shown = findings if is_right else (*findings, *_on_small_model(estimator, contract, findings))
-    diagnosed = diagnose(
-        estimator, contract, shown, failed=not is_right, tolerance=tolerance, preferred=is_meant if allow else None
-    )
-    explanation = diagnosed.explanation
-    names = explanation.diagnoses
-    is_accepted = is_right
-    # What is named on some of the models is held against the others too, where that does not take many calls.
-    is_partial = len(diagnosed.prober.alterable(findings)) < len(findings)
-    is_cheap = contract.by_episode or explanation.view == AS_IT_IS
-    if not is_right and (is_meant(explanation) or (is_partial and is_cheap)):
-        is_explained = is_confirmed(diagnosed.prober, explanation, findings, tolerance)
-        is_accepted = is_explained and is_meant(explanation)
-        if explanation.complete and not is_explained:
-            names = tuple(it.noted("more-may-hide") for it in names)
-    if not is_right and is_accepted:
-        scale = explanation.common_factor(findings) if up_to_scale else None
-        names = explanation.without(scale)
-    verdict: Verdict = "fail" if not is_accepted else "pass" if _is_complete(evidence, limits) else "inconclusive"
-    diagnosis = (*marked(names, allow), *diagnosed.warnings)
-    verification = Verification(
-        verdict, findings, contract, tolerance, scale, diagnosis, diagnosed.matrix, skipped, allowed=allow
-    )
-    gamma = gamma_of_chains(findings)
-    accepted = replace(explanation, field=explanation.field or THE_GRADIENT) if is_right else explanation
-    off_policy = any(finding.setting.off_policy for finding in findings)
-    prober = Prober(estimator, contract, gamma, tolerance, scale or 1.0 if is_right else 1.0, off_policy=off_policy)
-    if is_accepted and findings:
-        tried = reach(prober, gamma, accepted)
-        if beyond := tried or (beyond_ratios(prober) if off_policy and is_right else []):
-            verification = replace(verification, verdict="fail", beyond=True, diagnosis=(*beyond, *diagnosis))
-        else:
-            verification = replace(verification, long_untried=tried is None)
-            if verification.is_noisy and not off_policy:
-                verification = replace(verification, counts_past_rewards=counts_past_rewards(prober, gamma))
-    return _Judgement(verification, prober, accepted)
+    estimator: Estimator
+    settings: tuple[Setting, ...]
+    limits: Limits
+    evidence: EvidenceKind
+    tolerance: float | None
+    sampling: Sampling
+    allow: tuple[str, ...]
+    skip_unsuitable: bool
+    rng: np.random.Generator
+    progress: ModelProgress | None
+    announce: Announce | None
 
 
-def _stretched(judgement: _Judgement) -> Verification:
-    """A verdict on small batches, with what larger ones show."""
-    verification = judgement.verification
-    results = stretch(judgement.prober, verification.findings, judgement.explanation, verification.scale or 1.0)
-    is_wrong = any(result.outcome == "wrong" for result in results)
-    return replace(
-        verification,
-        verdict="fail" if is_wrong else verification.verdict,
-        beyond=is_wrong,
-        stretched=results,
-        diagnosis=(*explain_stretch(results), *verification.diagnosis),
-    )
+def _checked(check: _Check, *, is_random: bool) -> Verification:
+    """The verdict: on what can be listed first, and where that passes, on what is drawn."""
+    estimator, limits = check.estimator, check.limits
+    examined = examine(estimator, check.settings, skip_unsuitable=check.skip_unsuitable, is_random=is_random)
+    if check.evidence == "sampled":
+        evidence = none_listed(examined, limits, RANDOM if is_random else NOT_ASKED_FOR)
+    else:
+        evidence = gather(estimator, examined, limits, check.progress)
+    drawn = () if check.evidence == "exact" else tuple(it for it in evidence.unlisted if it.sizes)
+    left_out = tuple(it.skipped for it in evidence.unlisted if it not in drawn)
+    skipped = tuple(dict.fromkeys((*examined.skipped, *left_out)))
+    exact: Verification | None = None
+    if evidence.findings or not drawn:
+        checked = {finding.mdp.name for finding in evidence.findings}
+        judgement = judged(
+            estimator, evidence.contract, evidence.findings, check.tolerance, check.allow,
+            up_to_scale=check.sampling.up_to_scale,
+            is_complete=bool(checked or drawn) and is_complete(skipped, checked | _names(drawn), limits),
+        )  # fmt: skip
+        examined.check_again(estimator)  # after all these calls it is still the same function
+        exact = judgement.verification
+        if exact.verdict == "fail":
+            return replace(exact, skipped=(*skipped, *(it.skipped for it in drawn)))
+        exact = replace(with_larger_batches(judgement), skipped=skipped)
+        if not drawn or exact.verdict == "fail":
+            return exact
+    assert evidence.contract is not None
+    sampled = drawn_evidence(
+        estimator, evidence.contract, drawn, check.sampling, check.rng,
+        progress=check.progress, announce=check.announce,
+    )  # fmt: skip
+    checked = {it.finding.mdp.name for it in sampled} | (set() if exact is None else set(exact.checked))
+    verification = judged_by_samples(
+        estimator, evidence.contract, exact, sampled, check.sampling, check.allow,
+        is_complete=is_complete(skipped, checked, limits),
+    )  # fmt: skip
+    examined.check_again(estimator)
+    return replace(verification, skipped=skipped)
 
 
-def _is_complete(evidence: Evidence, limits: Limits) -> bool:
+def _names(unlisted: Sequence[Unlisted]) -> set[str]:
+    return {it.setting.mdp.name for it in unlisted}
+
+
+def is_complete(skipped: Sequence[Skipped], checked: Collection[str], limits: Limits) -> bool:
     """Whether every model was checked; where batch sizes were asked for, with each of them."""
-    checked = {finding.mdp.name for finding in evidence.findings}
-    too_large = [skipped for skipped in evidence.skipped if not skipped.unsuitable]
-    if any(skipped.model not in checked for skipped in too_large):
+    too_large = [it for it in skipped if not it.unsuitable]
+    if any(it.model not in checked for it in too_large):
         return False
     return bool(checked) and not (too_large and limits.batch_sizes is not None)
-
-
-def _on_small_model(estimator: Estimator, contract: Contract, findings: Sequence[Finding]) -> list[Finding]:
-    """A finding for the diagnosis alone, where no model has so few episodes or batches that they can be altered."""
-    if not findings or Prober(estimator, contract, CHAIN_GAMMA, TOLERANCE).alterable(findings):
-        return []
-    like = findings[0].setting
-    setting = setting_of(
-        battery_models(entropy=like.mdp.entropy, kl=like.mdp.kl)[0],
-        off_policy=like.off_policy,
-        same_start=like.same_start,
-    )
-    enumeration = Enumeration.of(setting)
-    try:
-        if contract.by_episode:
-            expectation = over_episodes(estimator, setting, contract)
-        else:
-            expectation = over_batches(
-                estimator, enumeration.batch, enumeration.prob, BATCH_SIZES[0], contract, same_start=like.same_start
-            )
-    except Exception:  # the estimator may be made for the other models only
-        return []
-    finding = None if expectation is None else finding_of(setting, enumeration.batch, expectation, enumeration)
-    return [] if finding is None or finding.is_right(TOLERANCE) else [finding]

@@ -12,6 +12,8 @@ from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.limits import Skipped
+from pgcheck.verification.sampled_finding import SampledFinding
+from pgcheck.verification.sampling import Sampling
 from pgcheck.verification.stretch import Stretched
 
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -65,6 +67,9 @@ class Verification:
       counts_past_rewards: of a noisy estimator, whether rewards before a step count in its weight, if known.
       allowed: ids of the deviations that were allowed, as they were given.
       of_agent: whether it is about a training loop, whose findings are `LoopFinding`s.
+      sampling: how certain it is, where some findings are `SampledFinding`s; None where all are exact.
+      excluded: how many known mistakes drawn gradients exclude, besides those that are named.
+      rest: the bound of the relative bias that is left once what is allowed is taken away, where episodes are drawn.
     """
 
     verdict: Verdict
@@ -84,6 +89,14 @@ class Verification:
     counts_past_rewards: bool | None = None
     allowed: tuple[str, ...] = ()
     of_agent: bool = False
+    sampling: Sampling | None = None
+    excluded: int = 0
+    rest: float | None = None
+
+    @property
+    def sampled(self) -> tuple[SampledFinding, ...]:
+        """The findings that rest on drawn gradients."""
+        return tuple(it for it in self.findings if isinstance(it, SampledFinding))
 
     @property
     def exit_status(self) -> int:
