@@ -11,8 +11,9 @@ from pgcheck.external.sample import Sample
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
 from pgcheck.verification.batch_sums import BATCHES
+from pgcheck.verification.drawn import BLOCK, FEW, Draw
 from pgcheck.verification.known import Known, best_known, parts_of
-from pgcheck.verification.outputs import BLOCK, FEW, ROUNDING, ROUNDING_IN_SINGLE
+from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
 
@@ -107,12 +108,13 @@ class OfAgent:
         recorded = self._recorded(sample)
         if not self._is_known(sample, recorded):
             raise OtherwiseError
-        return self._means(recorded, self._known(recorded.batch)[recorded.number])
+        return self._known(self._drawn(recorded))
 
-    def _means(self, recorded: Recorded, each: Floats) -> Floats:
-        """The mean over the episodes of each run `[m, d]` of one row for each of all episodes `[E, d]`."""
+    def _drawn(self, recorded: Recorded) -> Draw:
+        """The episodes of each run as a batch."""
         order = np.argsort(recorded.run, kind="stable")
-        return np.asarray(each[order].reshape(-1, self._episodes, each.shape[1]).mean(axis=1))
+        index = np.arange(len(order)).reshape(-1, self._episodes)
+        return Draw(recorded.batch.part(recorded.number[order]), index)
 
     def _is_known(self, sample: Sample, recorded: Recorded) -> bool:
         """Whether the episodes of runs are as many as they have to be, whole ones, and drawn by the policy."""
@@ -128,8 +130,7 @@ class OfAgent:
         if not self._episodes or not self._is_known(sample, recorded) or not np.all(np.isfinite(sample.gradients)):
             return None
         parts = parts_of(Setting(self._mdp, self._policy))
-        batch = recorded.batch.part(recorded.number)
-        return best_known(self._gradient, parts, batch, lambda each: self._means(recorded, each), sample.gradients)
+        return best_known(self._gradient, parts, self._drawn(recorded), sample.gradients)
 
     def _recorded(self, sample: Sample) -> Recorded:
         return recorded_of(self._mdp, self._policy, sample.episodes, len(sample))
