@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agent_source import AgentSource
 from pgcheck.external.run import Variation
@@ -15,6 +16,7 @@ from pgcheck.formats.modelfile import Model
 from pgcheck.model.linear import Linear
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
+from pgcheck.verification.batch_sums import BATCHES
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.loop_evidence import LoopFinding, Runs
 from pgcheck.verification.loop_outputs import KEPT, LOT_SECONDS, NotFiniteError, OfAgent, OtherwiseError, recorded_of
@@ -24,6 +26,17 @@ from pgcheck.verification.sequential import FIRST_LOOK, Look
 from pgcheck.verification.setting import Setting
 
 TRIED_SECONDS = 0.2  # of runs by which it is found out how long they take
+
+
+@dataclass(frozen=True, eq=False)
+class SampledRuns(Runs):
+    """Sampled runs, all equally likely, as if they were all runs.
+
+    Attributes:
+      batches: the mean gradient of each of 64 parts of them `[64, d]`.
+    """
+
+    batches: Floats = field(default_factory=lambda: np.zeros((BATCHES, 0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +139,8 @@ def varied_sample(
     return runs_of(samples, mdp, policy)
 
 
-def runs_of(samples: Sequence[Sample], mdp: MDP, policy: Linearised) -> Runs:
-    """Returns what runs show that are equally likely."""
+def runs_of(samples: Sequence[Sample], mdp: MDP, policy: Linearised) -> SampledRuns:
+    """Returns what runs show that are equally likely; their number is a multiple of 64."""
     gradients = np.concatenate([sample.gradients for sample in samples])
     n = len(gradients)
     recorded = recorded_of(mdp, policy, [number for it in samples for number in it.episodes], n)
@@ -137,7 +150,8 @@ def runs_of(samples: Sequence[Sample], mdp: MDP, policy: Linearised) -> Runs:
     ))  # fmt: skip
     mean = gradients.mean(axis=0)
     trace = float(gradients.var(axis=0).sum())
-    return Runs(mean, trace, n, lost, without, clipped, recorded)
+    batches = gradients.reshape(-1, BATCHES, gradients.shape[1]).mean(axis=0)
+    return SampledRuns(mean, trace, n, lost, without, clipped, recorded, batches=batches)
 
 
 def _not_finite(outputs: OfAgent) -> Look:
