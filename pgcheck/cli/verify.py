@@ -1,7 +1,7 @@
 """`verify`: whether an estimator's expectation is the gradient."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 
 import typer
 
@@ -15,14 +15,18 @@ from pgcheck.cli.options import (
     Kl,
     OwnPolicy,
     Quiet,
+    Seed,
     overrides_of,
     printing,
     seconds_of,
+    seed_of,
     with_policy,
 )
 from pgcheck.errors import PgcheckError, UsageError
 
 if TYPE_CHECKING:
+    from pgcheck.verification.sampled_evidence import Announcement
+    from pgcheck.verification.verdict import EvidenceKind
     from pgcheck.verification.verification import Verification
 
 
@@ -43,7 +47,7 @@ def verify(
     ] = None,
     tolerance: Annotated[
         str | None,
-        typer.Option(metavar="R", show_default="1e-6; 1e-4 for float32", help="Relative bias that passes."),
+        typer.Option(metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Relative bias that passes."),
     ] = None,
     off_policy: Annotated[
         bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
@@ -63,6 +67,15 @@ def verify(
     max_calls: Annotated[
         str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
     ] = None,
+    evidence: Annotated[
+        str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")
+    ] = "auto",
+    confidence: Annotated[str, typer.Option(metavar="C", help="Of what drawn episodes decide.")] = "0.999",
+    max_rollouts: Annotated[
+        str | None,
+        typer.Option(metavar="N", show_default="about a minute's", help="Draw at most so many; 4,096 times 2^k."),
+    ] = None,
+    seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
     horizon: Horizon = None,
     gamma: Gamma = None,
@@ -73,13 +86,17 @@ def verify(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Whether an estimator's exact expectation is the gradient, and if not, which mistake it is.
+    """Whether an estimator's expectation is the gradient, and if not, which mistake it is.
+
+    All episodes, batches or runs are listed where that can be done: then the verdict is exact. Else some are drawn.
 
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
     """
     from pgcheck.external.opening import is_agent, leading_estimators, opened
+    from pgcheck.report.output import note
     from pgcheck.report.progress import progress_bar
+    from pgcheck.report.sampled import announcement_text
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.verification.allowance import checked_ids
@@ -88,13 +105,21 @@ def verify(
     from pgcheck.verification.verdict import verify as judge
 
     more, models = leading_estimators(others or [])
-    settings = _settings(tolerance, batch_sizes, max_trajectories)
+    settings = _settings(tolerance, batch_sizes, max_trajectories, evidence, confidence, max_rollouts)
+    seed_of(seed)  # a fault is told before anything runs
     calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
     overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
     with printing(output, form) as printer:
         problems = problems_of(models or None, **overrides, off_policy=off_policy)
         problems = [with_policy(problem, policy) for problem in problems]
+
+        announced: list[Announcement] = []
+
+        def announce(announcement: "Announcement") -> None:
+            if not announced and not quiet:  # the first stands for all
+                note(announcement_text(announcement))
+            announced.append(announcement)
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
@@ -104,7 +129,8 @@ def verify(
                 if of_agent and not models:  # on models on which loops have few runs
                     return judge(
                         function, None, **overrides, off_policy=off_policy, same_start=same_start,
-                        up_to_scale=up_to_scale, allow=allowed, max_calls=calls, progress=bar.named, **settings,
+                        up_to_scale=up_to_scale, allow=allowed, max_calls=calls, progress=bar.named,
+                        rng=seed_of(seed)[1], announce=announce, **settings,
                     )  # fmt: skip
                 usual = None if of_agent else usual_max_calls(models or None, settings["batch_sizes"])
                 return judge(
@@ -117,6 +143,8 @@ def verify(
                     skip_unsuitable=not models,
                     progress=bar.named,
                     max_calls=calls or usual,
+                    rng=seed_of(seed)[1],
+                    announce=announce,
                     **settings,
                 )
 
@@ -145,17 +173,30 @@ class _Settings(TypedDict):
     tolerance: float | None
     batch_sizes: list[int] | None
     max_trajectories: int
+    evidence: "EvidenceKind"
+    confidence: float
+    max_rollouts: int | None
 
 
 def _settings(
     tolerance: str | None,
     batch_sizes: str | None,
     max_trajectories: str,
+    evidence: str,
+    confidence: str,
+    max_rollouts: str | None,
 ) -> _Settings:
     """What the texts of the options stand for."""
-    from pgcheck.verification.verdict import MAX_BATCH_SIZE
+    from pgcheck.trajectories.sampling import MAX_N
+    from pgcheck.verification.sequential import FIRST_LOOK
+    from pgcheck.verification.verdict import EVIDENCE, MAX_BATCH_SIZE
 
     limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
     allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
     sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", MAX_BATCH_SIZE)
-    return _Settings(tolerance=allowed, batch_sizes=sizes, max_trajectories=limit)
+    most = None if max_rollouts is None else arguments.count(max_rollouts, "--max-rollouts", MAX_N, lo=FIRST_LOOK)
+    return _Settings(
+        tolerance=allowed, batch_sizes=sizes, max_trajectories=limit,
+        evidence=cast("EvidenceKind", arguments.choice(evidence, "--evidence", EVIDENCE)),
+        confidence=arguments.number(confidence, "--confidence", 0.5, 1 - 1e-12), max_rollouts=most,
+    )  # fmt: skip

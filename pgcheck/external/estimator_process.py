@@ -48,7 +48,8 @@ class Process(External):
         while done < len(index) or not gradients:
             lot = index[done : done + self._lot_size]
             since = time.monotonic()
-            gradients.append(self._call(batch, lot, {False: (len(lot), *batch.theta.shape)}).values)
+            part, numbers = _needed(batch, lot)
+            gradients.append(self._call(part, numbers, {False: (len(lot), *batch.theta.shape)}).values)
             seconds = max(time.monotonic() - since, 1e-6) / max(len(lot), 1)
             affordable = int(min(LOT_SECONDS, self._child.timeout / 4) / seconds)
             self._lot_size = max(1, min(LOT_GROWTH * self._lot_size, affordable))
@@ -68,3 +69,11 @@ class Process(External):
         alterations = {name: getattr(batch, name) for name in batch.alterations}
         call = wire.Call(batch.starts, batch.outcomes, alterations, index)
         return self._child.ask(call, contents.gradients_of(shapes))
+
+
+def _needed(batch: Batch, index: Ints) -> tuple[Batch, Ints]:
+    """The episodes that small batches need, and their numbers among these; all, where most are needed."""
+    needed, numbers = np.unique(index, return_inverse=True)
+    if 2 * len(needed) > len(batch):
+        return batch, index
+    return batch.part(needed), numbers.reshape(index.shape)

@@ -1,17 +1,23 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
-import dataclasses
 import math
 from collections.abc import Iterator
 
-from pgcheck.report.loops import loop_record, loop_remarks, loop_scope, loop_table, loops_of
+from pgcheck.report.loops import loop_remarks, loop_scope, loop_table, loops_of
 from pgcheck.report.matrix import matrix_text
+from pgcheck.report.sampled import (
+    excluded_text,
+    sampled_remarks,
+    sampled_scope,
+    sampled_table,
+    sampled_undecided,
+    sampled_verdict_text,
+)
 from pgcheck.report.scope import advice, scope_text
+from pgcheck.report.verification_record import finding_row, verification_record
 from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
 from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
-from pgcheck.verification.limits import Skipped
-from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.verification import Verification
 
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
@@ -21,20 +27,21 @@ def verification_view(name: str, verification: Verification) -> View:
     """The verdict on an estimator in every form."""
     names = " ".join(diagnosis.id for diagnosis in verification.diagnosis)
     lines: list[Record] = [
-        {"verdict": verification.verdict, **_row(finding), "diagnosis": names, "why": None}
+        {"verdict": verification.verdict, **finding_row(finding), "diagnosis": names, "why": None}
         for finding in verification.findings
     ]
     lines += [
-        {"verdict": "inconclusive", **_row(None), "model": skipped.model, "diagnosis": "", "why": skipped.why}
+        {"verdict": "inconclusive", **finding_row(None), "model": skipped.model, "diagnosis": "", "why": skipped.why}
         for skipped in verification.skipped
     ]
-    return View(lambda: _record(name, verification), lines, _blocks(name, verification))
+    return View(lambda: verification_record(name, verification), lines, _blocks(name, verification))
 
 
 def verdict_text(verification: Verification) -> str:
     """The verdict, with the deviations that it allows where it is a pass."""
     allowing = f", allowing {', '.join(verification.deviations)}" if verification.deviations else ""
-    return verification.verdict.upper() + (allowing if verification.verdict == "pass" else "")
+    said = sampled_verdict_text(verification)
+    return verification.verdict.upper() + (allowing if verification.verdict == "pass" else "") + said
 
 
 def first_line(verification: Verification) -> str:
@@ -43,7 +50,7 @@ def first_line(verification: Verification) -> str:
     if verification.beyond:
         return "; ".join(_explained(verification))
     if worst is None or verification.verdict == "inconclusive":
-        return "inconclusive: " + "; ".join(f"{skipped.model}: {skipped.why}" for skipped in verification.skipped)
+        return "inconclusive: " + "; ".join(_undecided_lines(verification))
     why = "; ".join(_explained(verification))
     is_single = verification.of_agent or (worst.batch_size == 1 and verification.contract.by_episode)
     batch = "" if is_single else f" with batches of {worst.batch_size}"
@@ -64,90 +71,28 @@ def explanation(verification: Verification) -> list[str]:
     return [line for line in "\n".join(texts).splitlines() if line]
 
 
-def _record(name: str, verification: Verification) -> Record:
-    """The JSON object."""
-    return {
-        "estimator": name,
-        "verdict": verification.verdict,
-        "evidence": "exact",
-        "allowed": list(verification.allowed),
-        "tolerance": verification.tolerance,
-        "accepted_scale": verification.scale,
-        "off_policy": verification.off_policy,
-        "same_start": verification.same_start,
-        "per_episode": verification.contract.by_episode,
-        "models": [
-            {
-                **_row(finding),
-                **(loop_record(finding) if isinstance(finding, LoopFinding) else {}),
-                "parameters": [list(names) for names in finding.policy.parameters],
-                "expectation": finding.expectation_vector.tolist(),
-                "gradient": finding.gradient_vector.tolist(),
-            }
-            for finding in verification.findings
-        ],
-        "diagnosis": [{"id": diagnosis.id, "text": diagnosis.text} for diagnosis in verification.diagnosis],
-        "matrix": None if verification.matrix is None else verification.matrix.values.tolist(),
-        "skipped": [_left_out(skipped) for skipped in verification.skipped],
-        "stretched": [dataclasses.asdict(result) for result in verification.stretched],
-    }
-
-
-def _left_out(skipped: Skipped) -> Record:
-    """A model, or batch sizes of it, that were left out, and what would allow them."""
-    limit = skipped.limit
-    return {
-        "model": skipped.model,
-        "why": skipped.why,
-        "unsuitable": skipped.unsuitable,
-        "option": limit and limit.option,
-        "needed": limit and limit.needed,
-        "horizon": limit and limit.horizon,
-    }
-
-
-def _row(finding: Finding | None) -> Record:
-    """The figures of a finding; all None without one. What variances are compared with depends on who draws."""
-    off_policy = finding is not None and finding.setting.off_policy
-    on, off = (None, finding) if off_policy else (finding, None)
-    return {
-        "model": finding and finding.mdp.name,
-        "horizon": finding and finding.mdp.horizon,
-        "entropy": finding and finding.mdp.entropy,
-        "kl": finding and finding.mdp.kl,
-        "evidence": finding and "exact",
-        "batch_size": None if isinstance(finding, LoopFinding) else finding and finding.batch_size,
-        "runs": finding.runs.number if isinstance(finding, LoopFinding) else None,
-        "bias": finding and finding.bias,
-        "relative_bias": finding and finding.relative_bias,
-        "cosine": finding and finding.cosine,
-        "scale": finding and finding.scale,
-        "variance": finding and finding.expectation.trace,
-        "variance_reinforce": on and on.reinforce,
-        "variance_reward_to_go": on and on.reward_to_go,
-        "variance_importance_sampling": off and off.reinforce,
-        "variance_per_decision": off and off.reward_to_go,
-    }
-
-
 def _blocks(name: str, verification: Verification) -> list[Block]:
     """The verdict, its reason or scope, then the table and what else is to be said, for people."""
     blocks: list[Block] = [Styled((Span(f"{name}: "), Span(verdict_text(verification), TONE[verification.verdict])))]
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
     elif verification.verdict == "pass":
-        blocks.append(Filled(loop_scope(verification) if verification.of_agent else scope_text(verification)))
+        if verification.exact:
+            blocks.append(Filled(loop_scope(verification) if verification.of_agent else scope_text(verification)))
     else:
         blocks += list(_undecided(verification))
-    if verification.findings:
+    blocks += list(sampled_scope(verification))
+    if verification.exact:
         blocks += ["", loop_table(loops_of(verification)) if verification.of_agent else _table(verification), ""]
         if not verification.of_agent:
             other = "importance-sampling" if verification.off_policy else "REINFORCE"
             blocks.append(f"variance: per rollout, relative to {other}")
-        if any(finding.freedom < 2 for finding in verification.findings):
+        if any(finding.freedom < 2 for finding in verification.exact):
             blocks.append("cosine omitted: only one free direction")
         if blocks[-1] != "":
             blocks.append("")
+    if verification.sampled:
+        blocks += ["", sampled_table(verification), ""]
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
     blocks += list(loop_remarks(verification))
@@ -159,7 +104,7 @@ def _table(verification: Verification) -> Grid:
         Column("model", right=False), Column("horizon"), Column("B"), Column("rel. bias"), Column("scale"),
         Column("cosine"), Column("variance"),
     )  # fmt: skip
-    return Grid(columns, [_cells(finding) for finding in verification.findings])
+    return Grid(columns, [_cells(finding) for finding in verification.exact])
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
@@ -182,7 +127,9 @@ def _success(verification: Verification) -> Iterator[Filled]:
     times = "" if verification.scale is None else f"{verification.scale:.6g} times "
     but = ", but for what is allowed" if verification.deviations else ""
     within = f"within {verification.tolerance:g} of its size"
-    yield Filled(f"The exact expectation is {times}the gradient{but}, {within}.")
+    if verification.exact:
+        yield Filled(f"The exact expectation is {times}the gradient{but}, {within}.")
+    yield from sampled_remarks(verification)
     if verification.is_undiscounted:
         yield Filled("All of these models have gamma = 1: discounting was not tested; try --gamma 0.9.")
     if verification.flat:
@@ -217,6 +164,13 @@ def _undecided(verification: Verification) -> Iterator[Filled]:
         yield Filled(text, "  ")
         if (remedy := advice(skipped)) and not skipped.unsuitable:
             yield Filled(f"  {remedy}", "  ")
+    yield from sampled_undecided(verification)
+
+
+def _undecided_lines(verification: Verification) -> Iterator[str]:
+    """The same, each in one line, without what would do."""
+    yield from (f"{skipped.model}: {skipped.why}" for skipped in verification.skipped)
+    yield from (it.text for it in sampled_undecided(verification) if not it.text.startswith(" "))
 
 
 def _omissions(verification: Verification) -> Iterator[Filled]:
@@ -233,6 +187,8 @@ def _reasons(verification: Verification) -> Iterator[Filled]:
     if {diagnosis.id for diagnosis in verification.diagnosis if not diagnosis.allowed} == {"dropped-gamma"}:
         text = "  If gamma^t is left out on purpose, check with --gamma 1. Or accept it: --allow dropped-gamma."
         yield Filled(text, "  ")
+    if excluded := excluded_text(verification):
+        yield Filled(f"  {excluded}", "  ")
     if verification.leaves_a_rest:
         yield Filled("  What is allowed does not account for all of the bias.", "  ")
 

@@ -21,7 +21,7 @@ from pgcheck.verification.setting import Setting
 BLOCK = FIRST_LOOK  # batches
 FEW = 256  # batches on which it is found out what they are compared with
 MOST_STEPS = 2**20  # of episodes that are drawn together; their arrays take some tens of megabytes
-MOST_NUMBERS = 2**22  # in the gradients of these
+MOST_NUMBERS = 2**20  # in the scores of all their steps, for which an estimator may ask
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,17 @@ class Draw:
 
     batch: Batch
     index: Ints
+
+    def by_length(self) -> "Iterator[tuple[Ints, Draw]]":
+        """Yields batches of one episode that are about equally long, so with little padding, after their numbers."""
+        lengths = self.batch.lengths[self.index[:, 0]]
+        kinds = np.ceil(np.log2(np.maximum(lengths, 1)))
+        for kind in np.unique(kinds):
+            numbers = np.flatnonzero(kinds == kind)
+            episodes, longest = self.index[numbers, 0], int(lengths[numbers].max())
+            of = self.batch
+            part = Batch(of.mdp, of.policy, of.starts[episodes], of.outcomes[:longest, episodes], of.behavior)
+            yield numbers, Draw(part, np.arange(len(episodes))[:, None])
 
     @property
     def size(self) -> int:
@@ -85,9 +96,13 @@ class Drawn:
         self.episodes = self.steps = 0
         self._rollouts = Rollouts(setting.mdp, setting.policy, setting.behavior)
         self._streams = streams(rng)
-        numbers = max(1, MOST_NUMBERS // max(1, len(setting.policy.theta)) // BATCHES)
-        steps = max(1, MOST_STEPS // (setting.mdp.horizon * size) // BATCHES)
-        self._together = BATCHES * 2 ** int(np.log2(min(numbers, steps, BLOCK // BATCHES)))
+        numbers = len(setting.policy.theta)
+        self._few = min(FEW, max(1, MOST_STEPS // (setting.mdp.horizon * size)))
+        few = self.few().batch
+        longest, mean = max(1, len(few.outcomes)), max(1.0, float(few.lengths.mean()))
+        steps = mean if size == 1 else longest  # single episodes are sorted by length
+        at_once = min(MOST_STEPS / (longest * size), MOST_NUMBERS / (steps * size * numbers), BLOCK)
+        self._together = BATCHES * 2 ** max(0, int(np.log2(at_once / BATCHES)))
 
     def block(self, number: int) -> Iterator[Draw]:
         """Yields the 4,096 batches of a block, some at a time: 64 m of them."""
@@ -99,7 +114,7 @@ class Drawn:
 
     def few(self) -> Draw:
         """Returns some batches that are in no block."""
-        return self._of(min(FEW, self._together), self._streams(0, 0))
+        return self._of(self._few, self._streams(0, 0))
 
     def other_rng(self) -> np.random.Generator:
         """Returns the source of other draws, which are independent of these."""

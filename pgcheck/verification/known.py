@@ -83,16 +83,17 @@ def best_known(gradient: Floats, parts: Sequence[Weights], draw: Draw, drawn: Fl
     y = (drawn - gradient).ravel()
     if not np.any(drawn) or not np.any(x[0]):  # the rewards are too rare for these few to tell
         return Known(gradient, tuple(parts), plain)
+    products, with_y = x @ x.T, x @ y
     best, coefficients = float(y @ y), tuple(0.0 for _ in parts)
     for number in range(1, len(parts) + 1):
-        for chosen in itertools.combinations(range(len(parts)), number):
-            fitted = np.linalg.lstsq(x[list(chosen)].T, y, rcond=None)[0]
+        for chosen in map(list, itertools.combinations(range(len(parts)), number)):
+            fitted = np.linalg.lstsq(products[np.ix_(chosen, chosen)], with_y[chosen], rcond=None)[0]
             fitted = np.where(np.abs(fitted - np.rint(fitted)) <= LIKELY, np.rint(fitted), fitted)
-            left = y - fitted @ x[list(chosen)]
+            left = y - fitted @ x[chosen]
             if float(left @ left) < HELPS * best:
                 best = float(left @ left)
                 every = np.zeros(len(parts))
-                every[list(chosen)] = fitted
+                every[chosen] = fitted
                 coefficients = tuple(every.tolist())
     return Known(gradient, tuple(parts), coefficients)
 

@@ -81,10 +81,16 @@ class OfEstimator:
         """Yields errors and gradients, 4,096 of a block, some at a time `[64 m, d]`."""
         expected = self._expected = self._expected or self._best()
         for draw in self.drawn.block(number):
-            gradients = self._gradients(draw)
-            errors = gradients - expected(draw)
+            if self._each is None:
+                gradients, due = self._gradients(draw), expected(draw)
+            else:
+                gradients = np.empty((len(draw.index), len(self.gradient)))
+                due = np.empty_like(gradients)
+                for numbers, part in draw.by_length():
+                    gradients[numbers], due[numbers] = self._gradients(part), expected(part)
             self._greatest = max(self._greatest, float(np.abs(gradients).max(initial=0.0)))
             slack = (ROUNDING_IN_SINGLE if self.single else ROUNDING) * self._greatest
+            errors = gradients - due
             errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
             yield errors, gradients
 

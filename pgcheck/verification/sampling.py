@@ -14,6 +14,7 @@ from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at, rollout
 CONFIDENCE = 0.999
 TOLERANCE = 0.05  # relative bias that passes
 SECONDS = 60.0  # about as long as gradients are drawn, unless it is said how many
+SETTLED = 2.0  # seconds after which it is known how long a gradient takes
 MOST_LOOKS = 38  # 5e14 rollouts: counts stay exact
 
 Reach = Callable[[int, float], None]  # is called with the most rollouts, and the seconds that they take
@@ -74,40 +75,59 @@ def looked_until_decided(
       outputs: draws the gradients.
       gradient: ∇J `[d]`.
       sampling: how many, and how certain.
-      reach: is told once, after the first few, how many there will be at most.
+      reach: is told once, after some seconds at most, how many there will be at most.
       told: is told how far it is.
     """
-    sums, look = Sums.empty(len(gradient)), None
-    last = MOST_LOOKS if sampling.max_rollouts is None else _look_within(sampling.max_rollouts)
-    began, is_first = time.monotonic(), True
-    number = 1
-    while number <= last:
+    sums, look, clock = Sums.empty(len(gradient)), None, _Clock(reach)
+    last = None if sampling.max_rollouts is None else _look_within(sampling.max_rollouts)
+    for number in range(1, (last or MOST_LOOKS) + 1):
         for block in blocks_of(number):
             for errors, gradients in outputs.block(block):
                 sums.add(errors, gradients)
-                seconds = (time.monotonic() - began) / sums.rollouts
-                if is_first:
-                    is_first = False
-                    if sampling.max_rollouts is None:
-                        last = _look_within(min(SECONDS / max(seconds, 1e-12), float(rollouts_at(MOST_LOOKS))))
-                    if reach is not None:
-                        reach(rollouts_at(last), seconds * rollouts_at(last))
+                most = clock.most(len(errors), sums.rollouts, last)
                 if told is not None:
-                    told(*_progress(sums.rollouts, look, rollouts_at(last), seconds))
+                    told(*_progress(sums.rollouts, look, most, clock.seconds))
         look = looked_at(
             sums, gradient, number,
             alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
         )  # fmt: skip
-        if look.decision != "inconclusive":
+        if look.decision != "inconclusive" or (last is None and 2 * clock.elapsed > SECONDS):
             break
-        number += 1
     assert look is not None
     return Looked(sums, look)
 
 
+class _Clock:
+    """How long gradients take, and how many there will be at most; `reach` is told once.
+
+    Attributes:
+      seconds: that one takes, by the last ones.
+    """
+
+    def __init__(self, reach: Reach | None) -> None:
+        self._reach, self.seconds = reach, 0.0
+        self._began = self._last = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    def most(self, more: int, rollouts: int, last: int | None) -> int:
+        """Returns how many there will be at most, once there are `more` of them."""
+        now = time.monotonic()
+        self.seconds, self._last = max((now - self._last) / more, 1e-12), now
+        left = (SECONDS - self.elapsed) / self.seconds
+        most = rollouts_at(last or _look_within(max(left, 0.0) + rollouts))
+        if self._reach is not None and (self.elapsed > SETTLED or rollouts >= FIRST_LOOK):
+            self._reach(most, self.seconds * most)
+            self._reach = None
+        return most
+
+
 def _look_within(rollouts: float) -> int:
     """The last look at no more than so many rollouts; the first, where that has more."""
-    return min(MOST_LOOKS, 1 + max(0, math.floor(math.log2(rollouts / FIRST_LOOK))))
+    return min(MOST_LOOKS, 1 + math.floor(math.log2(max(rollouts / FIRST_LOOK, 1.0))))
 
 
 def _progress(done: int, look: Look | None, most: int, seconds: float) -> tuple[str, float]:

@@ -109,11 +109,13 @@ def looked_at(
     p_value = min(p_of_sum(gram - np.diag(np.diag(gram))), p_along, of_components)
     is_constant = _is_constant(sums.means)
     if is_constant:
-        bound = math.sqrt(max(0.0, squared))
-        p_value = float(bound <= (tolerance if size else 0.0))
+        off_by = math.sqrt(max(0.0, squared))
+        p_value = float(off_by <= (tolerance if size else 0.0))
+        # No noise tells what was not seen: the share of the gradient that none of those that carry it would show.
+        bound = off_by + math.log(2 / budget) / max(1.0, sums.gradients.effective)
     is_positive = not up_to_scale or _p_along(factor, error) <= budget / SHARE or (error == 0 and factor > 0)
     is_carried = _is_carried(sums, is_constant=is_constant)
-    is_within = bound <= tolerance if size else is_constant and bound == 0
+    is_within = bound <= tolerance if size else is_constant and squared == 0
     if not is_carried and not (is_constant and is_within and not size):
         decision: Decision = "inconclusive"
     elif p_value <= budget / SHARE or (up_to_scale and is_positive and factor < 0):
@@ -123,7 +125,8 @@ def looked_at(
     needed = None
     if decision == "inconclusive" and is_carried and size:
         times = (z + math.sqrt(1 + z * math.sqrt(2))) ** 2
-        needed = _next_look(sums.rollouts * times * noise / (BATCHES * tolerance**2))
+        by_noise = times * noise / (BATCHES * tolerance**2)
+        needed = _next_look(sums.rollouts * (bound / tolerance if is_constant else by_noise))
     bias = math.sqrt(max(squared, 0.0))
     spread = math.sqrt(2 * scatter / BATCHES**2 + 4 * max(squared, 0.0) * noise / BATCHES)  # of U
     least = min((sums.gradients, sums.errors), key=lambda it: it.effective if it.squares else math.inf)

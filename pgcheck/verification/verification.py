@@ -94,6 +94,11 @@ class Verification:
     rest: float | None = None
 
     @property
+    def exact(self) -> tuple[Finding, ...]:
+        """The findings that rest on all episodes, batches or runs."""
+        return tuple(it for it in self.findings if not isinstance(it, SampledFinding))
+
+    @property
     def sampled(self) -> tuple[SampledFinding, ...]:
         """The findings that rest on drawn gradients."""
         return tuple(it for it in self.findings if isinstance(it, SampledFinding))
