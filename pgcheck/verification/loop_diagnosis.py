@@ -115,7 +115,8 @@ def _unknown(findings: Sequence[LoopFinding], tolerance: float) -> tuple[Diagnos
         ("cosine", "unknown" if cosine is None else f"{cosine:.4f}"),
         ("parameter", max(parts, key=lambda name: parts[name], default="theta")),
     )
-    names = [Diagnosis("other", "other/loop", figures)]
+    cause = "other/sampled-loop" if isinstance(worst, SampledLoopFinding) else "other/loop"
+    names = [Diagnosis("other", cause, figures)]
     outside = max(finding.outside for finding in findings)
     if outside > tolerance:
         names.append(Diagnosis("value-loss", "value-loss/possibly", (("outside", outside),), certain=False))

@@ -114,12 +114,13 @@ def sample_runs(
     """
     findings: list[SampledLoopFinding] = []
     unsuitable: list[Skipped] = []
+    each = SECONDS / len(unlisted) if len(unlisted) > 1 else None
     for it in unlisted:
         name, why = it.model.mdp.name, it.skipped.why
 
         def reach(runs: int, seconds: float, name: str = name, why: str = why) -> None:
             if announce is not None:
-                announce(Announcement(name, why, runs, 1, seconds))
+                announce(Announcement(name, why, runs, 1, seconds, of_agent=True))
 
         def told(words: str, fraction: float, name: str = name) -> None:
             if progress is not None:
@@ -128,7 +129,7 @@ def sample_runs(
         try:
             findings.append(
                 sampled_loop_finding(
-                    source, it.model, sampling.shared(len(unlisted)), why, seed=seed, seconds=SECONDS / len(unlisted),
+                    source, it.model, sampling.shared(len(unlisted)), why, seed=seed, seconds=each,
                     max_rounding=sampling.tolerance / 10, reach=reach, told=told,
                 )
             )  # fmt: skip
