@@ -43,5 +43,5 @@ class AgentProcess:
     def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
         """Returns what runs show whose draws come out at random; see `Loop.sample`."""
         assert self._mdp is not None
-        request = wire.Draw(seed, first, count, seconds, self._child.timeout)
+        request = wire.Draw(seconds, count, self._child.timeout, seed, first)
         return self._child.ask(request, contents.sample_on(self._mdp, self._size, count), more=seconds + GRACE)

@@ -26,7 +26,7 @@ from pgcheck.external.agent_source import TRIAL_SECONDS, Beginning, LocalAgent
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.contents import Kind, answer_of
-from pgcheck.external.draws.answers import UnanswerableError
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.failures import failure_text
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
@@ -123,7 +123,7 @@ class _Work:
         if isinstance(request, wire.Begin):
             return _ending_copies(self._loaded.begin)(request.mdp, request.variation)
         if isinstance(request, wire.Draw):
-            drawn = request.seed, request.first, request.count, request.seconds
+            drawn = request.seed, request.first, request.most, request.seconds
             return _ending_copies(self._loaded.sample)(*drawn)
         return _ending_copies(self._loaded.advance)(request.seconds, request.most)
 

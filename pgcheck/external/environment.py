@@ -118,10 +118,9 @@ class Environment(gymnasium.Env[Any, Any]):
         reward, ended = 0.0, False
         if not self._idle:
             choice = self._offered(action)
-            if answers is not None:
-                answers.act(self._state, int(self.mdp.action[choice.first]))
             outcome = choice.first + self._drawn(choice, answers)
-            if self._episode is not None:
+            if self._episode is not None and answers is not None:
+                answers.act(self._state, int(self.mdp.action[outcome]))
                 self._episode.append(outcome)
             self._state = int(self.mdp.next_state[outcome])
             reward, ended = float(self.mdp.reward[outcome]), bool(self.mdp.ends[outcome])

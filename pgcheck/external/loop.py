@@ -137,8 +137,7 @@ class Loop:
 
         Args:
           seed: of all runs.
-          first: the number of the first; what a run shows follows from the seed and from its number alone.
-          count: how many, at most; one at least.
+          first, count: the number of the first, and how many at most; a run follows from seed and number alone.
           seconds: after which no other run begins.
         """
         until = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from typing import TypeVar
 from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.external import contents, wire
 from pgcheck.external.contents import Kind
-from pgcheck.external.draws.answers import UnanswerableError
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.prints import Prints
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog

@@ -12,8 +12,9 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
 from pgcheck.external.clipping import watching_patches
-from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, answered_by
 from pgcheck.external.draws.drawn import DrawnAnswers
+from pgcheck.external.draws.endings import Stopped, UnanswerableError
 from pgcheck.external.draws.guard import Guard, existing_generators, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw

@@ -105,14 +105,11 @@ class Advance:
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Asks for runs whose draws come out at random: as in `AgentSource.sample`; `limit` as in `Begin`."""
+class Draw(Advance):
+    """Asks for runs whose draws come out at random: as in `AgentSource.sample`."""
 
     seed: int
     first: int
-    count: int
-    seconds: float
-    limit: float
 
 
 Request = Load | Model | Call | Begin | Advance | Draw

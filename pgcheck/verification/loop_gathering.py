@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pgcheck.estimators.contract import Contract
 from pgcheck.external.agent_source import AgentSource
-from pgcheck.external.draws.answers import UnanswerableError
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.modelfile import Model
 from pgcheck.trajectories.counting import count_text

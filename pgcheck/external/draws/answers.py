@@ -16,21 +16,10 @@ from types import FrameType
 from typing import Any
 
 from pgcheck.errors import EstimatorError
+from pgcheck.external.draws.endings import ChangedError, Stopped, UnanswerableError
 from pgcheck.external.draws.noise import Noise
 
 SAME = 1e-6  # by which a probability may differ when the same draw is asked for again: networks in single precision
-
-
-class UnanswerableError(EstimatorError):
-    """A draw whose outcomes cannot be listed, or that is made where nobody can answer it."""
-
-
-class ChangedError(EstimatorError):
-    """When all draws came out the same again, the run asked for others."""
-
-
-class Stopped(BaseException):
-    """The run has shown its gradient, and is over."""
 
 
 @dataclass
@@ -134,7 +123,7 @@ class Answers:
         return self.choose(probs)
 
     def act(self, state: int, action: int) -> None:
-        """Notes that an environment is about to take an action, before it draws the outcome."""
+        """Notes that an environment has taken an action."""
 
     def uniform(self, n: int) -> int:
         """Returns one of the numbers 0 to n - 1, which are equally likely."""

@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.external.draws.answers import SAME, Answers, Stopped
+from pgcheck.external.draws.answers import SAME, Answers
+from pgcheck.external.draws.endings import Stopped
 from pgcheck.external.draws.noise import Noise
 
 Drawn = TypeVar("Drawn")
@@ -55,7 +56,7 @@ class DrawnAnswers(Answers):
         return self._picked(probs)
 
     def act(self, state: int, action: int) -> None:
-        """Notes that an environment is about to take an action, before it draws the outcome."""
+        """Notes that an environment has taken an action."""
         self.actions.append((state, action, self._drawn.popleft() if self._drawn else None))
 
     def follows(self, policy: Floats) -> bool:

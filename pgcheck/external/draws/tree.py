@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, ChangedError, Draw
+from pgcheck.external.draws.answers import Answers, Draw
+from pgcheck.external.draws.endings import ChangedError
 
 MOST_PICKS = 10_000  # after which they begin anew
 
