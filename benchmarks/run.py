@@ -3,7 +3,8 @@
     python benchmarks/run.py            all of it, about four minutes
     python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
                                         moments, estimators, verification, startup, exact_startup,
-                                        network (needs torch), agents (needs torch, gymnasium; stable-baselines3)
+                                        network (needs torch), agents (needs torch, gymnasium; stable-baselines3),
+                                        programs (needs cc)
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -25,6 +26,7 @@ from benchmarks import subjects
 from benchmarks.agents import agents
 from benchmarks.laws import exact_startup, moments
 from benchmarks.networks import network
+from benchmarks.programs import programs
 from benchmarks.subjects import constant, dense_model, plain_loop, plain_recursion, plain_rollouts, plain_sweeps
 from pgcheck import MDP, Estimator, Policy, TabularSoftmax
 from pgcheck.estimators.catalogue import ESTIMATORS
@@ -246,7 +248,7 @@ def startup() -> None:
 
 PARTS = {part.__name__: part for part in (
     enumeration, induction, memory, sampling, counts, covariance, moments, estimators, verification, startup,
-    exact_startup, network, agents,
+    exact_startup, network, agents, programs,
 )}  # fmt: skip
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import Process
 from pgcheck.external.loading import WRITE_AN_AGENT, functions_in
 from pgcheck.external.process import TIMEOUT, Child
+from pgcheck.external.program import Program
+from pgcheck.external.program_process import PREFIX
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -70,8 +72,8 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
     The process ends with the block.
 
     Args:
-      spec: `file.py:name`, `package.module:name`, or a built-in estimator's name; or a function, which is called in
-        this process.
+      spec: `file.py:name`, `package.module:name`, `cmd:PROGRAM ARGS`, or a built-in estimator's name; or a function,
+        which is called in this process.
       lam: λ of `gae`.
       timeout: seconds that a call of a user's function, or a run of an agent, may take.
 
@@ -81,6 +83,9 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
     """
     if not isinstance(spec, str):
         yield agent_source_of(spec) if is_agent(spec) else estimator_of(spec)
+    elif spec.startswith(PREFIX):
+        with Program(spec, timeout=timeout) as program:
+            yield program
     elif ":" in spec:
         with Child(spec, timeout=timeout) as child:
             yield AgentProcess(child) if child.kind == "agent" else Process(child)
@@ -93,8 +98,8 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
 def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the estimators with which a list of words begins, and the words from the first that names none.
 
-    An estimator is a built-in name, a place with a colon that is no file, or a `.py` file (whose functions the error
-    then lists).
+    An estimator is a built-in name, a place with a colon that is no file, `cmd:PROGRAM ARGS`, or a `.py` file (whose
+    functions the error then lists).
     """
     number = 0
     while number < len(words) and _is_estimator(words[number]):
@@ -103,6 +108,8 @@ def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_estimator(word: str) -> bool:
+    if word.startswith(PREFIX):
+        return True
     return word in NAMES or word in FORMER_NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
 
 

@@ -18,7 +18,7 @@ from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.external import contents, wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.draws.endings import UnanswerableError
-from pgcheck.external.prints import Prints
+from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.external.wire import Read
@@ -57,9 +57,10 @@ class Child:
     def __enter__(self) -> "Child":
         # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
         start = f"import sys; sys.path.append({SOURCE!r}); from pgcheck.external.child import main; main()"
-        with _standard_descriptors_open():
+        with standard_descriptors_open():
             self._connection, childs_end = wire.pipe()
-            self._prints = Prints(self.name)
+            self._tally = Tally(self.name)
+            self._prints = Prints(self._tally)
             try:
                 self._child = subprocess.Popen(
                     [sys.executable, "-P", "-c", start, self.name], stdin=childs_end,
@@ -92,6 +93,7 @@ class Child:
         self._child.wait()
         self._connection.close()
         self._prints.close()
+        self._tally.close()
 
     def ask(self, request: wire.Request, read: Read[Result], *, more: float = 0.0) -> Result:
         """Sends a request and returns its answer.
@@ -133,7 +135,7 @@ class Child:
         if status in (None, ExitStatus.UNWRITABLE):
             return EstimatorError(f"{self.name} closed the pipe to pgcheck")
         if status < 0:
-            name = _signal_name(-status)
+            name = signal_name(-status)
             hint = "; was it out of memory?" if name == "SIGKILL" else ""
             return EstimatorError(f"{self.name} crashed: its process was killed by {name}{hint}")
         return EstimatorError(f"{self.name} ended its process with status {status}, before it had answered")
@@ -153,7 +155,7 @@ class Child:
 
 
 @contextlib.contextmanager
-def _standard_descriptors_open() -> Iterator[None]:
+def standard_descriptors_open() -> Iterator[None]:
     """Opens the null device for each of 0, 1 and 2 that is closed, so that no end of a pipe takes its number."""
     opened = []
     try:
@@ -166,7 +168,8 @@ def _standard_descriptors_open() -> Iterator[None]:
             os.close(descriptor)
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Returns the name of a signal, as `SIGKILL`."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -1,5 +1,6 @@
 """Verifications of several estimators → their view: a row for each, worst relative bias and diagnosis in it."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from pgcheck.errors import ExitStatus, PgcheckError
@@ -56,7 +57,7 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
     for name, error in errors:
         yield f"\n{name}: not checked\n  {error}"
     failing = [
-        f"{name}{_options(outcome)}"
+        f"{shlex.quote(name)}{_options(outcome)}"
         for name, outcome in judged
         if isinstance(outcome, Verification) and outcome.verdict != "pass"
     ]

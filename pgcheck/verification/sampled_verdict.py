@@ -137,8 +137,8 @@ def _named(estimator: Estimator, contract: Contract, sampled: Sequence[Sampled])
         return _Named(only.diagnoses, diagnosed.excluded, only.match)
     possible = {fit.ids: fit for fit in diagnosed.fits}
     if 1 < len(possible) <= MOST_POSSIBLE:
-        doubtful = dict.fromkeys(it for fit in possible.values() for it in fit.diagnoses)
-        return _Named(tuple(replace(it, certain=False) for it in doubtful), diagnosed.excluded)
+        doubtful = {it.id: it for fit in reversed(possible.values()) for it in reversed(fit.diagnoses)}
+        return _Named(tuple(replace(it, certain=False) for it in reversed(doubtful.values())), diagnosed.excluded)
     return _Named((Diagnosis("other", "other"),), diagnosed.excluded if not possible else 0)
 
 

@@ -91,7 +91,8 @@ def looked_until_decided(
             sums, gradient, number,
             alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
         )  # fmt: skip
-        if look.decision != "inconclusive" or (last is None and 2 * clock.elapsed > SECONDS):
+        is_near = look.needed is not None and look.needed <= rollouts_at(number + 1)  # then it may take twice as long
+        if look.decision != "inconclusive" or (last is None and 2 * clock.elapsed > SECONDS * (1 + is_near)):
             break
     assert look is not None
     return Looked(sums, look)

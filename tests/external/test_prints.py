@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pgcheck.external.prints import MOST_LINES, Prints
+from pgcheck.external.prints import MOST_LINES, Prints, Tally
 
 TEN = b"".join(b"%d\n" % number for number in range(MOST_LINES))
 
@@ -21,7 +21,8 @@ TEN = b"".join(b"%d\n" % number for number in range(MOST_LINES))
     ],
 )
 def test_every_line_is_counted_once(pieces: list[bytes], more: int, capsys: pytest.CaptureFixture[str]) -> None:
-    prints = Prints("mine.py:f")
+    tally = Tally("mine.py:f")
+    prints = Prints(tally)
     writer = os.dup(prints.entrance)
     prints.started()
     for piece in pieces:
@@ -29,6 +30,7 @@ def test_every_line_is_counted_once(pieces: list[bytes], more: int, capsys: pyte
         time.sleep(0.02)  # so that pieces are read one by one
     os.close(writer)
     prints.close()
+    tally.close()
     lines = capsys.readouterr().err.splitlines()
     assert lines[:MOST_LINES] == [str(number) for number in range(MOST_LINES)]
     count = f"... and {more} more line{'s' if more != 1 else ''} from mine.py:f"
