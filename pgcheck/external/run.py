@@ -225,7 +225,10 @@ class Runner:
             else "only draws from finite sets can be listed, not uniform and normal numbers or dropout's masks. Draw "
             "an action by Categorical or choice, a chance of p by Bernoulli(p) or choice([0, 1], p=[1 - p, p])"
         )
-        return UnanswerableError(f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}")
+        return UnanswerableError(
+            f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}\n"
+            "  Or let runs be sampled: --evidence sampled"
+        )
 
 
 @contextlib.contextmanager
