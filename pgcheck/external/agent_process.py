@@ -5,6 +5,7 @@ from pgcheck.external.agent_source import AS_IT_IS, TRIAL_SECONDS, Beginning
 from pgcheck.external.loop import Lot
 from pgcheck.external.process import Child
 from pgcheck.external.run import Variation
+from pgcheck.external.sample import Sample
 from pgcheck.model.mdp import MDP
 
 GRACE = 1.0  # seconds that the child has to say where a run hangs, before it is killed
@@ -38,3 +39,9 @@ class AgentProcess:
         lot = self._child.ask(request, read, more=seconds + GRACE)
         self._mass = lot.mass + (0.0 if lot.anew else self._mass)
         return lot
+
+    def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
+        """Returns what runs show whose draws come out at random; see `Loop.sample`."""
+        assert self._mdp is not None
+        request = wire.Draw(seconds, count, self._child.timeout, seed, first)
+        return self._child.ask(request, contents.sample_on(self._mdp, self._size, count), more=seconds + GRACE)

@@ -9,6 +9,7 @@ from pgcheck.external.agents import AgentFunction
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loop import Loop, Lot, Rehearsal
 from pgcheck.external.run import Variation
+from pgcheck.external.sample import Sample
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
@@ -49,6 +50,9 @@ class AgentSource(Protocol):
     def advance(self, seconds: float, most: int) -> Lot:
         """Returns what further runs show: as many as take about so many seconds, at most so many; see `Loop`."""
 
+    def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
+        """Returns what runs show whose draws come out at random; see `Loop.sample`."""
+
 
 class LocalAgent:
     """An agent (`AgentSource`) that runs in this process."""
@@ -63,6 +67,8 @@ class LocalAgent:
         """Takes the agent to a model, and returns what a first run shows."""
         self._loop, self._mdp = Loop(self._function, mdp, variation), mdp
         subject = self._loop.subject
+        if variation.sampled:
+            return Beginning(subject, self._loop.rehearse_sampled())
         return Beginning(subject, self._loop.rehearse(TRIES, TRIAL_SECONDS, np.random.default_rng(0)))
 
     def advance(self, seconds: float, most: int) -> Lot:
@@ -72,3 +78,11 @@ class LocalAgent:
         lot = self._loop.advance(seconds, most)
         decoded(lot.episodes, self._mdp, lot.runs)  # which are sure to be the model's
         return lot
+
+    def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
+        """Returns what runs show whose draws come out at random; see `Loop.sample`."""
+        assert self._loop is not None
+        assert self._mdp is not None
+        sample = self._loop.sample(seed, first, count, seconds)
+        decoded(sample.episodes, self._mdp, len(sample))
+        return sample

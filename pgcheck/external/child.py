@@ -26,11 +26,13 @@ from pgcheck.external.agent_source import TRIAL_SECONDS, Beginning, LocalAgent
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.contents import Kind, answer_of
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.failures import failure_text
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
 from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
+from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
@@ -75,7 +77,7 @@ def _deadline(
     connection: Connection, number: int, request: wire.Request, spec: str
 ) -> contextlib.AbstractContextManager[None]:
     """What says in time where a run of an agent hangs."""
-    if not isinstance(request, wire.Begin | wire.Advance):
+    if not isinstance(request, wire.Begin | wire.Advance | wire.Draw):
         return contextlib.nullcontext()
     limit = request.limit
 
@@ -96,7 +98,7 @@ class _Work:
         self._model: _Model | None = None
         self._fingerprint = b""
 
-    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Kind | None:
+    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Sample | Kind | None:
         """Does what is asked, and returns what the answer holds."""
         match request:
             case wire.Load():
@@ -120,6 +122,9 @@ class _Work:
         assert isinstance(self._loaded, LocalAgent)
         if isinstance(request, wire.Begin):
             return _ending_copies(self._loaded.begin)(request.mdp, request.variation)
+        if isinstance(request, wire.Draw):
+            drawn = request.seed, request.first, request.most, request.seconds
+            return _ending_copies(self._loaded.sample)(*drawn)
         return _ending_copies(self._loaded.advance)(request.seconds, request.most)
 
     def failure(self, error: BaseException) -> wire.Failure:
@@ -127,7 +132,8 @@ class _Work:
         hint = agent_hint(self._function) if self._model is not None else ""
         if isinstance(error, PgcheckError):
             not_finite = isinstance(error, EstimatorError) and error.not_finite
-            return wire.Failure(f"{error}{hint}", not_finite, isinstance(error, UnsuitableError))
+            kinds = isinstance(error, UnsuitableError), isinstance(error, UnanswerableError)
+            return wire.Failure(f"{error}{hint}", not_finite, *kinds)
         return wire.Failure(f"{failure_text(error, self._spec)}{hint}")
 
 

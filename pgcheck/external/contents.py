@@ -13,6 +13,7 @@ from pgcheck.external.agent_source import Beginning
 from pgcheck.external.draws.tree import Count
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loop import Lot, Rehearsal
+from pgcheck.external.sample import Sample
 from pgcheck.external.subject import Subject
 from pgcheck.external.wire import Answer, MalformedAnswerError, Take
 from pgcheck.model.linearised import Linearised
@@ -29,7 +30,7 @@ MOST_AXES = 32  # of an array of parameters
 MOST_NUMBERS = 2**24  # that tell of the episodes of the runs of one answer
 
 
-def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
+def answer_of(content: Gradients | Beginning | Lot | Sample | Kind | None) -> Answer:
     """Returns the answer that holds this; None is no more than that the request is done.
 
     Raises:
@@ -44,6 +45,15 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             return Answer({"shape": values.shape, "per_episode": per_episode, "single": single}, [values])
         case Lot():
             return _of_lot(content)
+        case Sample(gradients, without, clipped, by_policy, episodes):
+            return Answer(
+                {"runs": len(gradients), "numbers": _few_enough(episodes)},
+                [
+                    gradients,
+                    np.array([without, clipped, by_policy], dtype=np.float64),
+                    np.array(episodes, dtype=np.float64),
+                ],
+            )
     subject, rehearsal = content.subject, content.rehearsal
     policy, count = subject.policy, rehearsal.count
     arrays = [policy.theta, policy.all_logits, policy.logit_derivative]
@@ -54,7 +64,7 @@ def answer_of(content: Gradients | Beginning | Lot | Kind | None) -> Answer:
             "unused": list(subject.unused), "values": subject.values is not None,
             "value_derivative": subject.value_derivative is not None, "steps": rehearsal.steps,
             "decayed": rehearsal.decayed, "not_told": subject.not_told,
-            "count": [count.mean, count.error, count.tries],
+            "count": [] if count is None else [count.mean, count.error, count.tries],
         },
         arrays,
     )  # fmt: skip
@@ -101,8 +111,8 @@ def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
         values = _finite(take(states[:1])) if fields.get("values") else None
         of_values = _finite(take((states[0], d))) if fields.get("value_derivative") else None
         unused, count = _listed(fields.get("unused")), _listed(fields.get("count"))
-        _require(all(isinstance(name, str) for name in unused) and len(count) == 3)
-        of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1))
+        _require(all(isinstance(name, str) for name in unused) and len(count) in (0, 3))
+        of_runs = Count(_number(count[0], least=1), _number(count[1]), _whole(count[2], least=1)) if count else None
         rehearsal = Rehearsal(_whole(fields.get("steps")), _number(fields.get("decayed")), of_runs)
         return Beginning(Subject(policy, tuple(unused), values, of_values, _whole(fields.get("not_told"))), rehearsal)
 
@@ -133,12 +143,7 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
         shuffled = bool(fields.get("shuffled"))
         # (Σ P ĝ)² ≤ Σ P · Σ P ĝ²
         _require(float(mean @ mean) <= mass * square * (1 + SLACK))
-        _require(bool(np.all(np.abs(episodes) < 2**53)) and bool(np.all(episodes == np.round(episodes))))
-        listed = episodes.astype(np.int64).tolist()
-        try:
-            decoded(listed, mdp, runs)
-        except EstimatorError:
-            raise MalformedAnswerError from None
+        listed = _episodes(episodes, mdp, runs)
         return Lot(
             mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done, shuffled, anew
         )
@@ -146,11 +151,44 @@ def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take
     return read
 
 
+def sample_on(mdp: MDP, d: int, most: int) -> Callable[[Fields, Take], Sample]:
+    """Returns what reads what sampled runs have shown; arguments as of `lot_on`."""
+
+    def read(fields: Fields, take: Take) -> Sample:
+        runs, numbers = _whole(fields.get("runs"), least=1), _whole(fields.get("numbers"))
+        _require(runs <= most and numbers <= MOST_NUMBERS)
+        gradients, flags, episodes = take((runs, d)), take((3, runs)), _finite(take((numbers,)))
+        is_finite = np.isfinite(gradients)
+        _require(bool(np.all(is_finite.all(axis=1) | np.isnan(gradients).all(axis=1))))
+        _require(bool(np.all((flags == 0) | (flags == 1))))
+        without, clipped, by_policy = flags.astype(np.bool_)
+        _require(not np.any(gradients[without]))
+        return Sample(gradients, without, clipped, by_policy, _episodes(episodes, mdp, runs))
+
+    return read
+
+
+def _episodes(numbers: Floats, mdp: MDP, runs: int) -> list[int]:
+    """The numbers that tell of the episodes of some runs, once it is sure that the model has such episodes."""
+    _require(bool(np.all(np.abs(numbers) < 2**53)) and bool(np.all(numbers == np.round(numbers))))
+    listed: list[int] = numbers.astype(np.int64).tolist()
+    try:
+        decoded(listed, mdp, runs)
+    except EstimatorError:
+        raise MalformedAnswerError from None
+    return listed
+
+
+def _few_enough(episodes: list[int]) -> int:
+    """How many numbers tell of episodes."""
+    if len(episodes) > MOST_NUMBERS:
+        raise EstimatorError(f"the runs took {len(episodes):,} steps of environments; at most {MOST_NUMBERS:,}")
+    return len(episodes)
+
+
 def _of_lot(lot: Lot) -> Answer:
-    if len(lot.episodes) > MOST_NUMBERS:
-        raise EstimatorError(f"the runs took {len(lot.episodes):,} steps of environments; at most {MOST_NUMBERS:,}")
     fields = {
-        "runs": lot.runs, "numbers": len(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
+        "runs": lot.runs, "numbers": _few_enough(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
         "without": lot.without, "clipped": lot.clipped, "done": lot.done,
         "shuffled": lot.shuffled, "anew": lot.anew,
     }  # fmt: skip

@@ -119,7 +119,8 @@ class Environment(gymnasium.Env[Any, Any]):
         if not self._idle:
             choice = self._offered(action)
             outcome = choice.first + self._drawn(choice, answers)
-            if self._episode is not None:
+            if self._episode is not None and answers is not None:
+                answers.act(self._state, int(self.mdp.action[outcome]))
                 self._episode.append(outcome)
             self._state = int(self.mdp.next_state[outcome])
             reward, ended = float(self.mdp.reward[outcome]), bool(self.mdp.ends[outcome])
@@ -156,7 +157,7 @@ class Environment(gymnasium.Env[Any, Any]):
 
     def _drawn(self, choice: _Choice, answers: Answers | None) -> int:
         if answers is not None:
-            return answers.choose(choice.probs)
+            return answers.of_model(choice.probs)
         if len(choice.probs) == 1:
             return 0
         return bisect_right(choice.sums, self.np_random.random() * choice.sums[-1])

@@ -10,9 +10,11 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.drawn import DrawnAnswers
 from pgcheck.external.draws.installed import plainly
 from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, other_orders, width_of
 from pgcheck.external.run import Outcome, Runner, Variation
+from pgcheck.external.sample import Sample, told
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
@@ -29,12 +31,12 @@ class Rehearsal:
     Attributes:
       steps: how many steps the policy's optimizers make in a run that is not stopped; 0 where none was seen.
       decayed: the greatest weight decay that an optimizer applies besides the gradient.
-      count: how many runs there are, as far as a few tries tell.
+      count: how many runs there are, as far as a few tries tell; None where they are sampled.
     """
 
     steps: int
     decayed: float
-    count: Count
+    count: Count | None
 
 
 @dataclass(eq=False)
@@ -75,9 +77,7 @@ class Lot:
         self.clipped += prob * bool(outcome.watch.clips)
         self.shuffled = self.shuffled or outcome.answers.shuffles > 0
         answers, gradient = outcome.answers, outcome.gradient
-        self.episodes.append(len(answers.episodes))
-        for environment, (start, *outcomes) in zip(answers.environment, answers.episodes, strict=True):
-            self.episodes += [environment, start, len(outcomes), *outcomes]
+        self.episodes += told(answers)
         if gradient is None:
             self.without += prob
         elif not np.all(np.isfinite(gradient)):
@@ -125,6 +125,26 @@ class Loop:
     def subject(self) -> Subject:
         """The policy at the start of each run."""
         return self._runner.subject
+
+    def rehearse_sampled(self) -> Rehearsal:
+        """Returns what a sampled run shows that is not stopped."""
+        watch = self._runner.run(DrawnAnswers(0, 0), goes_on=True).watch
+        return Rehearsal(watch.steps, watch.decayed, None)
+
+    @plainly()
+    def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
+        """Returns what runs show whose draws come out at random: as many as take about so many seconds.
+
+        Args:
+          seed: of all runs.
+          first, count: the number of the first, and how many at most; a run follows from seed and number alone.
+          seconds: after which no other run begins.
+        """
+        until = time.monotonic() + seconds
+        runs: list[Outcome] = []
+        while not runs or (len(runs) < count and time.monotonic() < until):
+            runs.append(self._runner.run(DrawnAnswers(seed, first + len(runs))))
+        return Sample.of(runs, self.subject.policy)
 
     def rehearse(self, tries: int, seconds: float, rng: np.random.Generator) -> Rehearsal:
         """Returns what a run that is not stopped shows, and how many runs there are, by random tries.

@@ -16,7 +16,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
-from pgcheck.external.draws.answers import Stopped
+from pgcheck.external.draws.endings import Stopped
 from pgcheck.model.network import numbers
 
 MOST_STEPS = 1_000  # that are counted in a run which goes on after its first step

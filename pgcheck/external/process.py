@@ -17,6 +17,7 @@ from typing import TypeVar
 from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.external import contents, wire
 from pgcheck.external.contents import Kind
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog
@@ -117,6 +118,8 @@ class Child:
         if isinstance(answer, wire.Failure):
             if answer.unsuitable:
                 raise UnsuitableError(answer.text)
+            if answer.unanswerable:
+                raise UnanswerableError(answer.text)
             raise EstimatorError(answer.text, not_finite=answer.not_finite)
         return answer
 

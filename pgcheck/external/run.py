@@ -12,7 +12,9 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import Agent, AgentFunction, TimeLimit
 from pgcheck.external.clipping import watching_patches
-from pgcheck.external.draws.answers import Answers, Stopped, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, answered_by
+from pgcheck.external.draws.drawn import DrawnAnswers
+from pgcheck.external.draws.endings import Stopped, UnanswerableError
 from pgcheck.external.draws.guard import Guard, existing_generators, global_states, seed_all
 from pgcheck.external.draws.installed import Installed, import_with_torch, plainly
 from pgcheck.external.draws.tracing import place_of_draw
@@ -34,12 +36,14 @@ class Variation:
       pad: whether episodes idle until the horizon; None is what the agent says.
       unclipped: whether gradients are left as they are where the loop clips them.
       features: those of the model's linear policy `[S, A, d]`, for agents that observe them; None where it has none.
+      sampled: whether draws come out at random, also those that cannot be listed.
     """
 
     time_limit: TimeLimit | None = None
     pad: bool | None = None
     unclipped: bool = False
     features: Floats | None = None
+    sampled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +75,14 @@ class Runner:
 
     def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
         variation = variation or Variation()
-        self._function, self._mdp, self._unclipped = function, mdp, variation.unclipped
+        self._function, self._mdp, self._variation = function, mdp, variation
         self._settings: Mapping[str, Any] = {
             "observation": function.observation,
             "time_limit": variation.time_limit or function.time_limit,
             "pad": function.pad if variation.pad is None else variation.pad,
             "features": variation.features,
         }
-        self._guard = Guard()
+        self._guard: Guard  # of the draws that are installed
         self._installed: Installed | None = None
         self._watch: Watch | None = None  # of the run that is under way
         self._updating = False
@@ -89,7 +93,7 @@ class Runner:
     def subject(self) -> Subject:
         """The policy at the start of each run."""
         if self._subject is None:
-            self.run(Answers())
+            self.run(DrawnAnswers(0, 0) if self._variation.sampled else Answers())
         if self._subject is None:
             raise EstimatorError(f"{self._function.name}: its parameters were empty whenever they were asked for")
         return self._subject
@@ -99,10 +103,12 @@ class Runner:
         restore = self._restore = global_states()
         try:
             outcome = self._settled(answers, goes_on)
-            if drawn := self._guard.changed():
+            if answers.noise is None and (drawn := self._guard.changed()):
                 raise self._unanswerable(drawn[0], outcome.answers)
         finally:
             restore()
+            if answers.noise is not None:
+                self._guard.restore()
         return outcome
 
     def _settled(self, answers: Answers, goes_on: bool) -> Outcome:
@@ -112,7 +118,7 @@ class Runner:
             modules = len(sys.modules)
             if self._installed is None:
                 self._guard = Guard()
-                watching = watching_patches(lambda: self._watch, unclipped=self._unclipped)
+                watching = watching_patches(lambda: self._watch, unclipped=self._variation.unclipped)
                 self._installed = Installed([*self._guard.patches(), *watching])
             try:
                 with plainly():
@@ -144,7 +150,10 @@ class Runner:
             if parameters is not None:
                 self._check_start(parameters)
             _clear(parameters)
-            self._guard.settle()
+            if answers.noise is None:
+                self._guard.settle()
+            else:
+                self._guard.release(answers.noise)
             self._watch, self._updating, answers.is_making = watch, True, False
             returned: Any = None
             try:
@@ -216,7 +225,10 @@ class Runner:
             else "only draws from finite sets can be listed, not uniform and normal numbers or dropout's masks. Draw "
             "an action by Categorical or choice, a chance of p by Bernoulli(p) or choice([0, 1], p=[1 - p, p])"
         )
-        return UnanswerableError(f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}")
+        return UnanswerableError(
+            f"{where}\n  This draw cannot be answered. It is made by {generator}: {remedy}\n"
+            "  Or let runs be sampled: --evidence sampled"
+        )
 
 
 @contextlib.contextmanager

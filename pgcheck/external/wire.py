@@ -35,7 +35,7 @@ if sys.platform == "win32":
 
 MOST_HEADER_BYTES = 2**20  # of an answer's JSON, and so of an error's text
 
-FLAGS = ("not_finite", "unsuitable")  # of a failure
+FLAGS = ("not_finite", "unsuitable", "unanswerable")  # of a failure
 
 Take = Callable[[tuple[int, ...]], Floats]  # the answer's next array, which must be of this shape
 Result = TypeVar("Result")
@@ -104,7 +104,15 @@ class Advance:
     limit: float
 
 
-Request = Load | Model | Call | Begin | Advance
+@dataclass(frozen=True)
+class Draw(Advance):
+    """Asks for runs whose draws come out at random: as in `AgentSource.sample`."""
+
+    seed: int
+    first: int
+
+
+Request = Load | Model | Call | Begin | Advance | Draw
 
 
 @dataclass(frozen=True)
@@ -115,11 +123,13 @@ class Failure:
       text: the error as users read it.
       not_finite: whether the estimator returned NaN or infinity.
       unsuitable: whether the model is not one that the agent is made for.
+      unanswerable: whether the agent makes a draw that cannot be answered.
     """
 
     text: str
     not_finite: bool = False
     unsuitable: bool = False
+    unanswerable: bool = False
 
 
 def pipe() -> tuple[Connection, int]:

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pgcheck.report.view import Column, Filled, Grid, Record
 from pgcheck.report.words import many, objective, percent
 from pgcheck.verification.loop_evidence import LoopFinding
+from pgcheck.verification.loop_sampled import SampledLoopFinding
 from pgcheck.verification.verification import Verification
 
 MOST_NAMES = 4  # of parameters that are listed
 
 
 def loops_of(verification: Verification) -> list[LoopFinding]:
-    """Returns the findings of an agent; none of another estimator."""
-    return [finding for finding in verification.findings if isinstance(finding, LoopFinding)]
+    """Returns the findings of an agent by all of its runs; none of another estimator."""
+    return [finding for finding in verification.exact if isinstance(finding, LoopFinding)]
 
 
 def loop_table(findings: list[LoopFinding]) -> Grid:
@@ -41,6 +42,7 @@ def loop_record(finding: LoopFinding) -> Record:
     return {
         "runs": runs.number,
         "optimizer_steps": beginning.rehearsal.steps,
+        "compared": finding.is_compared if isinstance(finding, SampledLoopFinding) else None,
         "shuffled": runs.shuffled,
         "unused_parameters": list(beginning.subject.unused),
         "numbers_not_told": beginning.subject.not_told,
@@ -67,7 +69,7 @@ def loop_scope(verification: Verification) -> str:
 
 def loop_remarks(verification: Verification) -> Iterator[Filled]:
     """Returns what else a reader has to know: which step was judged, and what was left out."""
-    findings = loops_of(verification)
+    findings = [finding for finding in verification.findings if isinstance(finding, LoopFinding)]
     steps = max((finding.beginning.rehearsal.steps for finding in findings), default=0)
     if steps > 1:
         text = f"Judged at the first of {steps:,} optimizer steps: the others start from changed parameters."
@@ -82,6 +84,11 @@ def loop_remarks(verification: Verification) -> Iterator[Filled]:
             f" and {len(unused) - MOST_NAMES} more" * (len(unused) > MOST_NAMES)
         )
         yield Filled(f"The logits do not depend on {names}: not judged.")
+    if any(isinstance(it, SampledLoopFinding) and not it.is_compared for it in findings):
+        yield Filled(
+            "Runs were not compared with a right estimator on the same episodes, which would take noise away: the "
+            "episodes of a run are not always as many, whole ones, and drawn by the policy for all that is known."
+        )
     not_told = max((finding.beginning.subject.not_told for finding in findings), default=0)
     if not_told:
         which = f"{not_told:,} numbers in parameters that the agent did not hand over"
@@ -91,4 +98,5 @@ def loop_remarks(verification: Verification) -> Iterator[Filled]:
         yield Filled(f"The optimizer applies weight decay of {decayed:g} besides the gradient: not judged.")
     without = max((finding.runs.without for finding in findings), default=0.0)
     if without:
-        yield Filled(f"Runs of probability {percent(without)} computed no gradient: they count as 0.")
+        about = "about " if any(isinstance(it, SampledLoopFinding) for it in findings) else ""
+        yield Filled(f"Runs of probability {about}{percent(without)} computed no gradient: they count as 0.")

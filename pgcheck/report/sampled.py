@@ -16,9 +16,10 @@ LEAST_P = 1e-9  # below which a probability is not told apart
 def announcement_text(announcement: Announcement) -> str:
     """Returns what is said before much is drawn."""
     it = announcement
-    drawn = many(it.rollouts, "rollout") if it.batch_size == 1 else f"{it.rollouts:,} batches of {it.batch_size}"
+    one, what = ("run", "runs") if it.of_agent else ("rollout", "episodes")
+    drawn = many(it.rollouts, one) if it.batch_size == 1 else f"{it.rollouts:,} batches of {it.batch_size}"
     return (
-        f"note: {it.model}: {it.why}\n  So episodes are drawn: at most {drawn}, about {_duration(it.seconds)} "
+        f"note: {it.model}: {it.why}\n  So {what} are drawn: at most {drawn}, about {_duration(it.seconds)} "
         "(--max-rollouts)"
     )
 
@@ -122,9 +123,9 @@ def _why_undecided(finding: SampledFinding, verification: Verification) -> str:
     look = finding.look
     if not look.is_carried:
         if look.effective == 0:
-            return f"the gradients of all {look.rollouts:,} rollouts are 0: is the reward too rare to be seen?"
+            return f"the gradients of all {_drawn((finding,))} are 0: is the reward too rare to be seen?"
         return (
-            f"the largest of {look.rollouts:,} rollouts carries {share(look.largest)} of the variance, and "
+            f"the largest of {_drawn((finding,))} carries {share(look.largest)} of the variance, and "
             f"{look.effective:.0f} carry about all: rare episodes that are not yet seen may decide"
         )
     if finding.norm == 0:
@@ -132,7 +133,7 @@ def _why_undecided(finding: SampledFinding, verification: Verification) -> str:
     assert verification.sampling is not None
     confidence = percent_of_confidence(verification.sampling.confidence)
     return (
-        f"after {look.rollouts:,} rollouts no bias is certain, and it is below {share(look.bound)} with confidence "
+        f"after {_drawn((finding,))} no bias is certain, and it is below {share(look.bound)} with confidence "
         f"{confidence}; {share(verification.sampling.tolerance)} passes"
     )
 
@@ -160,6 +161,8 @@ def _drawn(findings: tuple[SampledFinding, ...]) -> str:
 def _bias(finding: SampledFinding) -> str:
     """The bias with its standard error, how unlikely chance is, and the part of it along the gradient."""
     look = finding.look
+    if math.isnan(look.bias):
+        return "some gradients are not finite"
     p = f"p < {LEAST_P:g}" if look.p_value < LEAST_P else f"p = {look.p_value:.2g}"
     if finding.norm == 0:
         return f"a bias of {look.bias:.3g} where the gradient is 0, {p}"
@@ -174,7 +177,7 @@ def _with_error(x: float, error: float, sign: str = "") -> str:
 
 def _scale_error(finding: SampledFinding) -> str:
     look = finding.look
-    return _with_error(look.scale_error, look.scale_error_error, "+")
+    return "" if math.isnan(look.scale_error) else _with_error(look.scale_error, look.scale_error_error, "+")
 
 
 def _cells(finding: SampledFinding, *, is_allowed: bool) -> tuple[str, ...]:
@@ -183,6 +186,8 @@ def _cells(finding: SampledFinding, *, is_allowed: bool) -> tuple[str, ...]:
     start = finding.mdp.name, size, f"{look.rollouts:,}"
     word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[look.decision]
     decision = "" if is_allowed else word  # of another expectation than that of what is allowed
+    if math.isnan(look.bias):
+        return *start, "not finite", "", "", decision
     if finding.norm == 0:
         return *start, f"{look.bias:.1e} of 0", "", "", decision
     below = share(look.bound) if math.isfinite(look.bound) else ""

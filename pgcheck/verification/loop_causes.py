@@ -53,6 +53,10 @@ LOOP_CAUSES: dict[str, str] = {
     "nonlinear/standardised": "the advantages of a run are divided by their standard deviation",
     "nonlinear/standardised-episode": "the returns of an episode are divided by their standard deviation",
     "sign/entropy": "the entropy is subtracted instead of added, with a coefficient of {coefficient:.4g}",
+    "other/sampled-loop": (
+        "no known mistake equals it on the episodes of the runs; it is {scale} times the gradient along its "
+        "direction, cosine {cosine}; {parameter} is off most"
+    ),
     "other/loop": (
         "none of the known mistakes; it is {scale} times the gradient along its direction, cosine {cosine}; "
         "{parameter} is off most"

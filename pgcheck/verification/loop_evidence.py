@@ -1,29 +1,24 @@
-"""The evidence on an agent: its exact expectation on each model, by all of its runs, or why a model has too many."""
+"""What all runs of an agent show on one model: its exact expectation."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.contract import Contract
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.external.agent_source import AgentSource, Beginning
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loop import Lot
 from pgcheck.external.run import Variation
-from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.modelfile import Model
 from pgcheck.model.linear import Linear
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
-from pgcheck.trajectories.counting import count_text
 from pgcheck.verification.evidence import MAX_ENUMERATED, ModelProgress, count_of
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.findings import Enumeration, Finding
-from pgcheck.verification.limits import Limit, Skipped, round_up
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
 
@@ -82,21 +77,6 @@ class LoopFinding(Finding):
         return math.inf if self.runs.not_finite else super().severity
 
 
-@dataclass(frozen=True, eq=False)
-class LoopEvidence:
-    """What running an agent has shown.
-
-    Attributes:
-      contract: what kind of estimator it is.
-      findings: one for each model.
-      skipped: models that were left out, and why.
-    """
-
-    contract: Contract
-    findings: tuple[LoopFinding, ...]
-    skipped: tuple[Skipped, ...]
-
-
 class TooManyRunsError(Exception):
     """There are more runs than are allowed.
 
@@ -109,39 +89,6 @@ class TooManyRunsError(Exception):
         self.number = number
 
 
-def gather_runs(
-    source: AgentSource,
-    models: Sequence[Model],
-    max_runs: int,
-    progress: ModelProgress | None = None,
-    *,
-    skip_unsuitable: bool = False,
-    max_rounding: float = math.inf,
-) -> LoopEvidence:
-    """Returns the expectations of an agent on each model that has few enough runs.
-
-    Raises:
-      EstimatorError: the agent cannot be made or run, its draws cannot be answered, or it does not begin alike.
-    """
-    findings: list[LoopFinding] = []
-    skipped: list[Skipped] = []
-    for model in models:
-        mdp = model.mdp
-        try:
-            findings.append(loop_finding(source, model, max_runs, progress, max_rounding=max_rounding))
-        except TooManyRunsError as error:
-            number = round_up(int(error.number))
-            why = f"about {count_text(number)} runs; the limit is {max_runs:,} (--max-calls)"
-            skipped.append(Skipped(mdp.name, why, limit=Limit("--max-calls", number, None)))
-        except EstimatorError as error:
-            if not skip_unsuitable or not isinstance(error, UnsuitableError):
-                raise
-            skipped.append(Skipped(mdp.name, str(error).partition("\n")[0], unsuitable=True))
-    single = any(finding.expectation.single for finding in findings)
-    contract = Contract(rows=False, coupled=False, ordered=True, plain_mean=False, single=single)
-    return LoopEvidence(contract, tuple(findings), tuple(skipped))
-
-
 def loop_finding(
     source: AgentSource,
     model: Model,
@@ -150,11 +97,11 @@ def loop_finding(
     *,
     max_rounding: float = math.inf,
 ) -> LoopFinding:
-    """Returns the expectation of an agent on one model; errors are those of `gather_runs`, and TooManyRunsError."""
+    """Returns the expectation of an agent on one model; errors are those of `AgentSource`, and TooManyRunsError."""
     mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
     beginning = source.begin(mdp, Variation(features=features))
     count = beginning.rehearsal.count
-    if count.mean - CERTAINLY * count.error > max_runs:
+    if count is not None and count.mean - CERTAINLY * count.error > max_runs:
         raise TooManyRunsError(count.mean)
     policy = beginning.subject.policy
     runs = _all_runs(source, mdp, policy, max_runs, progress)

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from pgcheck.arrays import Bools
+from pgcheck.arrays import Bools, Floats
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.recorded import Recorded
+from pgcheck.verification.tails import normal_quantile
 
 SAME_PROBABILITY = 1e-5  # by which the share of an action may miss π(a|s): networks in single precision
+CHANCE = 1e-4  # that a share is taken to be off which is not
+RARE = 1e-6  # the least variance of a share, times the visits
 SAME_RUNS = 1e-7  # by which the probabilities of two sets of runs may differ
 
 
@@ -31,9 +34,26 @@ def not_finite(findings: Sequence[LoopFinding]) -> Diagnosis | None:
 
 def other_draws(findings: Sequence[LoopFinding]) -> Diagnosis | None:
     """Returns the action whose share in a state is not π(a|s), the one that is off most; None where there is none."""
-    worst, named = SAME_PROBABILITY, None
+    return _off_most(findings, lambda off, visits, probs: off, SAME_PROBABILITY)
+
+
+def other_sampled_draws(findings: Sequence[LoopFinding]) -> Diagnosis | None:
+    """Returns the same of sampled runs: shares that are off by more than chance explains."""
+
+    def deviation(off: Floats, visits: Floats, probs: Floats) -> Floats:
+        return off / np.sqrt(np.maximum(probs * (1 - probs), RARE) / np.maximum(visits, 1.0))
+
+    pairs = sum(finding.policy.probs().size for finding in findings)
+    return _off_most(findings, deviation, normal_quantile(CHANCE / (2 * pairs)))
+
+
+def _off_most(
+    findings: Sequence[LoopFinding], measure: Callable[[Floats, Floats, Floats], Floats], most: float
+) -> Diagnosis | None:
+    """The action whose share in a state is off most, by some measure; None where none is off by more than `most`."""
+    worst, named = most, None
     for finding in findings:
-        recorded, mdp = finding.runs.recorded, finding.mdp
+        recorded, mdp, probs = finding.runs.recorded, finding.mdp, finding.policy.probs()
         batch = recorded.batch
         weights = np.broadcast_to(recorded.weights(np.ones(len(recorded.run)))[:, None], batch.mask.shape)[batch.mask]
         pairs = (batch.states * mdp.num_actions + batch.actions)[batch.mask]
@@ -41,14 +61,15 @@ def other_draws(findings: Sequence[LoopFinding]) -> Diagnosis | None:
         counts = counts.reshape(mdp.num_states, mdp.num_actions)
         visits = counts.sum(axis=1, keepdims=True)
         share = counts / np.where(visits > 0, visits, 1.0)
-        off = np.where(visits > 0, np.abs(share - finding.policy.probs()), 0.0)
-        s, a = np.unravel_index(int(np.argmax(off)), off.shape)
-        if off[s, a] > worst:
-            worst = float(off[s, a])
+        off = np.where(visits > 0, np.abs(share - probs), 0.0)
+        measured = measure(off, visits * len(recorded.probs), probs)
+        s, a = np.unravel_index(int(np.argmax(measured)), off.shape)
+        if measured[s, a] > worst:
+            worst = float(measured[s, a])
             named = Diagnosis(
                 "ratio", "ratio/other-draws",
                 (("state", mdp.states[s]), ("action", mdp.actions[a]), ("drawn", float(share[s, a])),
-                 ("prob", float(finding.policy.probs()[s, a]))),
+                 ("prob", float(probs[s, a]))),
             )  # fmt: skip
     return named
 

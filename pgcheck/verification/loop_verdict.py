@@ -1,6 +1,8 @@
-"""Whether the exact expectation of a training loop is the gradient: the verdict on an agent."""
+"""Whether the expectation of a training loop is the gradient: the verdict on an agent."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pgcheck.errors import UsageError
 from pgcheck.external.agent_source import AgentSource
@@ -8,14 +10,20 @@ from pgcheck.formats.modelfile import Model
 from pgcheck.verification.allowance import checked_ids, marked
 from pgcheck.verification.battery import LOOP_BATTERY, battery_models
 from pgcheck.verification.evidence import ModelProgress
-from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE
-from pgcheck.verification.loop_diagnosis import diagnose_loop
-from pgcheck.verification.loop_evidence import LoopEvidence, gather_runs
+from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Skipped
+from pgcheck.verification.loop_diagnosis import diagnose_loop, diagnose_sampled_loop
+from pgcheck.verification.loop_evidence import LoopFinding
+from pgcheck.verification.loop_gathering import LoopEvidence, Unlisted, contract_of, gather_runs, sample_runs
+from pgcheck.verification.loop_sampled import SampledLoopFinding
 from pgcheck.verification.models import Models, problems_of
+from pgcheck.verification.sampled_evidence import Announce
+from pgcheck.verification.sampling import CONFIDENCE, Sampling
+from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
 from pgcheck.verification.verification import Verdict, Verification
 
 MAX_RUNS = 20_000  # of an agent on one model
+NOT_ASKED_FOR = "only sampled runs were asked for"
 
 
 def verify_agent(
@@ -30,24 +38,36 @@ def verify_agent(
     up_to_scale: bool = False,
     allow: Sequence[str] = (),
     max_runs: int | None = None,
+    evidence: str = "auto",
+    confidence: float = CONFIDENCE,
+    max_rollouts: int | None = None,
+    seed: int = 0,
     progress: ModelProgress | None = None,
+    announce: Announce | None = None,
 ) -> Verification:
-    """Returns whether the exact expectation of an agent's gradient is ∇J, and if not, what is wrong with it.
+    """Returns whether the expectation of an agent's gradient is ∇J, and if not, what is wrong with it.
 
-    The expectation is Σ P(run) ĝ(run) over all ways in which the draws of a run can come out.
+    The expectation is Σ P(run) ĝ(run) over all ways in which the draws of a run can come out. Where they cannot be
+    listed, or are too many, runs are made whose draws come out at random.
 
     Args:
       source: the agent.
       models: as in `verify`; None is a battery of models on which loops have few runs.
       horizon, gamma, entropy, kl: override the models' own.
-      tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision.
+      tolerance: the relative bias that passes; None is 1e-6, 1e-4 for single precision, and 5 % for sampled runs.
       up_to_scale: accept one positive factor that is the same on every model.
       allow: ids of deviations that are intended.
-      max_runs: a model on which there are more is left out; None is 20,000.
+      max_runs: a model on which there are more is sampled, or left out; None is 20,000.
+      evidence: `auto`, `exact` or `sampled`, as in `verify`.
+      confidence: 1 − α of what is decided by sampled runs.
+      max_rollouts: the most sampled runs on one model; None is what takes about a minute for all models.
+      seed: of the sampled runs.
       progress: is called with a model's name and the fraction done.
+      announce: is called before many runs are sampled.
 
     Raises:
-      EstimatorError: the agent cannot be made or run, its draws cannot be answered, or it does not begin alike.
+      EstimatorError: the agent cannot be made or run, or it does not begin alike; with `evidence` exact, also where
+        its draws cannot be answered.
       ModelError: a model cannot be read.
       UsageError: the tolerance is out of range, an id is unknown, or there are no models.
     """
@@ -62,32 +82,92 @@ def verify_agent(
     )
     if not loaded:
         raise UsageError("no models to check on; give at least one")
-    evidence = gather_runs(
-        source,
-        loaded,
-        MAX_RUNS if max_runs is None else max_runs,
-        progress,
-        skip_unsuitable=is_battery,
-        max_rounding=(tolerance or TOLERANCE) / 10,
+    asked = _Asked(
+        source, tolerance, allowed, Sampling(confidence, tolerance or SAMPLED_TOLERANCE, max_rollouts, up_to_scale)
     )
-    if tolerance is None:
-        tolerance = SINGLE_TOLERANCE if evidence.contract.single else TOLERANCE
-    findings = evidence.findings
+    if evidence == "sampled":
+        unlisted = tuple(Unlisted(model, Skipped(model.mdp.name, NOT_ASKED_FOR)) for model in loaded)
+        listed = LoopEvidence((), unlisted, ())
+    else:
+        listed = gather_runs(
+            source, loaded, MAX_RUNS if max_runs is None else max_runs, progress, skip_unsuitable=is_battery,
+            max_rounding=(tolerance or TOLERANCE) / 10, raises=evidence == "exact",
+        )  # fmt: skip
+    left_out = tuple(it.skipped for it in listed.unlisted)
+    exact = _of_all_runs(asked, listed.findings)
+    is_complete = (
+        _is_discounted(exact) if is_battery else bool(listed.findings) and not (*left_out, *listed.unsuitable)
+    )
+    is_enough = is_complete and all(it.limit is not None for it in left_out)
+    if evidence == "exact" or not listed.unlisted or exact.verdict == "fail" or is_enough:
+        return _complete(replace(exact, skipped=(*left_out, *listed.unsuitable)), is_complete=is_complete)
+    sampled, unsuitable = sample_runs(
+        source, listed.unlisted, asked.sampling, seed,
+        skip_unsuitable=is_battery, progress=progress, announce=announce,
+    )  # fmt: skip
+    verification = _of_sampled_runs(asked, exact, sampled)
+    skipped = (*listed.unsuitable, *unsuitable)
+    is_complete = _is_discounted(verification) if is_battery else not skipped
+    return _complete(replace(verification, skipped=skipped), is_complete=is_complete)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is asked for: arguments of `verify_agent`."""
+
+    source: AgentSource
+    tolerance: float | None
+    allow: tuple[str, ...]
+    sampling: Sampling
+
+
+def _of_all_runs(asked: _Asked, findings: Sequence[LoopFinding]) -> Verification:
+    """The verdict on exact expectations."""
+    contract, up_to_scale = contract_of(findings), asked.sampling.up_to_scale
+    tolerance = asked.tolerance or (SINGLE_TOLERANCE if contract.single else TOLERANCE)
     scale = common_scale(findings) if up_to_scale else None
     is_right = all(it.is_right(tolerance, scale or 1.0) for it in findings) and (scale is None or scale > 0)
     diagnosed = diagnose_loop(
-        source, findings, failed=not is_right, tolerance=tolerance, allow=allowed, up_to_scale=up_to_scale
+        asked.source, findings, failed=not is_right, tolerance=tolerance, allow=asked.allow, up_to_scale=up_to_scale
     )
     is_accepted = is_right or diagnosed.is_accepted
     if not is_right:
         scale = diagnosed.scale if is_accepted and up_to_scale else None
-    verdict: Verdict = (
-        "fail" if not is_accepted else "pass" if _is_complete(evidence, is_battery=is_battery) else "inconclusive"
-    )
     return Verification(
-        verdict, findings, evidence.contract, tolerance, scale, marked(diagnosed.diagnoses, allowed), None,
-        evidence.skipped, allowed=allowed, of_agent=True,
+        "pass" if is_accepted else "fail", tuple(findings), contract, tolerance, scale,
+        marked(diagnosed.diagnoses, asked.allow), None, (), allowed=asked.allow, of_agent=True,
     )  # fmt: skip
+
+
+def _of_sampled_runs(asked: _Asked, exact: Verification, findings: Sequence[SampledLoopFinding]) -> Verification:
+    """The verdict on sampled runs, and on exact expectations that have passed."""
+    decisions = {it.look.decision for it in findings}
+    verdict: Verdict = "fail" if "fail" in decisions else "inconclusive" if "inconclusive" in decisions else "pass"
+    failed = [it for it in findings if it.look.decision == "fail"]
+    contract, up_to_scale = contract_of(findings), asked.sampling.up_to_scale
+    diagnosed = diagnose_sampled_loop(asked.source, failed, allow=asked.allow, up_to_scale=up_to_scale)
+    if failed and diagnosed.is_accepted:
+        verdict = "inconclusive" if "inconclusive" in decisions else "pass"
+    scale = math.fsum(1 + it.look.scale_error for it in findings) / max(1, len(findings)) if up_to_scale else None
+    return replace(
+        exact, verdict=verdict, findings=(*exact.findings, *findings),
+        contract=replace(contract, single=contract.single or exact.contract.single),
+        tolerance=exact.tolerance if exact.findings else asked.sampling.tolerance,
+        scale=exact.scale if exact.findings else scale,
+        diagnosis=(*marked(diagnosed.diagnoses, asked.allow), *exact.diagnosis),
+        sampling=asked.sampling, excluded=diagnosed.excluded,
+    )  # fmt: skip
+
+
+def _is_discounted(verification: Verification) -> bool:
+    """Whether one of the models is discounted: on the battery, that is enough."""
+    return any(finding.mdp.gamma < 1 for finding in verification.findings)
+
+
+def _complete(verification: Verification, *, is_complete: bool) -> Verification:
+    """The verdict, which is no pass where something was not checked that was asked for."""
+    is_open = verification.verdict == "pass" and not is_complete
+    return replace(verification, verdict="inconclusive") if is_open else verification
 
 
 def check_options_of_agent(*, off_policy: bool, same_start: bool, batch_sizes: Sequence[int] | None) -> None:
@@ -96,10 +176,3 @@ def check_options_of_agent(*, off_policy: bool, same_start: bool, batch_sizes: S
     for option, is_given in given.items():
         if is_given:
             raise UsageError(f"{option} is not for agents: an agent draws its own episodes")
-
-
-def _is_complete(evidence: LoopEvidence, *, is_battery: bool) -> bool:
-    """Whether every model was checked; on the battery, one of those that are discounted is enough."""
-    if is_battery:
-        return any(finding.mdp.gamma < 1 for finding in evidence.findings)
-    return bool(evidence.findings) and not evidence.skipped

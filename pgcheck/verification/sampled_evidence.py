@@ -28,6 +28,7 @@ class Announcement:
       rollouts: the most that are drawn; whole batches, where `batch_size` is more than 1.
       batch_size: B.
       seconds: that they take, about.
+      of_agent: whether runs of an agent are drawn.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Announcement:
     rollouts: int
     batch_size: int
     seconds: float
+    of_agent: bool = False
 
 
 Announce = Callable[[Announcement], None]

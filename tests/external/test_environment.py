@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 
 import pgcheck
 from pgcheck import MDP, EstimatorError, ModelError, Policy, TabularSoftmax
-from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, answered_by
+from pgcheck.external.draws.endings import UnanswerableError
 from tests.estimators.test_calibration import chi_squared
 from tests.external.loops import Law, Step, apart, episode, every_run, exact_law, path_of, seen_probs
 from tests.problems import random_problem

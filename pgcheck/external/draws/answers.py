@@ -16,16 +16,10 @@ from types import FrameType
 from typing import Any
 
 from pgcheck.errors import EstimatorError
+from pgcheck.external.draws.endings import ChangedError, Stopped, UnanswerableError
+from pgcheck.external.draws.noise import Noise
 
 SAME = 1e-6  # by which a probability may differ when the same draw is asked for again: networks in single precision
-
-
-class UnanswerableError(EstimatorError):
-    """A draw whose outcomes cannot be listed, or that is made where nobody can answer it."""
-
-
-class Stopped(BaseException):
-    """The run has shown its gradient, and is over."""
 
 
 @dataclass
@@ -62,7 +56,10 @@ class Answers:
       shuffles: how many orders were asked for, of two things or more.
       is_making: whether the agent is still being made: what it draws from a key is then a part of it.
       fault: why the run does not count: an error that may not have come through the code that asked.
+      noise: the seeds of what may draw for itself; None where all draws have to be answered.
     """
+
+    noise: Noise | None = None
 
     def __init__(
         self,
@@ -121,6 +118,13 @@ class Answers:
             self.refuse(f"a draw has the probabilities {_shown(weights)}; expected numbers of at least 0")
         return self._answered(tuple(float(weight) / total for weight in weights))
 
+    def of_model(self, probs: Sequence[float]) -> int:
+        """Returns the same as `choose`, for an environment."""
+        return self.choose(probs)
+
+    def act(self, state: int, action: int) -> None:
+        """Notes that an environment has taken an action."""
+
     def uniform(self, n: int) -> int:
         """Returns one of the numbers 0 to n - 1, which are equally likely."""
         return self._answered((1.0 / n,) * n)
@@ -173,10 +177,11 @@ class Answers:
                 abs(prob - before) <= SAME for prob, before in zip(probs, told.probs, strict=True)
             )
             if not is_same:
-                self.refuse(
+                self.fault = self.fault or ChangedError(
                     f"draw {place + 1} had the probabilities {_shown(told.probs)}, and when all draws before it came "
                     f"out the same again, {_shown(probs)}: does the agent remember earlier runs?"
                 )
+                raise self.fault
             self.draws.append(Draw(told.probs, told.answer))
         else:
             self.draws.append(Draw(probs, self._pick(probs)))

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from pgcheck.external.draws.answers import asked
+from pgcheck.external.draws.drawn import DrawnAnswers
 from pgcheck.external.draws.tracing import is_of_library
 
 MOST = 100_000  # members of a set that are listed one by one; a seed has 4 billion
@@ -22,11 +23,12 @@ def one_of(n: int, name: str) -> int:
     Raises:
       UnanswerableError: there are more than can be listed.
     """
-    if n > MOST:
-        asked().refuse(
+    answers = asked()
+    if n > MOST and answers.noise is None:
+        answers.refuse(
             f"{place()}: {name} draws one of {n:,} numbers; at most {MOST:,} can be listed: is it a seed? Fix it"
         )
-    return asked().uniform(n)
+    return answers.uniform(n)
 
 
 def shuffle_by_swaps(x: Any) -> None:
@@ -48,15 +50,18 @@ def without_replacement(weights: Sequence[float], size: int) -> list[int]:
     return drawn
 
 
-def binomial_weights(n: int, p: float, name: str) -> list[float]:
-    """Returns the probabilities of 0 to n successes in n independent tries.
+def binomial(n: int, p: float, name: str) -> int:
+    """Returns the number of successes in n independent tries.
 
     Raises:
       UnanswerableError: n is larger than can be listed.
     """
+    answers = asked()
+    if isinstance(answers, DrawnAnswers):
+        return answers.by(lambda rng: int(rng.binomial(n, p)))
     if n > 1000:
-        asked().refuse(f"{place()}: {name} counts the successes of {n:,} tries; at most 1,000 can be listed")
-    return [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+        answers.refuse(f"{place()}: {name} counts the successes of {n:,} tries; at most 1,000 can be listed")
+    return answers.choose([math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)])
 
 
 def multinomial_counts(n: int, probs: Sequence[float], name: str) -> list[int]:
@@ -71,7 +76,7 @@ def multinomial_counts(n: int, probs: Sequence[float], name: str) -> list[int]:
     for prob in probs[:-1]:
         share = max(float(prob) / rest, 0.0) if rest > 0 else 0.0
         share = 1.0 if share > 1 - 1e-12 else share  # what is left by rounding is no outcome
-        counts.append(asked().choose(binomial_weights(n, share, name)))
+        counts.append(binomial(n, share, name))
         n, rest = n - counts[-1], rest - float(prob)
     return [*counts, n]
 

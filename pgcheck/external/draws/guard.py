@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws import of_numpy, of_random, of_torch, torch_generators
+from pgcheck.external.draws.noise import Noise
 from pgcheck.external.draws.patches import Patch
+from pgcheck.external.draws.reseeding import Reseeding
 
 SEED = 0  # of all global generators, at the beginning of each run
 
@@ -32,18 +34,29 @@ class Guard:
     """Watches all generators, from `settle` on until `begin`."""
 
     def __init__(self) -> None:
-        self._existing = existing_generators()
+        things = _existing_things()
+        self._existing = [(name, state) for name, _, state in things]
         self._before: dict[str, object] = {}
         self._drawn_before: Counter[str] = Counter()  # generators that were made in the run
         self._noted: list[str] = []  # generators that had drawn when they were seeded anew
         self._seeding = False
         self._of_torch = torch_generators.Generators()
+        self._reseeding = Reseeding([thing for _, thing, _ in things], self._of_torch)
 
     def begin(self) -> None:
         """Begins a run: until `settle` is called, generators may draw."""
         self._before = {}
         self._noted = []
         self._of_torch.forget()
+        self._reseeding.end()
+
+    def release(self, noise: Noise) -> None:
+        """Lets generators draw in a sampled run, from now on other numbers in each; nothing is watched."""
+        self._reseeding.begin(noise)
+
+    def restore(self) -> None:
+        """Gives the generators that exist the states that they had before all runs."""
+        self._reseeding.restore()
 
     def settle(self) -> None:
         """Takes the states that the generators have now for those that they have to keep."""
@@ -66,17 +79,20 @@ class Guard:
         if torch is not None and hasattr(torch, "nn") and hasattr(torch.nn, "init"):
             owners += [(torch, "manual_seed"), (torch, "set_rng_state"), (torch.random, "manual_seed")]
             owners += [(torch.nn.init, name) for name in INITIALISING]
-        settling = [Patch(owner, name, self._settling(getattr(owner, name))) for owner, name in owners]
+        settling = [Patch(owner, name, self._settling(owner, getattr(owner, name))) for owner, name in owners]
         return [*settling, *self._of_torch.patches()]
 
-    def _settling(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _settling(self, owner: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        is_initialising = getattr(function, "__name__", "") in INITIALISING
+
         def call(*args: Any, **kwargs: Any) -> Any:
-            if not self._before or self._seeding:
+            is_sampled = self._reseeding.is_under_way
+            if self._seeding or not (self._before or is_sampled):
                 return function(*args, **kwargs)
-            if getattr(function, "__name__", "") in INITIALISING and not _is_weight(
-                args[0] if args else kwargs.get("tensor")
-            ):
+            if is_initialising and not _is_weight(args[0] if args else kwargs.get("tensor")):
                 return function(*args, **kwargs)  # noise, by a function that is made for weights
+            if is_sampled:
+                return self._sampled(owner if not is_initialising else None, function, *args, **kwargs)
             self._noted = self.changed()  # what has drawn is not forgotten
             self._seeding = True
             try:
@@ -87,6 +103,16 @@ class Guard:
             return result
 
         return call
+
+    def _sampled(self, owner: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Seeds a global generator of its owner, or initialises weights, in a sampled run."""
+        self._seeding = True
+        try:
+            if owner is None:
+                return self._reseeding.initialised(function, *args, **kwargs)
+            return self._reseeding.called(function, owner, *args, **kwargs)
+        finally:
+            self._seeding = False
 
     def _states(self) -> dict[str, object]:
         watched = [*of_numpy.generators(), *of_random.generators(), *of_torch.generators(), *self._existing]
@@ -115,28 +141,33 @@ def _numbered(watched: Sequence[Generator]) -> list[tuple[int, Generator]]:
 
 def existing_generators() -> list[Generator]:
     """Returns the generators that exist, other than the global ones, which `of_numpy` and `of_random` know."""
+    return [(name, state) for name, _, state in _existing_things()]
+
+
+def _existing_things() -> list[tuple[str, Any, Callable[[], object]]]:
+    """The name of each, itself, and what gives its state for comparisons."""
     # Names of temporary files are drawn too; nothing depends on them.
     names = getattr(getattr(tempfile, "_name_sequence", None), "_rng", None)
     known = {id(np.random.mtrand._rand), id(getattr(random, "_inst", None)), id(names)}
     for name, module in [*sys.modules.items()]:
         if name.startswith("pgcheck."):
             known |= {id(value) for value in vars(module).values()}
-    found: list[Generator] = []
+    found: list[tuple[str, Any, Callable[[], object]]] = []
     plain: set[type] = set()  # of hundreds of thousands of objects only a few are generators
     for thing in gc.get_objects():
         kind = type(thing)  # isinstance() would ask the object, and some answer with a warning
         if kind in plain or id(thing) in known:
             continue
         if issubclass(kind, np.random.Generator):
-            found.append(("a numpy.random.Generator", functools.partial(_state_of, thing.bit_generator)))
+            found.append(("a numpy.random.Generator", thing, functools.partial(_state_of, thing.bit_generator)))
         elif issubclass(kind, np.random.RandomState):
-            found.append(("a numpy.random.RandomState", functools.partial(_state_of, thing._bit_generator)))
+            found.append(("a numpy.random.RandomState", thing, functools.partial(_state_of, thing._bit_generator)))
         elif issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
-            found.append(("a random.Random", thing.getstate))
+            found.append(("a random.Random", thing, thing.getstate))
         else:
             plain.add(kind)
     found += [
-        (torch_generators.NAME, functools.partial(torch_generators.state_of, it))
+        (torch_generators.NAME, it, functools.partial(torch_generators.state_of, it))
         for it in torch_generators.in_modules()
     ]
     return found

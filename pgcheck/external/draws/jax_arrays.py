@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws.answers import asked
-from pgcheck.external.draws.finite import binomial_weights, multinomial_counts, one_of, without_replacement
+from pgcheck.external.draws.finite import binomial, multinomial_counts, one_of, without_replacement
 
 Shape = tuple[int, ...]
 Arguments = Mapping[str, Any]
@@ -51,7 +51,7 @@ def _randint(arguments: Arguments, shape: Shape) -> Any:
 def _binomial(arguments: Arguments, shape: Shape) -> Any:
     tries, probs = (np.broadcast_to(np.asarray(arguments[name], dtype=float), shape) for name in ("n", "p"))
     name = "jax.random.binomial"
-    return _each(shape, lambda place: asked().choose(binomial_weights(int(tries[place]), float(probs[place]), name)))
+    return _each(shape, lambda place: binomial(int(tries[place]), float(probs[place]), name))
 
 
 def _multinomial(arguments: Arguments, shape: Shape) -> Any:

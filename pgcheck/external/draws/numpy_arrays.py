@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws.answers import asked
+from pgcheck.external.draws.drawn import DrawnAnswers
 from pgcheck.external.draws.finite import (
-    binomial_weights,
+    binomial,
     multinomial_counts,
     one_of,
     place,
@@ -57,16 +58,19 @@ def one_integer(low: Any, high: Any, endpoint: int) -> int:
 
 def one_binomial(n: Any, p: Any) -> int:
     """Returns a number of successes in n tries."""
-    return asked().choose(binomial_weights(int(n), float(p), "numpy's binomial"))
+    return binomial(int(n), float(p), "numpy's binomial")
 
 
 def one_hypergeometric(good: Any, bad: Any, size: Any) -> int:
     """Returns how many of `size` that are drawn without replacement are good ones."""
     good, bad, size = int(good), int(bad), int(size)
+    answers = asked()
+    if isinstance(answers, DrawnAnswers):
+        return answers.by(lambda rng: int(rng.hypergeometric(good, bad, size)))
     if size > 1000:
-        asked().refuse(f"{place()}: numpy's hypergeometric draws {size:,}; at most 1,000 can be listed")
+        answers.refuse(f"{place()}: numpy's hypergeometric draws {size:,}; at most 1,000 can be listed")
     ways = [math.comb(good, k) * math.comb(bad, size - k) for k in range(size + 1)]
-    return asked().choose([way / sum(ways) for way in ways])
+    return answers.choose([way / sum(ways) for way in ways])
 
 
 def rows(result: Any, n: Any, probs: Any) -> Any:

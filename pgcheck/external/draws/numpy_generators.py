@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck.external.draws.answers import under_way
+from pgcheck.external.draws.noise import reseed
 from pgcheck.external.draws.numpy_arrays import (
     SPARE,
     SPARE_LEGACY,
@@ -152,7 +153,7 @@ class AnsweringRandomState(np.random.RandomState, metaclass=_StandsIn):
     stands_for = np.random.RandomState
 
     def __init__(self, seed: Any = None) -> None:
-        super().__init__(seed)
+        super().__init__(seed_of(seed))
         if under_way() is not None:
             watch("numpy.random.RandomState", self, lambda: state_of_legacy(self))
 
@@ -200,6 +201,13 @@ class AnsweringRandomState(np.random.RandomState, metaclass=_StandsIn):
         return each(real, one_hypergeometric, ngood, nbad, nsample)
 
 
+def seed_of(seed: Any) -> Any:
+    """Returns a seed; in a sampled run one of that run in place of the operating system's."""
+    answers = under_way()
+    is_sampled = seed is None and answers is not None and answers.noise is not None
+    return answers.noise.unseeded() % 2**32 if is_sampled else seed  # type: ignore[union-attr]
+
+
 def state_of_legacy(generator: Any) -> object:
     """Returns the state of a RandomState, so that it can be compared."""
     name, key, *rest = generator.get_state()
@@ -207,12 +215,20 @@ def state_of_legacy(generator: Any) -> object:
 
 
 def watch(name: str, generator: Any, state: Callable[[], object]) -> None:
-    """Keeps a generator and its present state, to find later whether it has drawn."""
+    """Keeps a generator and its present state, to find later whether it has drawn; a sampled run reseeds it."""
+    answers = under_way()
+    if answers is not None and answers.noise is not None and not answers.is_making:
+        reseed(generator, answers.noise)
     watched.append(Watched(name, generator, state, state()))
 
 
 def seeded(generator: Any, seed: Method, *args: Any, **kwargs: Any) -> Any:
-    """Calls a method that seeds a generator, which may be watched."""
+    """Calls a method that seeds a generator, which may be watched; a sampled run reseeds it."""
+    answers = under_way()
+    if answers is not None and answers.noise is not None and not answers.is_making:
+        result = seed(*args, **kwargs)
+        reseed(generator, answers.noise)
+        return result
     for entry in watched:
         if entry.generator is generator:
             return entry.seeded(seed, *args, **kwargs)

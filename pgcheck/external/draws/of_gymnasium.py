@@ -10,7 +10,7 @@ import numpy as np
 from pgcheck.external.draws.answers import asked, under_way
 from pgcheck.external.draws.finite import one_of
 from pgcheck.external.draws.numpy_arrays import SPARE
-from pgcheck.external.draws.numpy_generators import AnsweringGenerator
+from pgcheck.external.draws.numpy_generators import AnsweringGenerator, seed_of
 from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
@@ -45,7 +45,8 @@ def _answered(method: Method, original: Method) -> Method:
 def _made_answering(original: Method) -> Method:
     @functools.wraps(original)
     def np_random(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        generator, seed = original(*args, **kwargs)
+        seeds = [seed_of(value) for value in (*args, *kwargs.values()) or (None,)]
+        generator, seed = original(*seeds)
         is_answering = type(generator) is AnsweringGenerator
         return (generator if is_answering else AnsweringGenerator(generator.bit_generator)), seed
 

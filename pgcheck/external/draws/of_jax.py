@@ -2,7 +2,8 @@
 
 The same key gives the same answer again within a run. A key with which two different draws are made is refused: the
 probability of both is not a product. What is not drawn from a finite set is refused too, once the agent has been made
-and where it does not initialise weights: those come out the same in each run.
+and where it does not initialise weights: those come out the same in each run. In a sampled run jax draws for itself,
+and only weights come out the same.
 """
 
 import functools
@@ -17,6 +18,7 @@ import numpy as np
 from pgcheck.external.draws.answers import asked, under_way
 from pgcheck.external.draws.finite import place
 from pgcheck.external.draws.jax_arrays import FILLED
+from pgcheck.external.draws.noise import Noise
 from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
@@ -57,8 +59,12 @@ def _replacement(name: str, original: Method) -> Method:
 
     @functools.wraps(original)
     def either(*args: Any, **kwargs: Any) -> Any:
-        if under_way() is None or _within:
+        answers = under_way()
+        if answers is None or _within:
             return original(*args, **kwargs)
+        if answers.noise is not None:
+            is_part = name not in FILLED and (answers.is_making or _is_initialising(sys._getframe(1)))
+            return original(*args, **kwargs) if is_part else _drawn(original, answers.noise, *args, **kwargs)
         if name not in FILLED:
             if asked().is_making or _is_initialising(sys._getframe(1)):
                 return original(*args, **kwargs)
@@ -73,6 +79,21 @@ def _replacement(name: str, original: Method) -> Method:
         return _answered(name, original, bound)
 
     return either
+
+
+def _drawn(original: Method, noise: Noise, *args: Any, **kwargs: Any) -> Any:
+    """What jax draws with a key into which the sampled run is folded: in a run, the same key gives the same."""
+    jax = sys.modules["jax"]
+    _within.append("a draw")  # which draws by others of these functions
+    try:
+        with jax.disable_jit(False):  # compiled once, for all runs
+            number = np.uint32(noise.derived(b"jax") % 2**32)
+            if "key" in kwargs:
+                return original(*args, **{**kwargs, "key": jax.random.fold_in(kwargs["key"], number)})
+            key, *others = args
+            return original(jax.random.fold_in(key, number), *others, **kwargs)
+    finally:
+        _within.pop()
 
 
 def _is_initialising(frame: FrameType | None) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pgcheck.external.draws.answers import asked, under_way
 from pgcheck.external.draws.finite import one_of, place, shuffle_by_swaps
+from pgcheck.external.draws.noise import Noise, reseed
 from pgcheck.external.draws.patches import Patch
 
 Method = Callable[..., Any]
@@ -24,6 +25,7 @@ _NAMING = tuple(f"{_LIBRARY}{name}" for name in ("tempfile.py", "email", "mailbo
 _OF_SAMPLE = random.Random.sample.__code__
 
 _drawn: list[str] = []
+_made: list[random.Random] = []  # in a sampled run, before the update
 _before: list[object] = []  # the state of the global generator when the run began, or when it was seeded
 
 
@@ -45,6 +47,7 @@ def patches() -> list[Patch]:
         *(Patch(random.Random, name, method) for name, method in answered.items()),
         *(Patch(random, name, MethodType(method, instance)) for name, method in answered.items()),
         Patch(random, "seed", functools.partial(_seeded, random.seed)),
+        Patch(random.Random, "seed", _answered(_seeded_anew, random.Random, "seed")),
     ]
 
 
@@ -65,13 +68,29 @@ def drawn() -> list[str]:
 def forget() -> None:
     """Begins a new run: nothing has been drawn yet."""
     _drawn.clear()
+    _made.clear()
     _before[:] = [random.getstate()]
+
+
+def reseeded(noise: Noise) -> None:
+    """Lets the generators that a sampled run has made so far draw other numbers."""
+    for generator in {id(it): it for it in _made}.values():
+        reseed(generator, noise)
 
 
 def _seeded(original: Method, *args: Any, **kwargs: Any) -> None:
     _drawn.extend(name for name in drawn() if name not in _drawn)
     original(*args, **kwargs)
     _before[:] = [random.getstate()]
+
+
+def _seeded_anew(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
+    answers = asked()
+    original(self, *args, **kwargs)
+    if answers.noise is not None and answers.is_making:
+        _made.append(self)
+    elif answers.noise is not None:
+        reseed(self, answers.noise)
 
 
 def _answered(method: Method, owner: type, name: str) -> Method:
@@ -88,7 +107,9 @@ def _answered(method: Method, owner: type, name: str) -> Method:
 
 
 def _below(original: Method, self: Any, n: int) -> int:
-    if sys._getframe(2).f_code is _OF_SAMPLE:  # it draws again what it has, for ever if the answer stays the same
+    if (
+        sys._getframe(2).f_code is _OF_SAMPLE and asked().noise is None
+    ):  # it draws again what it has, for ever if the answer stays the same
         asked().refuse(f"{place()}: random.sample was kept from before the run; call it as random.sample(...)")
     return one_of(n, "a generator of random")
 
@@ -120,12 +141,15 @@ def _choices(
 
 
 def _noted(original: Method, self: Any, *args: Any) -> Any:
+    if asked().noise is not None:
+        return original(self, *args)
     _drawn.append(f"{place()}: random.Random.{original.__name__}")
     return original(self, *args)
 
 
 def _refused(original: Method, self: Any, *args: Any) -> Any:
-    del self, args
+    if asked().noise is not None:
+        return original(self, *args)
     asked().refuse(
         f"{place()}: random.SystemRandom.{original.__name__} draws from the operating system: "
         "no other run can draw the same; use random.Random with a seed"

@@ -4,6 +4,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from pgcheck.external.draws.answers import under_way
+from pgcheck.external.draws.noise import Noise, reseed
 from pgcheck.external.draws.patches import Patch
 
 NAME = "a torch.Generator"
@@ -32,6 +34,11 @@ class Generators:
             kept[:] = [state_of(generator)]
         self._noted = False
 
+    def reseed(self, noise: Noise) -> None:
+        """Lets the generators that a sampled run has made so far draw other numbers."""
+        for generator, _ in self._made:
+            reseed(generator, noise)
+
     def patches(self) -> list[Patch]:
         """Returns what notes the generators that are made; and lets data loaders do without seeds of their own."""
         torch: Any = sys.modules.get("torch")
@@ -45,12 +52,15 @@ class Generators:
 
         class Generator(original, metaclass=Kind):  # type: ignore[misc, valid-type]
             def __init__(self, device: Any = "cpu") -> None:
+                _reseed(self)
                 made.append((self, [state_of(self)]))
 
             def _seeded(self, name: str, *args: Any) -> Any:
                 own = [kept for generator, kept in made if generator is self]
                 watching._noted = watching._noted or any(kept != [state_of(self)] for kept in own)
                 result = getattr(original, name)(self, *args)
+                if name == "manual_seed":
+                    _reseed(self)
                 for kept in own:
                     kept[:] = [state_of(self)]
                 return result
@@ -68,6 +78,13 @@ class Generators:
             return fill(tensor, *args, **kwargs)
 
         return [Patch(torch, "Generator", Generator), Patch(torch.Tensor, "random_", random_)]
+
+
+def _reseed(generator: Any) -> None:
+    """Lets a generator draw other numbers in each sampled run, once the agent has been made."""
+    answers = under_way()
+    if answers is not None and answers.noise is not None and not answers.is_making:
+        reseed(generator, answers.noise)
 
 
 def in_modules() -> list[Any]:

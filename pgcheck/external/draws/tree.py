@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.external.draws.answers import Answers, Draw, UnanswerableError
+from pgcheck.external.draws.answers import Answers, Draw
+from pgcheck.external.draws.endings import ChangedError
 
 MOST_PICKS = 10_000  # after which they begin anew
 
@@ -44,11 +45,11 @@ class Tree:
         """Takes over what a run has drawn, and returns its probability.
 
         Raises:
-          UnanswerableError: it drew less than it was told; the same answers led elsewhere before.
+          ChangedError: it drew less than it was told; the same answers led elsewhere before.
         """
         draws = [*answers.draws]
         if len(draws) < len(self._told):
-            raise UnanswerableError(
+            raise ChangedError(
                 f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
                 "does the agent remember earlier runs?"
             )

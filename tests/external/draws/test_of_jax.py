@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pgcheck.external.draws import of_jax
-from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, answered_by
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.draws.patches import replaced, with_aliases
 from tests.external.draws.listing import distance, key, law, same_kind, tilted
 

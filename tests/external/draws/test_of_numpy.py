@@ -17,7 +17,8 @@ from numpy.random import choice as named_choice
 from numpy.random import default_rng as named_default_rng
 
 from pgcheck.external.draws import of_numpy
-from pgcheck.external.draws.answers import Answers, UnanswerableError, answered_by
+from pgcheck.external.draws.answers import Answers, answered_by
+from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.draws.numpy_generators import AnsweringGenerator, AnsweringRandomState
 from pgcheck.external.draws.patches import replaced, with_aliases
 from tests.external.draws.listing import distance, law, same_kind, tilted

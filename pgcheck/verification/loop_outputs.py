@@ -1,0 +1,141 @@
+"""The gradients of an agent's runs whose draws come out at random, and what each is compared with."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pgcheck.arrays import Floats
+from pgcheck.external.agent_source import AgentSource
+from pgcheck.external.episodes import decoded
+from pgcheck.external.sample import Sample
+from pgcheck.model.linearised import Linearised
+from pgcheck.model.mdp import MDP
+from pgcheck.verification.batch_sums import BATCHES
+from pgcheck.verification.drawn import BLOCK, FEW, Draw
+from pgcheck.verification.known import Known, best_known, parts_of
+from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
+from pgcheck.verification.recorded import Recorded
+from pgcheck.verification.setting import Setting
+
+LOT_SECONDS = 0.5  # that a request for runs should take
+APART = 2**48  # the number of the first of the runs that are in no block
+KEPT = 2**10  # runs of which everything is kept
+
+
+class NotFiniteError(Exception):
+    """Some runs have a gradient that is not finite."""
+
+
+class OtherwiseError(Exception):
+    """A run is not like those before it: what runs were compared with does not have the expectation ∇J."""
+
+
+class OfAgent:
+    """The gradients (`Outputs`) of runs, each less one that has the expectation ∇J.
+
+    That is ∇J itself, unless each run has the same number of whole episodes and all actions are known to be drawn by
+    the policy: then it is what a right estimator makes of the run's episodes, which has more of the noise.
+
+    Args:
+      source: runs the agent; it has been taken to the model.
+      mdp, policy: the model, and the agent's policy.
+      gradient: ∇J `[d]`.
+      seed: of all runs.
+      plain: whether gradients are compared with ∇J in any case.
+
+    Attributes:
+      runs: how many have been made.
+      not_finite, without, clipped: how many of them had a gradient that is not finite, had none, had one clipped.
+      kept: the first of them.
+
+    Raises (from `block`):
+      EstimatorError: the agent cannot be run.
+      NotFiniteError: at the end of a block.
+      OtherwiseError: a run has other episodes or actions than those before it.
+    """
+
+    def __init__(
+        self, source: AgentSource, mdp: MDP, policy: Linearised, gradient: Floats, seed: int, *, plain: bool = False
+    ) -> None:
+        self._source, self._mdp, self._policy, self._gradient, self._seed = source, mdp, policy, gradient, seed
+        self.runs = self.not_finite = self.without = self.clipped = 0
+        self.kept: list[Sample] = []
+        self._greatest = 0.0
+        self._episodes = 0  # of each run, where a known estimator has their number
+        self._known: Known | None = None if plain else self._found()
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether runs are compared with what a right estimator makes of their episodes."""
+        return self._known is not None
+
+    def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
+        """Yields errors and gradients of the 4,096 runs of a block, 64 at a time `[64, d]`."""
+        first, left = number * BLOCK, BLOCK
+        held: list[tuple[Floats, Floats]] = []
+        while left:
+            count = min(left, KEPT - self.runs) if self.runs < KEPT else left
+            sample = self._source.sample(self._seed, first, count, LOT_SECONDS)
+            first, left = first + len(sample), left - len(sample)
+            self._note(sample)
+            errors = sample.gradients - self._due(sample)
+            held += zip(errors, sample.gradients, strict=True)
+            while len(held) >= BATCHES:
+                yield self._of(held[:BATCHES])
+                del held[:BATCHES]
+        if self.not_finite:
+            raise NotFiniteError
+
+    def _of(self, rows: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+        errors, gradients = (np.nan_to_num(np.array(part)) for part in zip(*rows, strict=True))
+        self._greatest = max(self._greatest, float(np.abs(gradients).max(initial=0.0)))
+        slack = (ROUNDING_IN_SINGLE if self._policy.single else ROUNDING) * self._greatest
+        errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
+        return errors, gradients
+
+    def _note(self, sample: Sample) -> None:
+        if self.runs < KEPT:
+            self.kept.append(sample)
+        self.runs += len(sample)
+        self.not_finite += int(np.count_nonzero(np.isnan(sample.gradients).any(axis=1)))
+        self.without += int(np.count_nonzero(sample.without))
+        self.clipped += int(np.count_nonzero(sample.clipped))
+
+    def _due(self, sample: Sample) -> Floats:
+        """What has the expectation ∇J: of each run `[m, d]`, or of all `[d]`."""
+        if self._known is None:
+            return self._gradient
+        recorded = self._recorded(sample)
+        if not self._is_known(sample, recorded):
+            raise OtherwiseError
+        return self._known(self._drawn(recorded))
+
+    def _drawn(self, recorded: Recorded) -> Draw:
+        """The episodes of each run as a batch."""
+        order = np.argsort(recorded.run, kind="stable")
+        index = np.arange(len(order)).reshape(-1, self._episodes)
+        return Draw(recorded.batch.part(recorded.number[order]), index)
+
+    def _is_known(self, sample: Sample, recorded: Recorded) -> bool:
+        """Whether the episodes of runs are as many as they have to be, whole ones, and drawn by the policy."""
+        return bool(
+            np.all(sample.by_policy) and np.all(recorded.episodes == self._episodes) and np.all(recorded.ended)
+        )
+
+    def _found(self) -> Known | None:
+        """A combination of known estimators that is near to the gradients of a few runs in no block."""
+        sample = self._source.sample(self._seed, APART, FEW, 2 * LOT_SECONDS)
+        recorded = self._recorded(sample)
+        self._episodes = int(recorded.episodes[0])
+        if not self._episodes or not self._is_known(sample, recorded) or not np.all(np.isfinite(sample.gradients)):
+            return None
+        parts = parts_of(Setting(self._mdp, self._policy))
+        return best_known(self._gradient, parts, self._drawn(recorded), sample.gradients)
+
+    def _recorded(self, sample: Sample) -> Recorded:
+        return recorded_of(self._mdp, self._policy, sample.episodes, len(sample))
+
+
+def recorded_of(mdp: MDP, policy: Linearised, episodes: list[int], runs: int) -> Recorded:
+    """Returns the episodes of runs that are equally likely."""
+    return Recorded.of(mdp, policy, np.full(runs, 1 / runs), decoded(episodes, mdp, runs))
