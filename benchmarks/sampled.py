@@ -32,7 +32,7 @@ class Timed:
         n, (states, actions) = len(batch), batch.theta.shape
         row = np.arange(n)[:, None] * states + batch.states
         table = np.bincount((row * actions + batch.actions).ravel(), weights.ravel(), n * states * actions)
-        table = table.reshape(n, states, actions)
+        table = table.astype(np.float64).reshape(n, states, actions)
         table -= table.sum(axis=2, keepdims=True) * batch.probs
         self.seconds += time.perf_counter() - since
         return table
