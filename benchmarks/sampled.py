@@ -31,8 +31,8 @@ class Timed:
         weights = np.where(batch.mask, to_go * batch.gamma ** np.arange(to_go.shape[1]), 0.0)
         n, (states, actions) = len(batch), batch.theta.shape
         row = np.arange(n)[:, None] * states + batch.states
-        table = np.bincount((row * actions + batch.actions).ravel(), weights.ravel(), n * states * actions)
-        table = table.astype(np.float64).reshape(n, states, actions)
+        sums = np.bincount((row * actions + batch.actions).ravel(), weights.ravel(), n * states * actions)
+        table = sums.astype(np.float64).reshape(n, states, actions)
         table -= table.sum(axis=2, keepdims=True) * batch.probs
         self.seconds += time.perf_counter() - since
         return table
