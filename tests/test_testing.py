@@ -11,7 +11,7 @@ import pytest
 import pgcheck
 from pgcheck import Batch
 from pgcheck.adapters import jax_loss, log_probs, torch_loss
-from pgcheck.testing import GradientMismatch, assert_policy_gradient
+from pgcheck.testing import GradientMismatch, GradientUndecided, assert_policy_gradient
 from tests.conftest import ROOT, Run
 from tests.test_layers import loaded_by
 from tests.verification import zoo
@@ -37,8 +37,14 @@ def test_the_first_line_says_which_model_by_how_much_and_why() -> None:
     assert caught.value.verification.verdict == "fail"
     with pytest.raises(GradientMismatch, match=r"with batches of 2 has a relative bias of 50\.00 %"):
         assert_policy_gradient(zoo.WRONG["batch mean as baseline"][0], models=["two_state"])
-    with pytest.raises(GradientMismatch, match=r"inconclusive: frozen-lake: about 10\^96 trajectories"):
-        assert_policy_gradient("reinforce", models=["frozen_lake"])
+    with pytest.raises(GradientUndecided, match=r"inconclusive: frozen-lake: about 10\^96 trajectories") as undecided:
+        assert_policy_gradient("reinforce", models=["frozen_lake"], evidence="exact")
+    assert not isinstance(undecided.value, GradientMismatch)
+    assert assert_policy_gradient("reinforce", models=["frozen_lake"]).sampled
+    with pytest.raises(GradientMismatch, match="dropped-gamma"):
+        assert_policy_gradient(zoo.WRONG["gamma^t forgotten"][0], models=["two_state"], evidence="sampled")
+    with pytest.raises(GradientUndecided, match="carry about all"):
+        assert_policy_gradient("reinforce", models=["frozen_lake"], evidence="sampled", max_rollouts=4096)
 
 
 def test_errors_of_the_estimator_are_its_own() -> None:

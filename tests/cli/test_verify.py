@@ -29,25 +29,80 @@ def test_every_built_in_through_a_users_file(run: Run, tmp_path: Path, some: pgc
     assert json.loads(by_name.stdout)["models"] == told["models"]
 
 
-def test_what_cannot_be_listed_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = run("verify", "reinforce", "frozen_lake", "--format", "json")
+def test_what_cannot_be_listed_is_inconclusive_where_exactness_is_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = "--evidence", "exact"
+    done = run("verify", "reinforce", "frozen_lake", *exact, "--format", "json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["verdict"]) == (3, "inconclusive")
     assert "limit is 2,000,000" in told["skipped"][0]["why"]
-    done = run("verify", "reinforce", "two_state", "frozen_lake")
+    done = run("verify", "reinforce", "two_state", "frozen_lake", *exact)
     assert done.returncode == 3
     assert "frozen-lake: not checked" in done.stdout
     assert "Try --horizon 6." in done.stdout
     assert run("verify", "reinforce", "frozen_lake", "--horizon", "6").returncode == 0
-    assert run("verify", "reinforce", "frozen_lake", "--horizon", "7").returncode == 3
+    assert run("verify", "reinforce", "frozen_lake", "--horizon", "7", *exact).returncode == 3
     assert run("verify", "dropped-gamma", "two_state", "frozen_lake").returncode == 1
+    done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json", *exact)
+    assert done.returncode == 3
+    assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
     monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
     done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
     assert done.returncode == 3
     assert "not checked: trajectories of more than 1,000 steps" in done.stdout
-    done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json")
-    assert done.returncode == 3
-    assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
+
+
+def test_what_cannot_be_listed_is_drawn(run: Run) -> None:
+    done = run("verify", "reinforce", "two_state", "frozen_lake", "--format", "json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["verdict"], told["evidence"]) == (0, "pass", "sampled")
+    assert [row["evidence"] for row in told["models"]] == ["exact", "sampled"]
+    row = told["models"][1]
+    assert row["rollouts"] % 4096 == 0
+    assert 0 < row["bound"] <= 0.05
+    assert (row["confidence"], row["needed"]) == (0.999, None)
+    assert row["p_value"] > 0.001
+    assert len(row["std_error"]) == len(row["parameters"])
+    assert "note: frozen-lake: about 10^96 trajectories" in done.stderr
+    assert "std_error" not in told["models"][0]
+    assert told["models"][0]["rollouts"] is None
+    table = run("verify", "reinforce", "frozen_lake", "--quiet")
+    first = table.stdout.splitlines()[0]
+    assert first.startswith("reinforce: PASS: the relative bias is below ")
+    assert "with confidence 99.9 % (" in first
+    assert "leave no trace" in table.stdout
+    assert table.stderr == ""
+
+
+def test_too_few_rollouts_are_inconclusive_and_say_how_many_would_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nrng = np.random.default_rng(0)\ndef noisy(batch):\n"
+        "    return np.einsum('nt,nt...->...', batch.rewards, batch.score) / len(batch) + rng.normal(size=(3, 2))\n"
+    )
+    done = run("verify", "mine.py:noisy", "two_state", "--batch-sizes", "2", "--max-rollouts", "5000",
+               "--tolerance", "0.01", "--format", "json")  # fmt: skip
+    (row,) = json.loads(done.stdout)["models"]
+    assert (done.returncode, row["decision"], row["rollouts"]) == (3, "inconclusive", 4096)
+    assert row["needed"] > 4096
+    done = run("verify", "mine.py:noisy", "two_state", "--batch-sizes", "2", "--max-rollouts", "4096",
+               "--tolerance", "0.01")  # fmt: skip
+    assert f"Try --max-rollouts {row['needed']}." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--evidence", "some"], "auto, exact or sampled"),
+        (["--confidence", "1"], "--confidence"),
+        (["--max-rollouts", "4095"], "4,096"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_options_of_sampled_evidence_are_checked(run: Run, words: list[str], message: str) -> None:
+    done = run("verify", "reinforce", "two_state", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
 
 
 def test_the_json_has_the_keys_of_the_contract(run: Run) -> None:

@@ -31,7 +31,7 @@ def broken(batch):
         (["mine.py:twice", "mine.py:broken", "bandit"], 1),
         (["mine.py:broken", "mine.py:right", "bandit"], 2),
         (["mine.py:right", "mine.py:absent", "bandit"], 2),
-        (["reinforce", "reward-to-go", "frozen_lake"], 3),
+        (["reinforce", "reward-to-go", "frozen_lake", "--evidence", "exact"], 3),
         (["mine.py:broken", "reinforce", "frozen_lake"], 2),
         (["reinforce", "dropped-gamma", "two_state", "frozen_lake"], 1),
     ],

@@ -76,7 +76,7 @@ def test_what_an_estimator_does_never_passes(run: Run, tmp_path: Path, name: str
     written(tmp_path, line)
     timeout = "1" if name in ("hang", "sleep") else "300"
     done = run(
-        "verify", "mine.py:estimate", "two_state", "--timeout", timeout, "--format", "json",
+        "verify", "mine.py:estimate", "two_state", "--timeout", timeout, "--format", "json", "--evidence", "exact",
         env={"PGCHECK_ESTIMATOR_MEMORY": str(2**30)},
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
