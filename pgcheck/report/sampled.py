@@ -42,9 +42,10 @@ def sampled_verdict_text(verification: Verification) -> str:
 
 def sampled_table(verification: Verification) -> Grid:
     """Returns a row for each model and batch size on which gradients were drawn."""
+    drawn = (Column("runs"),) if verification.of_agent else (Column("B"), Column("rollouts"))
     columns = (
-        Column("model", right=False), Column("B"), Column("rollouts"), Column("rel. bias"), Column("below"),
-        Column("scale error"), Column("", right=False),
+        Column("model", right=False), *drawn, Column("rel. bias"), Column("below"), Column("scale error"),
+        Column("", right=False),
     )  # fmt: skip
     is_allowed = verification.rest is not None
     return Grid(columns, [_cells(finding, is_allowed=is_allowed) for finding in verification.sampled])
@@ -182,8 +183,8 @@ def _scale_error(finding: SampledFinding) -> str:
 
 def _cells(finding: SampledFinding, *, is_allowed: bool) -> tuple[str, ...]:
     look = finding.look
-    size = "" if isinstance(finding, LoopFinding) else str(finding.batch_size)
-    start = finding.mdp.name, size, f"{look.rollouts:,}"
+    size = () if isinstance(finding, LoopFinding) else (str(finding.batch_size),)
+    start = finding.mdp.name, *size, f"{look.rollouts:,}"
     word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[look.decision]
     decision = "" if is_allowed else word  # of another expectation than that of what is allowed
     if math.isnan(look.bias):
