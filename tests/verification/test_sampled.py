@@ -173,6 +173,15 @@ def test_weights_of_rare_episodes_decide_nothing() -> None:
     assert not verification.sampled[0].look.is_carried
 
 
+def test_where_rewards_are_rare_a_batch_is_still_told_from_its_episodes() -> None:
+    """The first 2,000 episodes of frozen_lake have no reward: an estimate of each is 0, whatever it is of."""
+    verification = verify(batch_mean, "frozen_lake", horizon=20, max_rollouts=FIRST_LOOK)
+    assert not verification.contract.by_episode
+    assert {finding.batch_size for finding in verification.sampled} == {2, 3}
+    assert "zero-mean" not in ids(verification)
+    assert verify(right, "frozen_lake", horizon=20, max_rollouts=FIRST_LOOK).contract.by_episode
+
+
 def test_a_bias_of_one_percent_is_said() -> None:
     (finding,) = sampled(lambda batch: 1.01 * right(batch)).sampled
     assert finding.look.scale_error == pytest.approx(0.01, abs=1e-3)
