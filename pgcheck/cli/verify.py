@@ -229,5 +229,13 @@ def _settings(
     return _Settings(
         tolerance=allowed, batch_sizes=sizes, max_trajectories=limit,
         evidence=cast("EvidenceKind", arguments.choice(evidence, "--evidence", EVIDENCE)),
-        confidence=arguments.number(confidence, "--confidence", 0.5, 1 - 1e-12), max_rollouts=most,
+        confidence=_confidence_of(confidence), max_rollouts=most,
     )  # fmt: skip
+
+
+def _confidence_of(text: str) -> float:
+    """The confidence of `--confidence`, such as 0.999 or 99.9%."""
+    value = arguments.share(text, "--confidence")
+    if not 0.5 <= value <= 1 - 1e-12:
+        raise UsageError(f"--confidence {arguments.shortened(text)}: expected at least 0.5 and below 1, like 0.999")
+    return value

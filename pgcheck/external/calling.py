@@ -77,31 +77,40 @@ def call_on_batches(function: Estimate, batch: Batch, index: Ints) -> Floats:
     values = np.empty((len(index), *batch.theta.shape))
     longest = batch.lengths[index].max(axis=1, initial=0)
     constant = {name: getattr(batch, name) for name in ("probs", "theta", "behavior_probs", "reference_probs")}
-    for rows, steps in _of_one_length(longest):
-        first = _shortened(batch.part(index[rows[0]]), steps)
+    fixed = {
+        "mdp": batch.mdp, "policy": batch.policy, "behavior": batch.behavior,
+        "alterations": batch.alterations, **constant,
+    }  # fmt: skip
+    used: list[str] = []
+    lo = 0
+    while lo < len(index):
+        row = lo + int(np.argmax(longest[lo:]))
+        first = _shortened(batch.part(index[row]), int(longest[row]))
         converted(function(first), first)
-        used = [name for name in _arrays(first) if name not in constant]
+        used = list(dict.fromkeys([*used, *(name for name in _arrays(first) if name not in constant)]))
         width = values[0].size if "score" in used else 1
-        size = max(1, MAX_NUMBERS // max(1, index.shape[1] * steps * width))
-        for lo in range(0, len(rows), size):
-            part = rows[lo : lo + size]
-            arrays = _cut_arrays(batch, used, index[part], steps)
-            fixed = {
-                "mdp": batch.mdp, "policy": batch.policy, "behavior": batch.behavior,
-                "alterations": batch.alterations, **constant,
-            }  # fmt: skip
-            for k, row in enumerate(part):
-                small = object.__new__(Batch)  # the arrays are right already: there is nothing to check or to make
-                small.__dict__.update(fixed)
-                for name, array in arrays.items():
-                    small.__dict__[name] = array[k]
-                result = function(small)
-                if type(result) is np.ndarray and result.dtype == np.float64 and result.shape == values.shape[1:]:
-                    values[row] = result
-                    continue
-                gradients = converted(result, small)
-                values[row] = gradients.mean(axis=0) if is_per_episode(gradients, small) else gradients
-            _check_untouched(_cut_arrays(batch, used, index[part], steps), arrays)
+        size = max(1, MAX_NUMBERS // max(1, index.shape[1] * int(longest[row]) * width))
+        part = np.arange(lo, min(lo + size, len(index)))
+        cut = [(part[rows], steps) for rows, steps in _of_one_length(longest[part])]
+        arrays = [_cut_arrays(batch, used, index[rows], steps) for rows, steps in cut]
+        place: dict[int, tuple[Arrays, int]] = {}
+        for (rows, _), of in zip(cut, arrays, strict=True):
+            place.update({row: (of, k) for k, row in enumerate(rows.tolist())})
+        for row in part.tolist():  # in their order: a function that remembers is not to see them by length
+            of, k = place[row]
+            small = object.__new__(Batch)  # the arrays are right already: there is nothing to check or to make
+            small.__dict__.update(fixed)
+            for name, array in of.items():
+                small.__dict__[name] = array[k]
+            result = function(small)
+            if type(result) is np.ndarray and result.dtype == np.float64 and result.shape == values.shape[1:]:
+                values[row] = result
+                continue
+            gradients = converted(result, small)
+            values[row] = gradients.mean(axis=0) if is_per_episode(gradients, small) else gradients
+        for (rows, steps), of in zip(cut, arrays, strict=True):
+            _check_untouched(_cut_arrays(batch, used, index[rows], steps), of)
+        lo += size
     check_finite(values, batch.lengths[index])
     return values
 

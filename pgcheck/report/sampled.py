@@ -19,8 +19,8 @@ def announcement_text(announcement: Announcement) -> str:
     one, what = ("run", "runs") if it.of_agent else ("rollout", "episodes")
     drawn = many(it.rollouts, one) if it.batch_size == 1 else f"{it.rollouts:,} batches of {it.batch_size}"
     return (
-        f"note: {it.model}: {it.why}\n  So {what} are drawn: at most {drawn}, about {_duration(it.seconds)} "
-        "(--max-rollouts)"
+        f"note: {it.model}: {it.why}\n  So {what} are drawn: {drawn} in about {_duration(it.seconds)}, "
+        "unless fewer tell (--max-rollouts)"
     )
 
 
@@ -31,7 +31,9 @@ def sampled_verdict_text(verification: Verification) -> str:
         return ""
     if verification.verdict == "fail":
         failing = [it for it in findings if it.look.decision == "fail"]
-        return f": {_bias(max(failing, key=lambda it: it.look.bias))}" if failing else ""
+        small = all(it.look.bound <= verification.sampling.tolerance for it in failing)
+        but = f"; it is certain, though below {share(verification.sampling.tolerance)}" if small else ""
+        return f": {_bias(max(failing, key=lambda it: it.look.bias))}{but}" if failing else ""
     bound = max(it.look.bound for it in findings)
     what = "the relative bias is"
     if verification.rest is not None:
@@ -172,7 +174,7 @@ def _bias(finding: SampledFinding) -> str:
 
 def _with_error(x: float, error: float, sign: str = "") -> str:
     """A share in percent with its standard error, to the error's first digits."""
-    digits = 2 if error <= 0 else min(8, max(0, 1 - math.floor(math.log10(100 * error))))
+    digits = 2 if error <= 0 else min(4, max(0, 1 - math.floor(math.log10(100 * error))))
     return f"{100 * x:{sign}.{digits}f} % ± {100 * error:.{digits}f} %"
 
 

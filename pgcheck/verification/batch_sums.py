@@ -1,4 +1,4 @@
-"""What is kept of rollouts for a sampled verdict: K d + 2 d numbers and a few, however many rollouts there are."""
+"""What is kept of rollouts for a sampled verdict: 2 K d + 2 d numbers and a few, however many rollouts there are."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 
 BATCHES = 64  # K
+ROUNDING, ROUNDING_IN_SINGLE = 1e-9, 1e-5  # of the greatest number in a gradient: an error that is none
 
 
 @dataclass(eq=False)
@@ -41,12 +42,14 @@ class Sums:
 
     Attributes:
       batches: Σ error of each batch `[K, d]`.
+      due: Σ of what was expected of each batch `[K, d]`.
       squares, fourths: Σ error_j² and Σ error_j⁴ of each component, over all rollouts `[d]`.
       errors, gradients: how evenly the rollouts carry the errors, and the gradients.
       rollouts: how many rollouts.
     """
 
     batches: Floats
+    due: Floats
     squares: Floats
     fourths: Floats
     errors: Carried
@@ -56,12 +59,14 @@ class Sums:
     @classmethod
     def empty(cls, size: int) -> "Sums":
         """Returns the sums of no rollouts, of gradients `[d]`."""
-        return cls(np.zeros((BATCHES, size)), np.zeros(size), np.zeros(size), Carried(), Carried())
+        by_batch = np.zeros((2, BATCHES, size))
+        return cls(by_batch[0], by_batch[1], np.zeros(size), np.zeros(size), Carried(), Carried())
 
     def add(self, errors: Floats, gradients: Floats) -> None:
         """Adds one rollout to each batch in turn, m times: errors and gradients `[K m, d]`."""
         squared = errors**2
         self.batches += errors.reshape(-1, BATCHES, errors.shape[1]).sum(axis=0)
+        self.due += (gradients - errors).reshape(-1, BATCHES, errors.shape[1]).sum(axis=0)
         self.squares += squared.sum(axis=0)
         self.fourths += np.einsum("ij,ij->j", squared, squared)
         self.errors.add(squared.sum(axis=1))
@@ -72,6 +77,7 @@ class Sums:
         """Adds distinct rollouts, errors and gradients `[m, d]`, as often as they came in each batch `[K, m]`."""
         squared, total = errors**2, counts.sum(axis=0)
         self.batches += counts @ errors
+        self.due += counts @ (gradients - errors)
         self.squares += total @ squared
         self.fourths += total @ squared**2
         self.errors.add(squared.sum(axis=1), total)
@@ -84,6 +90,11 @@ class Sums:
         return self.batches / (self.rollouts / BATCHES)
 
     @property
+    def means_due(self) -> Floats:
+        """The mean of what was expected of each batch `[K, d]`."""
+        return self.due / (self.rollouts / BATCHES)
+
+    @property
     def mean(self) -> Floats:
         """The mean error `[d]`."""
         return np.asarray(self.batches.sum(axis=0) / self.rollouts)
@@ -93,3 +104,11 @@ class Sums:
         """The standard error of each component of the mean `[d]`."""
         n = self.rollouts
         return np.asarray(np.sqrt(np.maximum(self.squares / n - self.mean**2, 0.0) / n))
+
+
+def errors_of(gradients: Floats, due: Floats, *, single: bool) -> Floats:
+    """Returns gradients less what was expected of each `[m, d]`; 0 where the difference is a matter of rounding."""
+    errors = gradients - due
+    size = np.maximum(np.abs(gradients), np.abs(due)).max(axis=1, initial=0.0)
+    errors[np.abs(errors).max(axis=1, initial=0.0) <= (ROUNDING_IN_SINGLE if single else ROUNDING) * size] = 0.0
+    return errors

@@ -23,6 +23,7 @@ from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
 
 LOT_SECONDS = 0.5  # that a request for runs should take
+FAR = 1e3  # times the limit: a count is beyond it, however uncertain
 CERTAINLY = 4.0  # standard errors by which a count is beyond the limit before it is taken to be
 SLACK_OF_MASS = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
 
@@ -101,7 +102,7 @@ def loop_finding(
     mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
     beginning = source.begin(mdp, Variation(features=features))
     count = beginning.rehearsal.count
-    if count is not None and count.mean - CERTAINLY * count.error > max_runs:
+    if count is not None and (count.mean - CERTAINLY * count.error > max_runs or count.mean > FAR * max_runs):
         raise TooManyRunsError(count.mean)
     policy = beginning.subject.policy
     runs = _all_runs(source, mdp, policy, max_runs, progress)

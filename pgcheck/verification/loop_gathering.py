@@ -80,7 +80,7 @@ def gather_runs(
             findings.append(loop_finding(source, model, max_runs, progress, max_rounding=max_rounding))
         except TooManyRunsError as error:
             number = round_up(int(error.number))
-            why = f"about {count_text(number)} runs; the limit is {max_runs:,} (--max-calls)"
+            why = f"about {count_text(number).removeprefix('about ')} runs; the limit is {max_runs:,} (--max-calls)"
             unlisted.append(Unlisted(model, Skipped(mdp.name, why, limit=Limit("--max-calls", number, None))))
         except UnanswerableError as error:
             if raises:

@@ -10,10 +10,9 @@ from pgcheck.external.episodes import decoded
 from pgcheck.external.sample import Sample
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
-from pgcheck.verification.batch_sums import BATCHES
+from pgcheck.verification.batch_sums import BATCHES, errors_of
 from pgcheck.verification.drawn import BLOCK, FEW, Draw
 from pgcheck.verification.known import Known, best_known, parts_of
-from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
 
@@ -60,9 +59,13 @@ class OfAgent:
         self._source, self._mdp, self._policy, self._gradient, self._seed = source, mdp, policy, gradient, seed
         self.runs = self.not_finite = self.without = self.clipped = 0
         self.kept: list[Sample] = []
-        self._greatest = 0.0
         self._episodes = 0  # of each run, where a known estimator has their number
         self._known: Known | None = None if plain else self._found()
+
+    @property
+    def single(self) -> bool:
+        """Whether the policy computes in single precision."""
+        return self._policy.single
 
     @property
     def is_compared(self) -> bool:
@@ -88,10 +91,7 @@ class OfAgent:
 
     def _of(self, rows: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         errors, gradients = (np.nan_to_num(np.array(part)) for part in zip(*rows, strict=True))
-        self._greatest = max(self._greatest, float(np.abs(gradients).max(initial=0.0)))
-        slack = (ROUNDING_IN_SINGLE if self._policy.single else ROUNDING) * self._greatest
-        errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
-        return errors, gradients
+        return errors_of(gradients, gradients - errors, single=self.single), gradients
 
     def _note(self, sample: Sample) -> None:
         if self.runs < KEPT:

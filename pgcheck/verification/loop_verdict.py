@@ -14,13 +14,15 @@ from pgcheck.verification.limits import SINGLE_TOLERANCE, TOLERANCE, Skipped
 from pgcheck.verification.loop_diagnosis import diagnose_loop, diagnose_sampled_loop
 from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.loop_gathering import LoopEvidence, Unlisted, contract_of, gather_runs, sample_runs
+from pgcheck.verification.loop_outputs import KEPT
 from pgcheck.verification.loop_sampled import SampledLoopFinding
 from pgcheck.verification.models import Models, problems_of
 from pgcheck.verification.sampled_evidence import Announce
+from pgcheck.verification.sampled_verdict import together
 from pgcheck.verification.sampling import CONFIDENCE, Sampling
 from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
-from pgcheck.verification.verification import Verdict, Verification
+from pgcheck.verification.verification import Verification
 
 MAX_RUNS = 20_000  # of an agent on one model
 NOT_ASKED_FOR = "only sampled runs were asked for"
@@ -141,13 +143,14 @@ def _of_all_runs(asked: _Asked, findings: Sequence[LoopFinding]) -> Verification
 
 def _of_sampled_runs(asked: _Asked, exact: Verification, findings: Sequence[SampledLoopFinding]) -> Verification:
     """The verdict on sampled runs, and on exact expectations that have passed."""
-    decisions = {it.look.decision for it in findings}
-    verdict: Verdict = "fail" if "fail" in decisions else "inconclusive" if "inconclusive" in decisions else "pass"
-    failed = [it for it in findings if it.look.decision == "fail"]
+    verdict = together(findings, exact.scale, asked.sampling)
+    failed, rest = [it for it in findings if it.look.decision == "fail"], None
     contract, up_to_scale = contract_of(findings), asked.sampling.up_to_scale
     diagnosed = diagnose_sampled_loop(asked.source, failed, allow=asked.allow, up_to_scale=up_to_scale)
     if failed and diagnosed.is_accepted:
-        verdict = "inconclusive" if "inconclusive" in decisions else "pass"
+        verdict = "inconclusive" if any(it.look.decision == "inconclusive" for it in findings) else "pass"
+        # What is allowed is equal on the runs that were kept: what they may not have shown is left.
+        rest = math.log(2 / (1 - asked.sampling.confidence)) / KEPT
     scale = math.fsum(1 + it.look.scale_error for it in findings) / max(1, len(findings)) if up_to_scale else None
     return replace(
         exact, verdict=verdict, findings=(*exact.findings, *findings),
@@ -155,7 +158,7 @@ def _of_sampled_runs(asked: _Asked, exact: Verification, findings: Sequence[Samp
         tolerance=exact.tolerance if exact.findings else asked.sampling.tolerance,
         scale=exact.scale if exact.findings else scale,
         diagnosis=(*marked(diagnosed.diagnoses, asked.allow), *exact.diagnosis),
-        sampling=asked.sampling, excluded=diagnosed.excluded,
+        sampling=asked.sampling, excluded=diagnosed.excluded, rest=rest,
     )  # fmt: skip
 
 

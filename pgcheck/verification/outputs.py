@@ -8,16 +8,22 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
+from pgcheck.verification.batch_sums import errors_of
 from pgcheck.verification.calls import EachEpisode
 from pgcheck.verification.drawn import Draw, Drawn
 from pgcheck.verification.known import Known, best_known, parts_of
 from pgcheck.verification.setting import Setting
 
-ROUNDING, ROUNDING_IN_SINGLE = 1e-9, 1e-4  # of the greatest number: errors that are none
-
 
 class Outputs(Protocol):
-    """Independent gradients, all with the same law."""
+    """Independent gradients, all with the same law.
+
+    Attributes:
+      single: whether numbers came in single precision, as far as is known.
+    """
+
+    @property
+    def single(self) -> bool: ...
 
     def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
         """Yields errors and gradients, 4,096 of a block, some at a time `[64 m, d]`.
@@ -45,6 +51,7 @@ class OfEstimator:
       drawn: draws the episodes.
       gradient: as it was given.
       size: B; 1 where each episode has its own gradient.
+      is_due_right: whether what is due has the expectation ∇J.
 
     Raises (from `block`):
       EstimatorError: the estimator cannot be called, or returns no gradient.
@@ -62,10 +69,10 @@ class OfEstimator:
         expected: Callable[[Draw], Floats] | None = None,
     ) -> None:
         self._estimator, self._expected = estimator, expected
+        self.is_due_right = expected is None
         self._each = EachEpisode(estimator, setting, contract) if size is None else None
         self.drawn, self.gradient = Drawn(setting, size or 1, rng), gradient
         self.size, self._single = self.drawn.size, contract.single
-        self._greatest = 0.0  # number in a gradient so far
 
     @property
     def is_each(self) -> bool:
@@ -88,11 +95,7 @@ class OfEstimator:
                 due = np.empty_like(gradients)
                 for numbers, part in draw.by_length():
                     gradients[numbers], due[numbers] = self._gradients(part), expected(part)
-            self._greatest = max(self._greatest, float(np.abs(gradients).max(initial=0.0)))
-            slack = (ROUNDING_IN_SINGLE if self.single else ROUNDING) * self._greatest
-            errors = gradients - due
-            errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
-            yield errors, gradients
+            yield errors_of(gradients, due, single=self.single), gradients
 
     def _gradients(self, draw: Draw) -> Floats:
         """Those of drawn batches `[m, d]`."""

@@ -5,23 +5,22 @@ is that. The other has less noise elsewhere: the errors of ĝ, less f (C − REI
 is the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.estimators.mistakes import REFERENCE, Candidate
-from pgcheck.verification.batch_sums import BATCHES
+from pgcheck.verification.batch_sums import BATCHES, ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.matching import CANDIDATES, Match, diagnoses_of
-from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.sampled_evidence import Sampled
 from pgcheck.verification.sampled_finding import SampledFinding
-from pgcheck.verification.scales import Scale, free_scale, known_scales
+from pgcheck.verification.scales import free_scale, known_scales
 from pgcheck.verification.sequential import FIRST_LOOK, p_of_mean
 
-MOST_BLOCKS = 8  # of 4,096 gradients, on which mistakes are compared
+MOST_BLOCKS = 32  # of 4,096 gradients, on which mistakes are compared
 EXCLUDED = 1e-3  # the probability that chance excludes the mistake that is there, whatever the number of others
 
 
@@ -75,45 +74,53 @@ def candidates_of(findings: Sequence[SampledFinding]) -> tuple[Candidate, ...]:
 
 
 def diagnose_means(seen: "Sequence[Means]") -> SampledDiagnosis:
-    """Returns the same from the means over each batch of rollouts."""
-    scales = known_scales([it.finding for it in seen])
-    candidates = tuple(seen[0].of)
-    excluded, first = 0, None
-    for matches in _stages(candidates, scales, seen):
-        fits = [fit for match in matches if (fit := _fit(match, seen, len(matches))) is not None]
-        excluded += len(matches) - len(fits)
-        if equal := [fit for fit in fits if fit.is_equal]:
-            # What is another and a further fault besides is equal only where the further one does no harm.
-            least = [fit for fit in equal if not any(set(other.ids) < set(fit.ids) for other in equal)]
-            return SampledDiagnosis(tuple(least), excluded + len(fits) - len(equal))
-        if fits and first is None:  # one of more words may still be equal
-            first = SampledDiagnosis(tuple(fits), excluded)
-    return first or SampledDiagnosis((), excluded)
+    """Returns the same from the means over each batch of rollouts.
+
+    A mistake and a factor besides, and products of factors, are so many that chance fits some: they have to be equal.
+    """
+    findings, candidates = [it.finding for it in seen], tuple(seen[0].of)
+    single, free = known_scales(findings, products=False), sum(it.factor for it in seen) / len(seen)
+    simple = [*(Match(it, None) for it in candidates[1:]), *(Match(REFERENCE, scale) for scale in single)]
+    fits = [fit for match in simple if (fit := _fit(match, seen, len(simple))) is not None]
+    if free and not any(fit.match.candidate is REFERENCE for fit in fits):
+        simple.append(Match(REFERENCE, free_scale(free, "scale/factor")))
+        fits += [fit] if (fit := _fit(simple[-1], seen, len(simple))) is not None else []
+    excluded = len(simple) - len(fits)
+    if equal := _fewest([fit for fit in fits if fit.is_equal]):
+        return SampledDiagnosis(equal, len(simple) - len(equal))
+    scales = known_scales(findings)
+    both = (Match(it, scale) for it in candidates for scale in scales if it is not REFERENCE or scale not in single)
+    if equal := _fewest([fit for match in both if (fit := _equal(match, seen)) is not None]):
+        return SampledDiagnosis(equal, len(simple))
+    return SampledDiagnosis(tuple(fits), excluded)
 
 
-def _stages(
-    candidates: Sequence[Candidate], scales: Sequence[Scale], seen: "Sequence[Means]"
-) -> Iterator[list[Match]]:
-    """Mistakes as they are and the gradient times a factor with a meaning; the gradient times any; both together."""
-    yield [
-        *(Match(candidate, None) for candidate in candidates[1:]), *(Match(REFERENCE, scale) for scale in scales)
-    ]  # fmt: skip
-    factor = sum(it.factor for it in seen) / len(seen)
-    yield [Match(REFERENCE, free_scale(factor, "scale/factor"))] if factor else []
-    yield [Match(candidate, scale) for candidate in candidates[1:] for scale in scales]
+def _fewest(equal: Sequence[Fit]) -> tuple[Fit, ...]:
+    """Those whose names are not another's and more: a further fault is equal too where it does no harm."""
+    return tuple(fit for fit in equal if not any(set(other.ids) < set(fit.ids) for other in equal))
+
+
+def _factors(match: Match, seen: "Sequence[Means]") -> list[float]:
+    if match.scale is None:
+        return [1.0] * len(seen)
+    return [match.scale.factor(it.finding.circumstances) for it in seen]
+
+
+def _equal(match: Match, seen: "Sequence[Means]") -> Fit | None:
+    """The match with its names, where the gradients are its; else None."""
+    pairs = zip(seen, _factors(match, seen), strict=True)
+    is_equal = all(it.is_equal(match.candidate, c) for it, c in pairs)
+    return Fit(match, tuple(diagnoses_of(match)), True) if is_equal else None
 
 
 def _fit(match: Match, seen: "Sequence[Means]", tried: int) -> Fit | None:
     """The match with its names; None where it is excluded."""
-    factors = [1.0] * len(seen)
-    if match.scale is not None:
-        factors = [match.scale.factor(it.finding.circumstances) for it in seen]
-    is_equal = all(it.is_equal(match.candidate, c) for it, c in zip(seen, factors, strict=True))
-    if not is_equal:
-        level = EXCLUDED / (2 * tried * len(seen))
-        if any(it.p_value(match.candidate, c) <= level for it, c in zip(seen, factors, strict=True)):
-            return None
-    return Fit(match, tuple(diagnoses_of(match)), is_equal)
+    if (equal := _equal(match, seen)) is not None:
+        return equal
+    level = EXCLUDED / (2 * tried * len(seen))
+    if any(it.p_value(match.candidate, c) <= level for it, c in zip(seen, _factors(match, seen), strict=True)):
+        return None
+    return Fit(match, tuple(diagnoses_of(match)), False)
 
 
 @dataclass(frozen=True, eq=False)

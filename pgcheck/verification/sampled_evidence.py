@@ -69,19 +69,17 @@ def drawn_evidence(
       EstimatorError: the estimator cannot be called, or returns no gradient.
       PrecisionError: too much of ∇J is lost to rounding.
     """
-    number = sum(len(it.sizes) for it in unlisted)
-    each = sampling.shared(number)
-    results: list[Sampled] = []
-    for it in unlisted:
-        try:
-            results += [_sampled(estimator, contract, it, size, each, rng, progress, announce) for size in it.sizes]
-        except CoupledRowsError:
-            contract = contract.coupled_rows()
-            each = sampling.shared(number + len(BATCH_SIZES) - 1)
-            results += [
-                _sampled(estimator, contract, it, size, each, rng, progress, announce) for size in BATCH_SIZES
-            ]
-    return results
+    shared = sampling.shared(sum(len(it.sizes) for it in unlisted))
+    try:
+        return [
+            _sampled(estimator, contract, it, size, shared, rng, progress, announce)
+            for it in unlisted
+            for size in it.sizes
+        ]
+    except CoupledRowsError:  # it is made for whole batches, on all models
+        batches = [replace(it, sizes=BATCH_SIZES) for it in unlisted]
+        contract = contract.coupled_rows()
+        return drawn_evidence(estimator, contract, batches, sampling, rng, progress=progress, announce=announce)
 
 
 def _sampled(

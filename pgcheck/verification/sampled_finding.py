@@ -84,7 +84,9 @@ def sampled_finding(
       EstimatorError, CoupledRowsError: as in `OfEstimator`.
     """
     drawn, gradient = outputs.drawn, outputs.gradient
-    looked = looked_until_decided(outputs, gradient, sampling, reach=reach, told=told)
+    looked = looked_until_decided(
+        outputs, gradient, sampling, is_due_right=outputs.is_due_right, reach=reach, told=told
+    )
     sums = looked.sums
     mean = gradient + sums.mean  # what is due, and the error
     spread = max(0.0, sums.gradients.squares / sums.rollouts - float(mean @ mean))

@@ -19,7 +19,7 @@ from pgcheck.verification.sampled_diagnosis import SampledDiagnosis, diagnose_sa
 from pgcheck.verification.sampled_evidence import Sampled, drawn_again
 from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.sampling import Sampling
-from pgcheck.verification.tails import normal_tail
+from pgcheck.verification.tails import normal_quantile
 from pgcheck.verification.verification import Verdict, Verification
 
 MOST_POSSIBLE = 3  # mistakes that are named where none is singled out
@@ -61,15 +61,15 @@ def judged_by_samples(
       is_complete: whether all was checked that was asked for.
     """
     findings = tuple(it.finding for it in sampled)
-    verdict, named, rest = _together(findings, exact, sampling), Named(), None
+    verdict, named, rest = together(findings, None if exact is None else exact.scale, sampling), Named(), None
     if verdict == "fail":
         failed = [it for it in sampled if it.finding.look.decision == "fail"]
         named = _named(estimator, contract, failed or sampled)
-        if named.match is not None and all(it.certain and it.id in allow for it in named.diagnoses):
+        if named.match is not None and all(it.id in allow for it in named.diagnoses):
             again = [
                 drawn_again(estimator, contract, it, named.match, sampling.shared(len(sampled))) for it in sampled
             ]
-            verdict = _together(again, exact, replace(sampling, up_to_scale=False))
+            verdict = together(again, None, replace(sampling, up_to_scale=False))
             rest = max(it.look.bound for it in again)
     if verdict == "pass" and not is_complete:
         verdict = "inconclusive"
@@ -87,12 +87,21 @@ def judged_by_samples(
     )  # fmt: skip
 
 
-def _together(findings: Sequence[SampledFinding], exact: Verification | None, sampling: Sampling) -> Verdict:
-    """The verdict of all findings: one that fails is enough to fail, and all have to pass."""
+def together(findings: Sequence[SampledFinding], exact: float | None, sampling: Sampling) -> Verdict:
+    """Returns the verdict of all findings: one that fails is enough to fail, and all have to pass.
+
+    Where a factor is accepted it has to be the same everywhere, within the tolerance.
+
+    Args:
+      findings: from drawn gradients.
+      exact: the factor of what was listed; None where nothing was, or none is accepted.
+      sampling: how certain the verdict is.
+    """
     decisions = [it.look.decision for it in findings]
-    if "fail" in decisions or (sampling.up_to_scale and _factors_differ(findings, exact, sampling)):
+    of_factors = _of_factors(findings, exact, sampling) if sampling.up_to_scale else "pass"
+    if "fail" in (*decisions, of_factors):
         return "fail"
-    return "inconclusive" if "inconclusive" in decisions else "pass"
+    return "inconclusive" if "inconclusive" in (*decisions, of_factors) else "pass"
 
 
 def _factor(findings: Sequence[SampledFinding]) -> float:
@@ -100,20 +109,21 @@ def _factor(findings: Sequence[SampledFinding]) -> float:
     return math.fsum(1 + it.look.scale_error for it in findings) / len(findings)
 
 
-def _factors_differ(
-    findings: Sequence[SampledFinding], exact: Verification | None, sampling: Sampling
-) -> bool:  # fmt: skip
-    """Whether it is certain that the gradient has not the same factor everywhere."""
+def _of_factors(findings: Sequence[SampledFinding], exact: float | None, sampling: Sampling) -> Verdict:
+    """Whether the gradient has the same factor everywhere: certainly, certainly not, or not known well enough."""
     factors = [(1 + it.look.scale_error, it.look.scale_error_error) for it in findings]
-    factors += [] if exact is None or exact.scale is None else [(exact.scale, 0.0)]
+    factors += [] if exact is None else [(exact, 0.0)]
     pairs = list(itertools.combinations(factors, 2))
+    z = normal_quantile((1 - sampling.confidence) / (2 * max(1, len(pairs))))
+    verdict: Verdict = "pass"
     for (one, error), (other, its_error) in pairs:
-        off = abs(one - other)
-        if off > sampling.tolerance * abs(other):
-            spread = math.hypot(error, its_error)
-            if spread == 0 or 2 * len(pairs) * normal_tail(off / spread) <= 1 - sampling.confidence:
-                return True
-    return False
+        off, spread = abs(one - other), z * math.hypot(error, its_error)
+        allowed = sampling.tolerance * min(abs(one), abs(other))
+        if off - spread > allowed:
+            return "fail"
+        if off + spread > allowed:
+            verdict = "inconclusive"
+    return verdict
 
 
 def _named(estimator: Estimator, contract: Contract, sampled: Sequence[Sampled]) -> Named:

@@ -66,6 +66,7 @@ def looked_until_decided(
     gradient: Floats,
     sampling: Sampling,
     *,
+    is_due_right: bool = True,
     reach: Reach | None = None,
     told: Told | None = None,
 ) -> Looked:
@@ -75,6 +76,7 @@ def looked_until_decided(
       outputs: draws the gradients.
       gradient: ∇J `[d]`.
       sampling: how many, and how certain.
+      is_due_right: whether what is expected of them has the expectation ∇J.
       reach: is told once, after some seconds at most, how many there will be at most.
       told: is told how far it is.
     """
@@ -90,6 +92,7 @@ def looked_until_decided(
         look = looked_at(
             sums, gradient, number,
             alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
+            single=outputs.single, is_due_right=is_due_right,
         )  # fmt: skip
         is_near = look.needed is not None and look.needed <= rollouts_at(number + 1)  # then it may take twice as long
         if look.decision != "inconclusive" or (last is None and 2 * clock.elapsed > SECONDS * (1 + is_near)):

@@ -28,6 +28,8 @@ FIRST_LOOK = 4096  # rollouts
 ENOUGH = 300  # effective rollouts that a mean has to rest on
 SYMMETRIC = 1e-8  # a skewness that is none
 ROUNDING = 1e-12  # of batches' means, relative to their size: what differs less does not differ
+UNLIKELY = 0.01  # the probability of draws in which a right estimator would be as far off: these decide nothing
+FLOOR, FLOOR_IN_SINGLE = 1e-6, 1e-4  # a relative bias below which rounding may be the cause
 SHARE = 6.0  # each of three tests, two of them two-sided, has this part of what a look spends
 
 Decision = Literal["pass", "fail", "inconclusive"]
@@ -78,7 +80,15 @@ def rollouts_at(look: int) -> int:
 
 
 def looked_at(
-    sums: Sums, gradient: Floats, look: int, *, alpha: float, tolerance: float, up_to_scale: bool = False
+    sums: Sums,
+    gradient: Floats,
+    look: int,
+    *,
+    alpha: float,
+    tolerance: float,
+    up_to_scale: bool = False,
+    single: bool = False,
+    is_due_right: bool = True,
 ) -> Look:
     """Returns what a look decides.
 
@@ -89,6 +99,8 @@ def looked_at(
       alpha: the probability of a wrong verdict in all looks together.
       tolerance: ρ, the relative bias that passes.
       up_to_scale: whether any positive multiple of ∇J is right: then only what is not along ∇J is a bias.
+      single: whether numbers came in single precision.
+      is_due_right: whether what was expected of rollouts has the expectation ∇J.
     """
     size = norm_of(gradient)
     unit = size or 1.0
@@ -98,7 +110,9 @@ def looked_at(
     along, error = _along(off, gradient)
     factor = 1 + float(along.mean())
     if up_to_scale:
+        rounding = ROUNDING * float(np.abs(np.concatenate([off, gradient[None]])).max(initial=0.0))
         off = off - along[:, None] * gradient
+        off = np.where(np.abs(off) <= rounding, 0.0, off)
         unit *= abs(factor) or 1.0
     gram = off @ off.T / unit**2
     squared = float(gram.sum() - np.trace(gram)) / (BATCHES * (BATCHES - 1))  # U
@@ -107,27 +121,30 @@ def looked_at(
     component, of_components = (None, 1.0) if up_to_scale else _components(sums)
     p_along = 1.0 if up_to_scale else _p_along(float(along.mean()), error)
     p_value = min(p_of_sum(gram - np.diag(np.diag(gram))), p_along, of_components)
-    is_constant = _is_constant(sums.means)
+    is_constant = _is_constant(off)
     if is_constant:
-        off_by = math.sqrt(max(0.0, squared))
+        off_by = _root(squared)
         p_value = float(off_by <= (tolerance if size else 0.0))
         # No noise tells what was not seen: the share of the gradient that none of those that carry it would show.
         bound = off_by + math.log(2 / budget) / max(1.0, sums.gradients.effective)
-    is_positive = not up_to_scale or _p_along(factor, error) <= budget / SHARE or (error == 0 and factor > 0)
-    is_carried = _is_carried(sums, is_constant=is_constant)
+    has_factor = not up_to_scale or z * error <= abs(factor) * tolerance / 2  # it is known well enough
+    is_typical = not is_due_right or p_of_mean(sums.means_due - gradient) > UNLIKELY
+    is_carried = is_typical and _is_carried(sums, is_constant=is_constant)
     is_within = bound <= tolerance if size else is_constant and squared == 0
+    is_certain = p_value <= budget / SHARE and (not size or _root(squared) > (FLOOR_IN_SINGLE if single else FLOOR))
     if not is_carried and not (is_constant and is_within and not size):
         decision: Decision = "inconclusive"
-    elif p_value <= budget / SHARE or (up_to_scale and is_positive and factor < 0):
+    elif is_certain or (up_to_scale and has_factor and factor <= 0):
         decision = "fail"
     else:
-        decision = "pass" if is_positive and is_within else "inconclusive"
+        decision = "pass" if has_factor and is_within else "inconclusive"
     needed = None
     if decision == "inconclusive" and is_carried and size:
         times = (z + math.sqrt(1 + z * math.sqrt(2))) ** 2
         by_noise = times * noise / (BATCHES * tolerance**2)
-        needed = _next_look(sums.rollouts * (bound / tolerance if is_constant else by_noise))
-    bias = math.sqrt(max(squared, 0.0))
+        by_factor = (2 * z * error / (tolerance * abs(factor or 1.0))) ** 2 if up_to_scale else 0.0
+        needed = _next_look(sums.rollouts * max(bound / tolerance if is_constant else by_noise, by_factor))
+    bias = _root(squared)
     spread = math.sqrt(2 * scatter / BATCHES**2 + 4 * max(squared, 0.0) * noise / BATCHES)  # of U
     least = min((sums.gradients, sums.errors), key=lambda it: it.effective if it.squares else math.inf)
     return Look(
@@ -135,6 +152,10 @@ def looked_at(
         bound, float(along.mean()), error, component, is_carried, least.effective,
         least.greatest / least.squares if least.squares > 0 else 0.0, needed,
     )  # fmt: skip
+
+
+def _root(squared: float) -> float:
+    return math.sqrt(max(squared, 0.0))
 
 
 def p_of_mean(off: Floats) -> float:

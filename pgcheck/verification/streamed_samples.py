@@ -19,13 +19,12 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import UsageError
 from pgcheck.trajectories.listing import stream_of
-from pgcheck.verification.batch_sums import BATCHES, Sums
+from pgcheck.verification.batch_sums import BATCHES, Sums, errors_of
 from pgcheck.verification.drawn import Draw
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.known import Known, parts_of
 from pgcheck.verification.limits import Limit, Skipped
 from pgcheck.verification.matching import CANDIDATES, Match
-from pgcheck.verification.outputs import ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.partition import MOST, Partition
 from pgcheck.verification.sampled_diagnosis import Means, candidates_of
 from pgcheck.verification.sampled_finding import SampledFinding, gradient_of
@@ -104,11 +103,9 @@ class _Compared:
         self.sums, self.match = Sums.empty(size), match
         self._expected = expected
 
-    def add(self, draw: Draw, gradients: Floats, counts: Floats, slack: float) -> None:
+    def add(self, draw: Draw, gradients: Floats, counts: Floats, *, single: bool) -> None:
         """Adds gradients `[m, d]` that came so often in each batch `[K, m]`."""
-        errors = gradients - self._expected(draw)
-        errors[np.abs(errors).max(axis=1, initial=0.0) <= slack] = 0.0
-        self.sums.add_counted(errors, gradients, counts)
+        self.sums.add_counted(errors_of(gradients, self._expected(draw), single=single), gradients, counts)
 
 
 def too_few(draws: Draws, setting: Setting) -> Skipped | None:
@@ -151,14 +148,12 @@ def sampled_lines(
     gradient = gradient_of(setting, sampling.tolerance / 10)
     lines, partition = lines_of(stream, setting), Partition(draws.n, draws.stream(1))
     right, meant = _right(setting, gradient), _meant(setting, len(gradient), allow)
-    greatest, steps, done = 0.0, 0.0, 0.0
+    steps = done = 0.0
     for listed, values in answered(lines, _parts(setting, draws), setting, draws.size):
         gradients, draw = in_order(values, setting), listed.draw()
-        greatest = max(greatest, float(np.abs(gradients).max(initial=0.0)))
-        slack = (ROUNDING_IN_SINGLE if lines.is_imprecise else ROUNDING) * greatest
         counts = partition.dealt(listed.measure.astype(np.int64)).astype(np.float64)
         for way in (*right, *meant):
-            way.add(draw, gradients, counts, slack)
+            way.add(draw, gradients, counts, single=lines.is_imprecise)
         steps += float(listed.measure @ draw.batch.lengths[draw.index].mean(axis=1))
         done += float(listed.measure.sum())
         if progress is not None:
@@ -167,7 +162,14 @@ def sampled_lines(
     def look_at(way: _Compared, *, up_to_scale: bool) -> Look:
         number, alpha = 1 + int(math.log2(draws.n / FIRST_LOOK)), (1 - sampling.confidence) / len((*right, *meant))
         return looked_at(
-            way.sums, gradient, number, alpha=alpha, tolerance=sampling.tolerance, up_to_scale=up_to_scale
+            way.sums,
+            gradient,
+            number,
+            alpha=alpha,
+            tolerance=sampling.tolerance,
+            up_to_scale=up_to_scale,
+            single=lines.is_imprecise,
+            is_due_right=way.match is None,
         )
 
     nearest = min(right, key=lambda way: way.sums.errors.squares)

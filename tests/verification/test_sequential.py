@@ -33,13 +33,13 @@ def normal_sums(rng: np.random.Generator, bias: Floats, root: Floats, looks: int
         squares = rollouts * (variances + drawn**2)
         fourths = rollouts * (3 * variances**2 + 6 * variances * drawn**2 + drawn**4)
         carried = Carried(float(squares.sum()), float(fourths.sum()))
-        all_sums.append(Sums(total.copy(), squares, fourths, carried, carried, rollouts))
+        all_sums.append(Sums(total.copy(), np.zeros((BATCHES, d)), squares, fourths, carried, carried, rollouts))
     return all_sums
 
 
 def decided(sums: list[Sums], gradient: Floats, alpha: float, tolerance: float) -> Look:
     for k, some in enumerate(sums, 1):
-        look = looked_at(some, gradient, k, alpha=alpha, tolerance=tolerance)
+        look = looked_at(some, gradient, k, alpha=alpha, tolerance=tolerance, is_due_right=False)
         if look.decision != "inconclusive":
             return look
     return look
@@ -123,11 +123,11 @@ def test_what_is_needed_is_enough() -> None:
     root, gradient = covariance(d), np.ones(d)
     for seed in range(10):
         sums = normal_sums(np.random.default_rng(seed), np.zeros(d), root, 9)
-        first = looked_at(sums[0], gradient, 1, alpha=0.001, tolerance=0.05)
+        first = looked_at(sums[0], gradient, 1, alpha=0.001, tolerance=0.05, is_due_right=False)
         assert first.needed is not None
         assert first.needed <= sums[-1].rollouts
         look = int(math.log2(first.needed / FIRST_LOOK)) + 1
-        later = looked_at(sums[look - 1], gradient, look, alpha=0.001, tolerance=0.1)
+        later = looked_at(sums[look - 1], gradient, look, alpha=0.001, tolerance=0.1, is_due_right=False)
         assert later.decision == "pass"
 
 
@@ -155,7 +155,7 @@ def test_where_the_gradient_is_0_noise_is_never_a_pass() -> None:
     noise = rng.normal(size=(FIRST_LOOK, 3))
     for errors, decision in ((noise, "inconclusive"), (noise + 0.2, "fail"), (0 * noise, "pass")):
         sums = Sums.empty(3)
-        sums.add(errors, noise)
+        sums.add(errors, errors)
         look = looked_at(sums, none, 1, alpha=0.001, tolerance=0.05)
         assert (look.decision, look.needed) == (decision, None)
 
@@ -164,11 +164,14 @@ def test_where_the_gradient_is_0_noise_is_never_a_pass() -> None:
 def test_up_to_scale_only_a_positive_factor_passes(factor: float, decision: str) -> None:
     gradient = np.ones(12)
     sums = normal_sums(np.random.default_rng(1), (factor - 1) * gradient, 0.1 * covariance(12), 6)[-1]
-    look = looked_at(sums, gradient, 6, alpha=0.001, tolerance=0.05, up_to_scale=True)
+    look = looked_at(sums, gradient, 6, alpha=0.001, tolerance=0.05, up_to_scale=True, is_due_right=False)
     assert look.decision == decision
     tilted = np.where(np.arange(12) % 2, 1.0, -1.0)
     sums = normal_sums(np.random.default_rng(1), 2 * gradient + tilted, 0.1 * covariance(12), 6)[-1]
-    assert looked_at(sums, gradient, 6, alpha=0.001, tolerance=0.05, up_to_scale=True).decision == "fail"
+    assert (
+        looked_at(sums, gradient, 6, alpha=0.001, tolerance=0.05, up_to_scale=True, is_due_right=False).decision
+        == "fail"
+    )
 
 
 def test_all_looks_together_spend_alpha() -> None:
