@@ -127,6 +127,10 @@ def _why_undecided(finding: SampledFinding, verification: Verification) -> str:
     if not look.is_carried:
         if look.effective == 0:
             return f"the gradients of all {_drawn((finding,))} are 0: is the reward too rare to be seen?"
+        if not look.is_typical:
+            return (
+                f"the {_drawn((finding,))} are not typical, a right estimator would be off too: rare ones are missing"
+            )
         return (
             f"the largest of {_drawn((finding,))} carries {share(look.largest)} of the variance, and "
             f"{look.effective:.0f} carry about all: rare episodes that are not yet seen may decide"

@@ -157,7 +157,7 @@ def runs_of(samples: Sequence[Sample], mdp: MDP, policy: Linearised) -> SampledR
 def _not_finite(outputs: OfAgent) -> Look:
     """The look at runs some of which have a gradient that is not finite."""
     return Look(
-        "fail", outputs.runs, 0.0, math.nan, math.nan, math.inf, math.nan, math.nan, None, True,
+        "fail", outputs.runs, 0.0, math.nan, math.nan, math.inf, math.nan, math.nan, None, True, True,
         float(outputs.runs), 0.0, None,
     )  # fmt: skip
 

@@ -13,13 +13,13 @@ from pgcheck.arrays import Floats, norm_of
 from pgcheck.errors import EstimatorError
 from pgcheck.external.run import Variation
 from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.gram import p_of_mean
 from pgcheck.verification.loop_evidence import Runs
 from pgcheck.verification.loop_frame import Seen
 from pgcheck.verification.loop_kinds import Kind, linear_kinds
 from pgcheck.verification.loop_matching import LoopMatch, Matcher
 from pgcheck.verification.loop_sampled import SampledLoopFinding, SampledRuns, varied_sample
 from pgcheck.verification.loop_search import Search
-from pgcheck.verification.sequential import p_of_mean
 
 LEFT = 1e-6  # the probability that chance makes so much be left without rewards, below which something is
 

@@ -14,11 +14,12 @@ from pgcheck.arrays import Floats, norm_of
 from pgcheck.estimators.mistakes import REFERENCE, Candidate
 from pgcheck.verification.batch_sums import BATCHES, ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.causes import Diagnosis
+from pgcheck.verification.gram import p_of_mean
 from pgcheck.verification.matching import CANDIDATES, Match, diagnoses_of
 from pgcheck.verification.sampled_evidence import Sampled
 from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.scales import free_scale, known_scales
-from pgcheck.verification.sequential import FIRST_LOOK, p_of_mean
+from pgcheck.verification.sequential import FIRST_LOOK
 
 MOST_BLOCKS = 32  # of 4,096 gradients, on which mistakes are compared
 EXCLUDED = 1e-3  # the probability that chance excludes the mistake that is there, whatever the number of others

@@ -22,12 +22,11 @@ import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
 from pgcheck.verification.batch_sums import BATCHES, Sums
-from pgcheck.verification.tails import chi_square_tail, normal_quantile, normal_tail, student_tail
+from pgcheck.verification.gram import ROUNDING, bound_of, is_constant, noise_of, p_of_mean, p_of_sum, p_of_t
+from pgcheck.verification.tails import normal_quantile, normal_tail
 
 FIRST_LOOK = 4096  # rollouts
 ENOUGH = 300  # effective rollouts that a mean has to rest on
-SYMMETRIC = 1e-8  # a skewness that is none
-ROUNDING = 1e-12  # of batches' means, relative to their size: what differs less does not differ
 UNLIKELY = 0.01  # the probability of draws in which a right estimator would be as far off: these decide nothing
 FLOOR, FLOOR_IN_SINGLE = 1e-6, 1e-4  # a relative bias below which rounding may be the cause
 SHARE = 6.0  # each of three tests, two of them two-sided, has this part of what a look spends
@@ -48,7 +47,8 @@ class Look:
       bound: the relative bias is below it with the confidence that is asked for.
       scale_error, scale_error_error: ⟨mean error, ∇J⟩ / ‖∇J‖² and its standard error; 0 where ∇J is 0.
       component: the number of the component that is off most, in standard errors; None where none can be judged.
-      is_carried: whether enough rollouts carry the result for anything to be decided.
+      is_typical: whether a right estimator would not be off in these rollouts, as where rare ones are missing.
+      is_carried: whether they are that, and enough rollouts carry the result for anything to be decided.
       effective: how many rollouts the result rests on: (Σ ‖x‖²)² / Σ ‖x‖⁴ of gradients or errors x, the fewer.
       largest: the part of that Σ ‖x‖² that the largest rollout has.
       needed: rollouts after which a right estimator is likely to pass; None where that is not known.
@@ -63,6 +63,7 @@ class Look:
     scale_error: float
     scale_error_error: float
     component: int | None
+    is_typical: bool
     is_carried: bool
     effective: float
     largest: float
@@ -110,29 +111,28 @@ def looked_at(
     along, error = _along(off, gradient)
     factor = 1 + float(along.mean())
     if up_to_scale:
-        rounding = ROUNDING * float(np.abs(np.concatenate([off, gradient[None]])).max(initial=0.0))
-        off = off - along[:, None] * gradient
-        off = np.where(np.abs(off) <= rounding, 0.0, off)
+        off = _without_rounding(off - along[:, None] * gradient, off, gradient)
         unit *= abs(factor) or 1.0
     gram = off @ off.T / unit**2
     squared = float(gram.sum() - np.trace(gram)) / (BATCHES * (BATCHES - 1))  # U
-    noise, scatter = _noise(gram)
-    bound = _bound(squared, noise, scatter, z)
+    noise, scatter = noise_of(gram)
+    bound = bound_of(squared, noise, scatter, z)
     component, of_components = (None, 1.0) if up_to_scale else _components(sums)
-    p_along = 1.0 if up_to_scale else _p_along(float(along.mean()), error)
+    p_along = 1.0 if up_to_scale else p_of_t(float(along.mean()), error)
     p_value = min(p_of_sum(gram - np.diag(np.diag(gram))), p_along, of_components)
-    is_constant = _is_constant(off)
-    if is_constant:
+    constant = is_constant(off)
+    if constant:
         off_by = _root(squared)
         p_value = float(off_by <= (tolerance if size else 0.0))
         # No noise tells what was not seen: the share of the gradient that none of those that carry it would show.
         bound = off_by + math.log(2 / budget) / max(1.0, sums.gradients.effective)
     has_factor = not up_to_scale or z * error <= abs(factor) * tolerance / 2  # it is known well enough
-    is_typical = not is_due_right or p_of_mean(sums.means_due - gradient) > UNLIKELY
-    is_carried = is_typical and _is_carried(sums, is_constant=is_constant)
-    is_within = bound <= tolerance if size else is_constant and squared == 0
+    of_right = _without_rounding(sums.means_due - gradient, sums.means_due, gradient)
+    is_typical = not is_due_right or p_of_mean(of_right) > UNLIKELY
+    is_carried = is_typical and _is_carried(sums, constant=constant)
+    is_within = bound <= tolerance if size else constant and squared == 0
     is_certain = p_value <= budget / SHARE and (not size or _root(squared) > (FLOOR_IN_SINGLE if single else FLOOR))
-    if not is_carried and not (is_constant and is_within and not size):
+    if not is_carried and not (constant and is_within and not size):
         decision: Decision = "inconclusive"
     elif is_certain or (up_to_scale and has_factor and factor <= 0):
         decision = "fail"
@@ -143,59 +143,19 @@ def looked_at(
         times = (z + math.sqrt(1 + z * math.sqrt(2))) ** 2
         by_noise = times * noise / (BATCHES * tolerance**2)
         by_factor = (2 * z * error / (tolerance * abs(factor or 1.0))) ** 2 if up_to_scale else 0.0
-        needed = _next_look(sums.rollouts * max(bound / tolerance if is_constant else by_noise, by_factor))
+        needed = _next_look(sums.rollouts * max(bound / tolerance if constant else by_noise, by_factor))
     bias = _root(squared)
     spread = math.sqrt(2 * scatter / BATCHES**2 + 4 * max(squared, 0.0) * noise / BATCHES)  # of U
     least = min((sums.gradients, sums.errors), key=lambda it: it.effective if it.squares else math.inf)
     return Look(
         decision, sums.rollouts, min(1.0, SHARE * p_value), bias, spread / (2 * bias) if bias else math.sqrt(spread),
-        bound, float(along.mean()), error, component, is_carried, least.effective,
+        bound, float(along.mean()), error, component, is_typical, is_carried, least.effective,
         least.greatest / least.squares if least.squares > 0 else 0.0, needed,
     )  # fmt: skip
 
 
 def _root(squared: float) -> float:
     return math.sqrt(max(squared, 0.0))
-
-
-def p_of_mean(off: Floats) -> float:
-    """Returns p₁ of the mean errors of batches `[K, d]`; 0 where all of them are the same, and not 0."""
-    size = float(np.abs(off).max(initial=0.0))
-    if size == 0 or _is_constant(off):
-        return float(size == 0)
-    gram = (off / size) @ (off / size).T
-    return p_of_sum(gram - np.diag(np.diag(gram)))
-
-
-def p_of_sum(off_diagonal: Floats) -> float:
-    """Returns p₁: the probability that noise alone makes ΣO as great, for O `[K, K]` with a diagonal of 0."""
-    variance = 2 * float(np.sum(off_diagonal**2))
-    if variance == 0:
-        return 1.0
-    spread = math.sqrt(variance)
-    skewness = 8 * float(np.sum((off_diagonal @ off_diagonal) * off_diagonal)) / spread**3
-    deviation = float(off_diagonal.sum()) / spread
-    if skewness < SYMMETRIC:
-        return normal_tail(deviation)
-    freedom = 8 / skewness**2
-    return chi_square_tail(freedom + math.sqrt(2 * freedom) * deviation, freedom)
-
-
-def _noise(gram: Floats) -> tuple[float, float]:
-    """λ = √S₂ and S₂, the estimate of tr Σ² of a batch's mean, relative to ‖∇J‖⁴."""
-    k = BATCHES
-    rows = gram.mean(axis=0)
-    centred = gram - rows[:, None] - rows[None, :] + rows.mean()
-    trace = float(np.trace(centred)) / (k - 1)
-    frobenius = float(np.sum(centred**2)) / (k - 1) ** 2
-    scatter = max(0.0, (frobenius - trace**2 / (k - 1)) * (k - 1) ** 2 / ((k - 2) * (k + 1)))
-    return math.sqrt(scatter), scatter
-
-
-def _bound(squared: float, noise: float, scatter: float, z: float) -> float:
-    """u: the relative bias is below it, but for one case in 2 / P(Z > z)."""
-    under = squared + noise / BATCHES + z * math.sqrt(2 * scatter) / BATCHES
-    return z * math.sqrt(noise / BATCHES) + math.sqrt(max(0.0, under))
 
 
 def _along(off: Floats, gradient: Floats) -> tuple[Floats, float]:
@@ -206,26 +166,21 @@ def _along(off: Floats, gradient: Floats) -> tuple[Floats, float]:
     return along, error if error > ROUNDING * float(np.abs(along).max()) else 0.0
 
 
-def _is_carried(sums: Sums, *, is_constant: bool) -> bool:
+def _without_rounding(difference: Floats, *of: Floats) -> Floats:
+    """The difference with 0 in place of what may be rounding of what it is the difference of."""
+    size = max(float(np.abs(it).max(initial=0.0)) for it in of)
+    return np.where(np.abs(difference) <= ROUNDING * size, 0.0, difference)
+
+
+def _is_carried(sums: Sums, *, constant: bool) -> bool:
     """Whether enough rollouts carry both the gradients and the errors.
 
     Where all gradients are 0, errors that differ show that a right estimator's would not be.
     """
     if not sums.errors.squares:
         return sums.gradients.effective >= ENOUGH
-    is_zero = not sums.gradients.squares and not is_constant
+    is_zero = not sums.gradients.squares and not constant
     return sums.errors.effective >= ENOUGH and (is_zero or sums.gradients.effective >= ENOUGH)
-
-
-def _is_constant(means: Floats) -> bool:
-    """Whether all batches have one mean: then nothing is left to chance."""
-    return float(np.ptp(means, axis=0).max(initial=0.0)) <= ROUNDING * float(np.abs(means).max(initial=0.0))
-
-
-def _p_along(mean: float, error: float) -> float:
-    if error == 0:
-        return 1.0
-    return student_tail(mean / error, BATCHES - 1)
 
 
 def _components(sums: Sums) -> tuple[int | None, float]:

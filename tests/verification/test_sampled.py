@@ -1,6 +1,7 @@
 """Verdicts from drawn episodes: against exact expectations, and each with the twin that has to fail."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,80 @@ def test_where_rewards_are_rare_a_batch_is_still_told_from_its_episodes() -> Non
 def test_a_bias_of_one_percent_is_said() -> None:
     (finding,) = sampled(lambda batch: 1.01 * right(batch)).sampled
     assert finding.look.scale_error == pytest.approx(0.01, abs=1e-3)
+
+
+RARE = """
+horizon: 1
+states: [common, rare, end]
+actions: [a, b]
+start: {common: 0.9997, rare: 0.0003}
+terminal: [end]
+transitions:
+  common: {a: {to: end, reward: 1}, b: end}
+  rare: {a: {to: end, reward: 1000}, b: end}
+"""
+
+
+def clipped(batch: Batch) -> Floats:
+    return weighed(batch, np.clip(batch.rewards, -1, 1))
+
+
+def test_what_is_alike_on_all_that_was_drawn_is_no_pass_while_what_is_rare_is_missing(tmp_path: Path) -> None:
+    """A fourth of the gradient is in 3 of 10,000 episodes: it is clipped, and 4,096 episodes may not show it."""
+    (tmp_path / "rare.yaml").write_text(RARE)
+    model = str(tmp_path / "rare.yaml")
+    assert verify(clipped, model).verdict == "fail"
+    for seed in range(8):
+        found = sampled(clipped, model, rng=np.random.default_rng(seed), max_rollouts=2 * FIRST_LOOK)
+        assert found.verdict != "pass"
+        found = sampled(Noisy(right), model, rng=np.random.default_rng(seed), max_rollouts=FIRST_LOOK)
+        assert found.verdict != "fail"
+
+
+def in_single(estimate: Estimate) -> Estimate:
+    return lambda batch: estimate(batch).astype(np.float32)
+
+
+def test_single_precision_hides_no_bias_and_is_none() -> None:
+    assert sampled(in_single(right), "frozen_lake", horizon=20).verdict == "pass"
+    for estimate in (lambda batch: right(batch) + 2e-4, in_single(lambda batch: right(batch) + 2e-4)):
+        assert sampled(estimate, "frozen_lake", horizon=20).verdict == "fail"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(3.0, "pass"), (1 / 3, "pass"), (-2.0, "fail")])
+def test_up_to_scale_where_there_is_one_direction(factor: float, verdict: str) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        found = sampled(lambda batch: factor * right(batch), "bandit", up_to_scale=True, rng=rng)
+        assert found.verdict == verdict
+
+
+def test_up_to_scale_the_factor_has_to_be_the_same_everywhere() -> None:
+    models = ["two_state", "random_walk"]
+
+    def by_model(batch: Batch) -> Floats:
+        return right(batch) * (2 if batch.num_states == 3 else 2.4)
+
+    def sampled_on(estimate: Estimate) -> str:
+        return verify(estimate, models, evidence="sampled", up_to_scale=True, max_rollouts=2**16).verdict
+
+    assert sampled_on(lambda batch: 2 * right(batch)) == "pass"
+    assert sampled_on(by_model) == "fail"
+
+
+@pytest.mark.parametrize(("own", "verdict"), [(False, "pass"), (True, "fail")])
+def test_a_baseline_that_runs_along_is_judged_by_batches_in_their_order(own: bool, verdict: str) -> None:
+    """The mean of earlier batches is a right baseline; with the batch's own returns in it, it is a wrong one."""
+    mean = 0.0
+
+    def running(batch: Batch) -> Floats:
+        nonlocal mean
+        each = returns(batch)
+        before, mean = mean, 0.9 * mean + 0.1 * float(each.mean())
+        baseline = 0.5 * mean + 0.5 * float(each.mean()) if own else before
+        return weighed(batch, np.ones(batch.rewards.shape) * (each - baseline)[:, None])
+
+    assert verify(running, "two_state").verdict == verdict
 
 
 def test_the_same_seed_draws_the_same_and_another_draws_others() -> None:

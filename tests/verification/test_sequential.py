@@ -8,7 +8,8 @@ import pytest
 
 from pgcheck.arrays import Floats
 from pgcheck.verification.batch_sums import BATCHES, Carried, Sums
-from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at, p_of_sum, spent
+from pgcheck.verification.gram import p_of_sum
+from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at, spent
 
 SEEDS = int(os.environ.get("PGCHECK_CALIBRATION_SEEDS", "200"))  # 2000 and more for the long version
 LOOKS = 4
