@@ -197,8 +197,9 @@ def test_groups_are_counted() -> None:
 
     found = verify(counting, [MODEL], same_start=True, batch_sizes=[2], max_calls=30)
     assert found.verdict == "pass"  # 15 multisets of 5 completions, twice
-    few = verify(counting, [MODEL], same_start=True, batch_sizes=[2], max_calls=29)
+    few = verify(counting, [MODEL], same_start=True, batch_sizes=[2], max_calls=29, evidence="exact")
     assert few.verdict == "inconclusive"
     assert few.skipped[0].why.startswith("30 batches of 2 among 10 trajectories")
-    assert verify(counting, [MODEL], batch_sizes=[2], max_calls=30).verdict == "inconclusive"
+    alone = verify(counting, [MODEL], batch_sizes=[2], max_calls=30, evidence="exact")
+    assert alone.verdict == "inconclusive"
     assert math.comb(6, 2) * 2 == 30
