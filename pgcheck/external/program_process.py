@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 
 from pgcheck.errors import EstimatorError, UsageError
@@ -18,6 +19,7 @@ from pgcheck.external.watchdog import Watchdog
 
 PREFIX = "cmd:"
 CHUNK = 2**16  # bytes that are read at once
+LOOKING_SECONDS = 0.005  # between two looks whether it has ended
 ENDING_SECONDS = 2.0  # for a program to end whose input or output has ended
 JOINING_SECONDS = 0.5  # for threads to end, unless some other process holds the pipes
 
@@ -105,9 +107,9 @@ class ProgramProcess:
         """
         self._watchdog.stop()
         self._texts.put(None)
-        if not at_once:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(ENDING_SECONDS)
+        until = time.monotonic() + (0.0 if at_once else ENDING_SECONDS)
+        while time.monotonic() < until and not self._has_ended():
+            time.sleep(LOOKING_SECONDS)
         self._kill()
         self._process.wait()
         self._inbox.end()
@@ -154,6 +156,12 @@ class ProgramProcess:
         self._kill()
         # A process that has left the group may still hold the other end.
         self._inbox.end()
+
+    def _has_ended(self) -> bool:
+        """Whether it has ended; it is left to be waited for, so that its number is nobody else's yet."""
+        if hasattr(os, "waitid"):
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return self._process.poll() is not None
 
     def _kill(self) -> None:
         """Kills the program with its process group, or alone where there are no process groups."""

@@ -164,7 +164,10 @@ def _undecided(verification: Verification) -> Iterator[Filled]:
     for skipped in verification.skipped:
         text = f"{skipped.model}: not checked: {skipped.why}"
         yield Filled(text, "  ")
-        if (remedy := advice(skipped)) and not skipped.unsuitable:
+        remedies = [advice(skipped)]
+        if skipped.limit is not None and verification.printed is None:
+            remedies.append("With --evidence auto, some are drawn instead.")
+        if (remedy := " ".join(filter(None, remedies))) and not skipped.unsuitable:
             yield Filled(f"  {remedy}", "  ")
     yield from sampled_undecided(verification)
 

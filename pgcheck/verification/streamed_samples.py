@@ -214,8 +214,12 @@ def _right(setting: Setting, gradient: Floats) -> list[_Compared]:
 
 
 def _meant(setting: Setting, size: int, allow: Sequence[str]) -> list[_Compared]:
-    """Gradients compared with known mistakes that are allowed."""
+    """Gradients compared with known mistakes that are allowed; none is known of episodes that another policy drew."""
     if setting.off_policy:
+        if allow:
+            raise UsageError(
+                "--allow is not for drawn episodes of another policy; without --n, all of them are listed"
+            )
         return []
     mistakes = [mistake for mistake in CANDIDATES if set(mistake.ids) <= set(allow)]
     return [_Compared(partial(Draw.mean, candidate=it), size, Match(it, None)) for it in mistakes]
