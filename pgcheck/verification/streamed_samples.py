@@ -214,7 +214,7 @@ def _right(setting: Setting, gradient: Floats) -> list[_Compared]:
 
 
 def _meant(setting: Setting, size: int, allow: Sequence[str]) -> list[_Compared]:
-    """Gradients compared with known mistakes that are allowed; none is known of episodes that another policy drew."""
+    """Gradients compared with known mistakes that are allowed; none where another policy drew the episodes."""
     if setting.off_policy:
         if allow:
             raise UsageError(
