@@ -77,7 +77,10 @@ def test_many_rows_are_solved(many_rows: Path, tmp_path: Path) -> None:
     assert peak < 60 + (MOST_MEMORY - 60) / 10
 
 
-SLOW = [("sample", "frozen_lake"), ("sample", "river_swim"), ("show", "frozen_lake"), ("show", "river_swim")]
+SLOW = [
+    ("sample", "frozen_lake"), ("sample", "river_swim"), ("show", "frozen_lake"), ("show", "river_swim"),
+    ("exact", "frozen_lake"), ("exact", "two_state"), ("show", "two_state"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_right_objective_with_a_mistake_is_that_mistake() -> None:
     assert set(ids(times(0.5, KL.k1_reward), kl=0.1)) == {"scale"}
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.03217])
+@pytest.mark.parametrize("alpha", [0.01, pytest.param(0.03217, marks=pytest.mark.slow)])
 def test_two_causes_are_two_ids(alpha: float) -> None:
     dropped = vector(lambda batch: to_go(batch) + discount(batch) * summed(batch, -alpha * log_pi(batch)))
     named = ids(dropped, 0.02)
