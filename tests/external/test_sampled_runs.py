@@ -1,5 +1,6 @@
 """Runs whose draws come out at random: distributed as the runs that are listed, with other noise in each of them."""
 
+import gc
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -276,6 +277,15 @@ NOISES: dict[str, tuple[Callable[[], Noise], float | None, Any, Any]] = {
 }
 
 
+@pytest.fixture
+def all_seen() -> Iterator[None]:
+    """Lets the collector see what conftest freezes, as the generators of this file."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("all_seen")
 @pytest.mark.parametrize(
     ("making", "variance", "same"),
     [pytest.param(*case, marks=marks, id=name) for name, (*case, marks) in NOISES.items()],
@@ -300,6 +310,7 @@ def test_each_run_has_other_noise_and_has_it_again(
     assert not np.any(numbers(1, 0, 3)[:, 0] == drawn[:3, 0])
 
 
+@pytest.mark.usefixtures("all_seen")
 def test_what_exists_has_its_states_back(mdp: MDP) -> None:
     def states() -> list[str]:
         things: list[Any] = [OWN.bit_generator.state, OWN_LEGACY.get_state(), np.random.get_state()]
