@@ -42,8 +42,8 @@ def verify(
         str,
         typer.Argument(
             metavar="ESTIMATOR...",
-            help="file.py:function or agent, package.module:name, or a built-in; or several; or - for the gradients "
-            "on standard input of what `trajectories` printed.",
+            help="file.py:function or agent, package.module:name, 'cmd:PROGRAM ARGS', or a built-in; or several; "
+            "or - for the gradients on standard input of what `trajectories` printed.",
         ),
     ],
     others: Annotated[

@@ -47,7 +47,7 @@ def sampled_table(verification: Verification) -> Grid:
     drawn = (Column("runs"),) if verification.of_agent else (Column("B"), Column("rollouts"))
     columns = (
         Column("model", right=False), *drawn, Column("rel. bias"), Column("below"), Column("scale error"),
-        Column("", right=False),
+        Column("says", right=False),
     )  # fmt: skip
     is_allowed = verification.rest is not None
     return Grid(columns, [_cells(finding, is_allowed=is_allowed) for finding in verification.sampled])

@@ -130,7 +130,9 @@ def _success(verification: Verification) -> Iterator[Filled]:
     but = ", but for what is allowed" if verification.deviations else ""
     within = f"within {verification.tolerance:g} of its size"
     if verification.exact:
-        yield Filled(f"The exact expectation is {times}the gradient{but}, {within}.")
+        names = dict.fromkeys(finding.mdp.name for finding in verification.exact)
+        where = f"On {', '.join(names)}, the" if verification.sampled else "The"
+        yield Filled(f"{where} exact expectation is {times}the gradient{but}, {within}.")
     yield from sampled_remarks(verification)
     if verification.is_undiscounted:
         yield Filled("All of these models have gamma = 1: discounting was not tested; try --gamma 0.9.")

@@ -81,9 +81,9 @@ def judged_by_samples(
     if exact is None:
         return common
     return replace(
-        common,
-        findings=(*exact.findings, *findings), contract=exact.contract, tolerance=exact.tolerance, scale=exact.scale,
-        diagnosis=(*common.diagnosis, *exact.diagnosis), stretched=exact.stretched,
+        exact,
+        verdict=verdict, findings=(*exact.findings, *findings), diagnosis=(*common.diagnosis, *exact.diagnosis),
+        sampling=sampling, excluded=named.excluded, rest=rest,
     )  # fmt: skip
 
 

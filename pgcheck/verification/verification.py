@@ -172,24 +172,25 @@ class Verification:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the estimator is right, but with a needlessly large variance."""
+        """Whether the estimator is right by exact findings alone, but with a needlessly large variance."""
         ratio = self.variance_over_reward_to_go
-        return self.verdict == "pass" and not self.deviations and ratio is not None and ratio > NOISY
+        is_exact = not self.sampled and not self.deviations
+        return self.verdict == "pass" and is_exact and ratio is not None and ratio > NOISY
 
     @property
     def scope(self) -> Scope:
-        """What the findings cover, without larger batches."""
-        mdps = [finding.mdp for finding in self.findings]
-        rewards = [finding.mdp.reward for finding in self.findings if len(finding.mdp.reward)]
+        """What the exact findings cover, without larger batches."""
+        mdps = [finding.mdp for finding in self.exact]
+        rewards = [finding.mdp.reward for finding in self.exact if len(finding.mdp.reward)]
         return Scope(
-            len(self.checked),
-            max((finding.longest for finding in self.findings), default=0),
+            len({finding.mdp.name for finding in self.exact}),
+            max((finding.longest for finding in self.exact), default=0),
             max((mdp.num_states for mdp in mdps), default=0),
             max((mdp.num_actions for mdp in mdps), default=0),
             min((float(reward.min()) for reward in rewards), default=0.0),
             max((float(reward.max()) for reward in rewards), default=0.0),
-            tuple(sorted(Counter(finding.batch_size for finding in self.findings).items())),
-            len({finding.mdp.name for finding in self.findings if np.count_nonzero(finding.mdp.start) > 1}),
+            tuple(sorted(Counter(finding.batch_size for finding in self.exact).items())),
+            len({finding.mdp.name for finding in self.exact if np.count_nonzero(finding.mdp.start) > 1}),
         )
 
     @property

@@ -72,6 +72,10 @@ def test_what_cannot_be_listed_is_drawn(run: Run) -> None:
     assert first.startswith("reinforce: PASS: the relative bias is below ")
     assert "with confidence 99.9 % (" in first
     assert "leave no trace" in table.stdout
+    both = run("verify", "reinforce", "two_state", "frozen_lake", "--quiet").stdout
+    assert "exact over all trajectories of 1 model (at most 3 steps" in both  # nothing exact is said of the other
+    assert "On two-state, the exact expectation is the gradient" in both
+    assert "Unbiased" not in both
     assert table.stderr == ""
 
 
