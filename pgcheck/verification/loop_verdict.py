@@ -32,7 +32,7 @@ def verify_agent(
     source: AgentSource,
     models: Models | None = None,
     *,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,

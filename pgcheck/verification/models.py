@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pgcheck.formats.modelfile import Model, load_model
+from pgcheck.formats.loading import load_model
+from pgcheck.formats.modelfile import Model
 from pgcheck.formats.overrides import overridden
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -18,7 +19,7 @@ Models = Sequence[OneModel] | str | Path | Model
 def problems_of(
     models: Models | None = None,
     *,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
