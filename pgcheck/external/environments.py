@@ -167,8 +167,10 @@ def _problem(
     from pgcheck.formats.loading import load_model
     from pgcheck.formats.modelfile import Model
     from pgcheck.formats.overrides import overridden
+    from pgcheck.model.endless import cut
     from pgcheck.model.linear import Linear
     from pgcheck.model.mdp import MDP
+    from pgcheck.model.softmax import TabularSoftmax
 
     policy: Policy | None = None
     if isinstance(model, str | Path):
@@ -185,6 +187,7 @@ def _problem(
             "and its policy"
         )
     mdp = overridden(mdp, horizon=horizon, gamma=gamma)
+    mdp = cut(mdp, TabularSoftmax.of(mdp) if policy is None else policy)
     return mdp, policy.features if isinstance(policy, Linear) else None
 
 
