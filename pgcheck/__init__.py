@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from pgcheck.exact.gradient import ExactGradient as ExactGradient
     from pgcheck.exact.gradient import exact_gradient as exact_gradient
     from pgcheck.external.environments import env as env
+    from pgcheck.formats.loading import load as load
+    from pgcheck.formats.loading import load_model as load_model
     from pgcheck.formats.modelfile import Model as Model
-    from pgcheck.formats.modelfile import load as load
-    from pgcheck.formats.modelfile import load_model as load_model
     from pgcheck.formats.modelfile import loads as loads
     from pgcheck.model.linear import Linear as Linear
     from pgcheck.model.mdp import MDP as MDP
@@ -80,7 +80,8 @@ _HOME = {
     "external.environments": ("env",),
     "model.linear": ("Linear",),
     "model.mdp": ("MDP",),
-    "formats.modelfile": ("Model", "load", "load_model", "loads"),
+    "formats.loading": ("load", "load_model"),
+    "formats.modelfile": ("Model", "loads"),
     "model.policy": ("Policy",),
     "model.softmax": ("TabularSoftmax",),
     "estimators.moments": ("Moments", "predict"),

@@ -47,7 +47,7 @@ def assert_policy_gradient(
     estimate: Estimate | AgentFunction | str,
     *,
     models: Sequence[OneModel] | None = None,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,

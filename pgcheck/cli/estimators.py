@@ -5,22 +5,17 @@ from typing import Annotated
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
-    Entropy,
     EstimatorNames,
     Form,
-    Gamma,
-    Horizon,
     Into,
-    Kl,
     Lambda,
     ModelName,
-    OwnPolicy,
     Quiet,
     Rollouts,
     Seed,
     Timeout,
-    loaded,
     printing,
     rollouts_of,
     running,
@@ -28,18 +23,15 @@ from pgcheck.cli.options import (
 )
 
 
+@about_model
 def plan(
+    about: AboutModel,
     model: ModelName = "two_state",
     accuracy: Annotated[str, typer.Option(metavar="A", help="Relative error wanted, like 5% or 0.01.")] = "5%",
     estimator: EstimatorNames = None,
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -50,7 +42,7 @@ def plan(
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
                 problem.mdp, problem.policy, chosen, wanted, rng,
@@ -59,18 +51,15 @@ def plan(
         printer.view(comparison_view(result, number))
 
 
+@about_model
 def compare(
+    about: AboutModel,
     model: ModelName = "two_state",
     n: Rollouts = "1000",
     estimator: EstimatorNames = None,
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -81,7 +70,7 @@ def compare(
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
                 problem.mdp, problem.policy, chosen, count, rng,

@@ -5,24 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
-    Entropy,
     EstimatorName,
     Form,
-    Gamma,
-    Horizon,
     Into,
-    Kl,
     Lambda,
     ModelName,
     OldTop,
-    OwnPolicy,
     Quiet,
     Rollouts,
     Seed,
     Timeout,
     Top,
-    loaded,
     method_of,
     order_of,
     printing,
@@ -37,7 +32,9 @@ if TYPE_CHECKING:
     from pgcheck.exact.table import GradientTable
 
 
+@about_model
 def exact(
+    about: AboutModel,
     model: ModelName = "two_state",
     method: Annotated[
         str | None,
@@ -50,11 +47,6 @@ def exact(
         typer.Option(metavar="ORDER", help="What --top shows: the greatest probability (default), or share of it."),
     ] = None,
     trajectories: OldTop = None,
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -67,13 +59,13 @@ def exact(
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
                 problem.mdp, problem.policy, method=way,
                 max_trajectories=limit, top=k, order=order, progress=bar,
             )  # fmt: skip
-        if method is None and not quiet:
+        if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
         printer.view(exact_view(table))
 
@@ -88,7 +80,9 @@ def _note_method(table: "GradientTable", limit: int) -> None:
         note(f"note: {count}, over {limit:,}: by backward induction instead of enumeration")
 
 
+@about_model
 def sample(
+    about: AboutModel,
     model: ModelName = "two_state",
     n: Rollouts = "1000",
     estimator: EstimatorName = "reinforce",
@@ -100,11 +94,6 @@ def sample(
     chi2: Annotated[
         bool, typer.Option("--chi2", help="Compute chi2 (JSON) for more than 200 parameters too.")
     ] = False,
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -116,7 +105,7 @@ def sample(
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
@@ -128,7 +117,9 @@ def sample(
         printer.view(sample_view(result, number))
 
 
+@about_model
 def converge(
+    about: AboutModel,
     model: ModelName = "two_state",
     n: Annotated[
         str | None,
@@ -144,11 +135,6 @@ def converge(
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -163,7 +149,7 @@ def converge(
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             if numbers is None:
                 usual = usual_effort(problem.mdp, problem.policy, chosen)

@@ -1,16 +1,11 @@
 """`models`, `show` and `schema`: the models, and what is in them."""
 
+from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
-    Entropy,
     Form,
-    Gamma,
-    Horizon,
     Into,
-    Kl,
     ModelName,
-    OwnPolicy,
     Quiet,
-    loaded,
     printing,
 )
 
@@ -24,13 +19,10 @@ def models(form: Form = None, output: Into = None, quiet: Quiet = False) -> None
         printer.view(models_view(bundled_models()))
 
 
+@about_model
 def show(
+    about: AboutModel,
     model: ModelName = "two_state",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -40,7 +32,7 @@ def show(
     from pgcheck.trajectories.summary import summarize
 
     with printing(output, form) as printer:
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         printer.view(show_view(summarize(problem.mdp, problem.policy, problem.behavior)))
 
 

@@ -5,9 +5,8 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,16 +31,6 @@ FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "
 
 ModelName = Annotated[
     str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")
-]
-Horizon = Annotated[str | None, typer.Option(metavar="T", help="Steps; overrides the file's horizon.")]
-Gamma = Annotated[str | None, typer.Option(metavar="G", help="Discount, 0 to 1; overrides the file's.")]
-Entropy = Annotated[str | None, typer.Option(metavar="ALPHA", help="Weight of the entropy; overrides the file's.")]
-Kl = Annotated[
-    str | None, typer.Option("--kl", metavar="BETA", help="Weight of KL(pi || reference); overrides the file's.")
-]
-OwnPolicy = Annotated[
-    str | None,
-    typer.Option("--policy", metavar="F", help="file.py:function, which makes a policy, as a network, of the MDP."),
 ]
 Form = Annotated[
     str | None,
@@ -107,45 +96,6 @@ def printing(
         output.close()
     finally:
         output.discard()
-
-
-class Overrides(TypedDict):
-    """What replaces a model's own; None leaves it."""
-
-    horizon: int | None
-    gamma: float | None
-    entropy: float | None
-    kl: float | None
-
-
-def overrides_of(horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None) -> Overrides:
-    """Returns the numbers of `--horizon`, `--gamma`, `--entropy` and `--kl`."""
-    from pgcheck.formats.overrides import MAX_COEFFICIENT, MAX_HORIZON
-
-    return Overrides(
-        horizon=None if horizon is None else arguments.count(horizon, "--horizon", MAX_HORIZON),
-        gamma=None if gamma is None else arguments.number(gamma, "--gamma", 0, 1),
-        entropy=None if entropy is None else arguments.number(entropy, "--entropy", 0, MAX_COEFFICIENT),
-        kl=None if kl is None else arguments.number(kl, "--kl", 0, MAX_COEFFICIENT),
-    )
-
-
-def loaded(
-    source: str, horizon: str | None, gamma: str | None, entropy: str | None, kl: str | None, policy: str | None
-) -> "Model":
-    """Returns the model that `source` names, with these overrides and the policy of `--policy`."""
-    from pgcheck.formats.modelfile import load_model
-
-    return with_policy(load_model(source, **overrides_of(horizon, gamma, entropy, kl)), policy)
-
-
-def with_policy(model: "Model", spec: str | None) -> "Model":
-    """Returns a model with the policy that the function of `--policy` makes for it."""
-    if spec is None:
-        return model
-    from pgcheck.external.policies import named_policy  # may load torch or jax
-
-    return replace(model, policy=named_policy(spec, model.mdp))
 
 
 def rollouts_of(text: str) -> int:

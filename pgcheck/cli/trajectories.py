@@ -5,18 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
-    Entropy,
     Form,
-    Gamma,
-    Horizon,
     Into,
-    Kl,
     ModelName,
-    OwnPolicy,
     Quiet,
     Seed,
-    loaded,
     printing,
     rollouts_of,
     seed_of,
@@ -29,7 +24,9 @@ if TYPE_CHECKING:
 MANY = 1_000  # trajectories that are listed on a terminal without a word before them
 
 
+@about_model
 def trajectories(
+    about: AboutModel,
     model: ModelName = "two_state",
     n: Annotated[
         str | None,
@@ -48,11 +45,6 @@ def trajectories(
         bool, typer.Option("--header", help="First a line with theta, the probabilities and the like, for programs.")
     ] = False,
     seed: Seed = "0",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -68,7 +60,7 @@ def trajectories(
     with printing(output, form, piped="jsonl") as printer:
         if header and printer.form != "jsonl":
             raise UsageError(f"--header is a line of JSON lines, not of {printer.form}; add --format jsonl")
-        problem = loaded(model, horizon, gamma, entropy, kl, policy)
+        problem = about.load(model, quiet=quiet)
         actor = actor_of(problem.mdp, problem.policy, problem.behavior, off_policy=off_policy)
         if header:
             printer.row(header_of(problem.mdp, problem.policy, problem.behavior if off_policy else None))

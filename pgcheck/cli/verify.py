@@ -6,21 +6,15 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
-    Entropy,
     Form,
-    Gamma,
-    Horizon,
     Into,
-    Kl,
-    OwnPolicy,
     Quiet,
     Seed,
-    overrides_of,
     printing,
     seconds_of,
     seed_of,
-    with_policy,
 )
 from pgcheck.cli.verify_stream import (
     STREAM,
@@ -37,7 +31,9 @@ if TYPE_CHECKING:
     from pgcheck.verification.verification import Verification
 
 
+@about_model
 def verify(
+    about: AboutModel,
     estimator: Annotated[
         str,
         typer.Argument(
@@ -90,11 +86,6 @@ def verify(
     ] = None,
     seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
-    horizon: Horizon = None,
-    gamma: Gamma = None,
-    entropy: Entropy = None,
-    kl: Kl = None,
-    policy: OwnPolicy = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -112,7 +103,9 @@ def verify(
     from pgcheck.report.sampled import announcement_text
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
+    from pgcheck.report.words import horizon
     from pgcheck.verification.allowance import checked_ids
+    from pgcheck.verification.battery import battery_models
     from pgcheck.verification.models import problems_of
     from pgcheck.verification.streamed import Judging
     from pgcheck.verification.verdict import usual_max_calls
@@ -123,7 +116,7 @@ def verify(
     seed_of(seed)  # a fault is told before anything runs
     calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
     allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
-    overrides, seconds = overrides_of(horizon, gamma, entropy, kl), seconds_of(timeout)
+    overrides, seconds = about.overrides(), seconds_of(timeout)
     if STREAM in (estimator, *more):
         if more:
             raise UsageError(
@@ -137,13 +130,20 @@ def verify(
         raise typer.Exit(
             verify_stream(
                 models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
-                overrides=overrides, policy=policy, form=form, output=output, quiet=quiet,
+                about=about, form=form, output=output, quiet=quiet,
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)
     with printing(output, form) as printer:
-        problems = problems_of(models or None, **overrides, off_policy=off_policy)
-        problems = [with_policy(problem, policy) for problem in problems]
+        if not models and about.source():
+            raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
+        problems = [about.load(name, quiet=quiet) for name in models]
+        if not models:
+            problems = [about.with_policy(model) for model in battery_models(**overrides)]
+        for problem in problems:
+            if problem.mdp.is_endless and not quiet:
+                note(f"note: {problem.mdp.name}: {horizon(problem.mdp)}: beyond it nothing above rounding is left")
+        problems = problems_of(problems, off_policy=off_policy)
 
         announced: list[Announcement] = []
 
@@ -155,7 +155,7 @@ def verify(
         def judged(name: str) -> "Verification":
             with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
                 of_agent = is_agent(function)
-                if of_agent and policy is not None:
+                if of_agent and about.policy is not None:
                     raise UsageError("--policy is not for agents: an agent has a policy of its own")
                 if of_agent and not models:  # on models on which loops have few runs
                     return judge(

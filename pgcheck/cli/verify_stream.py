@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from pgcheck.cli.options import Overrides, printing, rollouts_of, seed_of, with_policy
+from pgcheck.cli.model_options import AboutModel
+from pgcheck.cli.options import printing, rollouts_of, seed_of
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ def verify_stream(
     batches: str | None,
     off_policy: bool,
     same_start: bool,
-    overrides: Overrides,
-    policy: str | None,
+    about: AboutModel,
     form: str | None,
     output: str | None,
     quiet: bool,
@@ -37,7 +37,6 @@ def verify_stream(
     from pgcheck.cli.trajectories import batch_size_of
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.verification import verification_view
-    from pgcheck.verification.models import problems_of
     from pgcheck.verification.setting import setting_of
     from pgcheck.verification.streamed import verify_drawn, verify_printed
     from pgcheck.verification.streamed_samples import Draws
@@ -53,8 +52,8 @@ def verify_stream(
     size = None if batches is None else batch_size_of(batches)
     draws = None if n is None else Draws(rollouts_of(n), seed_of(seed)[0], size)
     with printing(output, form) as printer:
-        (model,) = problems_of([name], **overrides, off_policy=off_policy)
-        setting = setting_of(with_policy(model, policy), off_policy=off_policy, same_start=same_start)
+        model = about.load(name, quiet=quiet)
+        setting = setting_of(model, off_policy=off_policy, same_start=same_start)
         with progress_bar("reading gradients", quiet=quiet) as bar:
             stream = _standard_input(name)
             if draws is None:

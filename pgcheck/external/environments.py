@@ -70,7 +70,7 @@ def env(
     observation: str | None = None,
     time_limit: str | None = None,
     pad: bool | None = None,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     render_mode: str | None = None,
 ) -> "Environment":
@@ -159,13 +159,18 @@ def register() -> None:
             gymnasium.register(identity, "pgcheck.external.environments:env", kwargs={"model": name})
 
 
-def _problem(model: "Source", horizon: int | None = None, gamma: float | None = None) -> "tuple[MDP, Floats | None]":
+def _problem(
+    model: "Source", horizon: float | None = None, gamma: float | None = None
+) -> "tuple[MDP, Floats | None]":
     """The MDP that is meant, and the features of its policy if that is linear."""
     from pgcheck.arrays import kind_of
-    from pgcheck.formats.modelfile import Model, load_model
+    from pgcheck.formats.loading import load_model
+    from pgcheck.formats.modelfile import Model
     from pgcheck.formats.overrides import overridden
+    from pgcheck.model.endless import cut
     from pgcheck.model.linear import Linear
     from pgcheck.model.mdp import MDP
+    from pgcheck.model.softmax import TabularSoftmax
 
     policy: Policy | None = None
     if isinstance(model, str | Path):
@@ -182,6 +187,7 @@ def _problem(model: "Source", horizon: int | None = None, gamma: float | None = 
             "and its policy"
         )
     mdp = overridden(mdp, horizon=horizon, gamma=gamma)
+    mdp = cut(mdp, TabularSoftmax.of(mdp) if policy is None else policy)
     return mdp, policy.features if isinstance(policy, Linear) else None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pgcheck.formats import sources
-from pgcheck.formats.modelfile import load
+from pgcheck.formats.loading import load
 from pgcheck.model.mdp import MDP
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.formats import sources
 from pgcheck.formats.nodes import Mapping, Node, Scalar
-from pgcheck.formats.overrides import ADD_REFERENCE, MAX_COEFFICIENT, MAX_HORIZON, overridden
+from pgcheck.formats.overrides import ADD_REFERENCE, MAX_COEFFICIENT
 from pgcheck.formats.policies import read_policy
 from pgcheck.formats.problems import visible
 from pgcheck.formats.reader import Reader
 from pgcheck.formats.sight import Sight
 from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
+from pgcheck.model.horizon import MAX_HORIZON, horizon_of
 from pgcheck.model.mdp import INFINITE_KL, MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
@@ -41,48 +41,14 @@ class Model:
       mdp, policy: the problem and the point θ at which it is differentiated.
       behavior: the policy that drew the data, for off-policy estimators; None if the file has none.
       reference: π_ref of the KL penalty, whose table is `mdp.reference`; None if the file has none.
+      notes: what its source does not say and was taken for granted, in sentences.
     """
 
     mdp: MDP
     policy: Policy
     behavior: Policy | None
     reference: Policy | None = None
-
-
-def load(
-    source: str | Path,
-    *,
-    horizon: int | None = None,
-    gamma: float | None = None,
-    entropy: float | None = None,
-    kl: float | None = None,
-) -> tuple[MDP, Policy]:
-    """Returns the MDP and the policy of a model file.
-
-    Args:
-      source: a path, `-` for standard input, or the name of a bundled model.
-      horizon, gamma, entropy, kl: override the file's own; the last two are α and β of the objective.
-
-    Raises:
-      ModelError: the file is at fault; the message lists up to 20 errors, each with FILE:LINE:COL.
-      UsageError: there is no such file, or a number is out of range, or kl lacks a reference policy.
-    """
-    model = load_model(source, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-    return model.mdp, model.policy
-
-
-def load_model(
-    source: str | Path,
-    *,
-    horizon: int | None = None,
-    gamma: float | None = None,
-    entropy: float | None = None,
-    kl: float | None = None,
-) -> Model:
-    """Returns the model of a file, with all its policies; arguments and errors are those of `load`."""
-    file, text = sources.read_text(str(source))
-    model = loads(text, file)
-    return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl))
+    notes: tuple[str, ...] = ()
 
 
 def loads(text: str, file: str = "<string>") -> Model:
@@ -120,7 +86,7 @@ class _ModelReader(Reader):
             self.fail(self.root, (), f"{', '.join(missing)} {are} missing; a model needs {', '.join(REQUIRED)}")
         value = {key: node for key, (_, node) in entries.items()}
         title = self.name(value["name"], ("name",), "a name") if "name" in value else visible(Path(self.file).stem)
-        horizon = self.whole(value["horizon"], ("horizon",), MAX_HORIZON, HORIZON, "10") if "horizon" in value else 1
+        horizon = self.horizon(value["horizon"]) if "horizon" in value else 1
         gamma = self.real(value["gamma"], ("gamma",), 0, 1, "a number from 0 to 1") if "gamma" in value else 1.0
         entropy, kl = self.objective(value)
         states, actions = self.sizes(value)
@@ -163,6 +129,12 @@ class _ModelReader(Reader):
         elif entropy:
             mdp = replace(mdp, entropy=entropy)
         return Model(mdp, policy or plain, behavior, reference)
+
+    def horizon(self, node: Node) -> int | None:
+        """The greatest number of steps; None if there is a fault."""
+        if isinstance(node, Scalar) and node.text == "inf":
+            return horizon_of(math.inf)
+        return self.whole(node, ("horizon",), MAX_HORIZON, HORIZON, "10 or inf")
 
     def sizes(self, value: dict[str, Node]) -> tuple[dict[str, int], dict[str, int]]:
         """The names of the states and actions, each with its number; without them nothing else can be read."""

@@ -1,12 +1,13 @@
 """An MDP with another horizon, discount or objective than its file says."""
 
+import math
 from dataclasses import replace
 
 from pgcheck.errors import UsageError
 from pgcheck.formats.transitions import MAX_SIZE
+from pgcheck.model.horizon import MAX_HORIZON, horizon_of
 from pgcheck.model.mdp import MDP
 
-MAX_HORIZON = 10**15
 MAX_COEFFICIENT = MAX_SIZE  # of the objective's entropy and kl
 ADD_REFERENCE = "add one, like reference: {softmax: {}}"
 
@@ -14,7 +15,7 @@ ADD_REFERENCE = "add one, like reference: {softmax: {}}"
 def overridden(
     mdp: MDP,
     *,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
@@ -25,8 +26,8 @@ def overridden(
       UsageError: a number is out of range, or kl is not 0 and the model has no reference policy.
       ModelError: the reference gives an action no probability, and kl is not 0.
     """
-    if horizon is not None and not 1 <= horizon <= MAX_HORIZON:
-        raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps")
+    if horizon is not None and not (1 <= horizon <= MAX_HORIZON or horizon == math.inf):
+        raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps, or inf")
     if gamma is not None and not 0 <= gamma <= 1:
         raise UsageError(f"gamma {gamma}; expected 0 to 1")
     for name, value in (("entropy", entropy), ("kl", kl)):
@@ -37,6 +38,11 @@ def overridden(
             f"{mdp.name} has no reference policy: kl {kl:g} is the weight of KL(pi || pi_ref).\n"
             "  Add `reference: {softmax: {}}` to the model (preferences left out are 0), or leave kl out."
         )
-    changes = {"horizon": horizon, "gamma": gamma, "entropy": entropy, "kl": kl}
+    changes = {
+        "horizon": None if horizon is None else horizon_of(horizon),
+        "gamma": gamma,
+        "entropy": entropy,
+        "kl": kl,
+    }
     given = {name: value for name, value in changes.items() if value is not None and value != getattr(mdp, name)}
     return replace(mdp, **given) if given else mdp  # type: ignore[arg-type]

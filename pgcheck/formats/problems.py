@@ -40,7 +40,7 @@ class Problems:
         return not self.full or (line, column) < max(self._errors, key=_place)[:2]
 
     def add(self, line: int, column: int, message: str) -> None:
-        """Notes an error at a place; line and column count from 1."""
+        """Notes an error at a place; line and column count from 1, and 0 is a file without lines."""
         self._errors.append((line, column, message))
         if (
             len(self._errors) > MAX_SHOWN
@@ -63,6 +63,8 @@ class Problems:
         spans = line_spans(self._text, {line for line, _, _ in errors})
         shown = [
             f"{self.file}:{line}:{column}: error: {message}{self._quote(line, column, *spans.get(line, (0, 0)))}"
+            if line
+            else f"{self.file}: error: {message}"
             for line, column, message in errors
         ]
         if self._more:

@@ -7,10 +7,11 @@ must be known, are left to the loader.
 from pgcheck.formats.features import KEYS as LINEAR_KEYS
 from pgcheck.formats.features import MAX_FEATURE
 from pgcheck.formats.modelfile import COEFFICIENTS, KEYS, REQUIRED
-from pgcheck.formats.overrides import MAX_COEFFICIENT, MAX_HORIZON
+from pgcheck.formats.overrides import MAX_COEFFICIENT
 from pgcheck.formats.problems import HIDDEN
 from pgcheck.formats.reader import FRACTION, MAX_NAME, MAX_NAMES, REAL
 from pgcheck.formats.transitions import COLUMNS, MAX_SIZE
+from pgcheck.model.horizon import MAX_HORIZON
 from pgcheck.model.mdp import PROBABILITY_SLACK
 
 Schema = dict[str, object]
@@ -26,7 +27,7 @@ def model_schema() -> Schema:
     """
     properties = {
         "name": _ref("name", "What reports call the model; default: the name of the file."),
-        "horizon": _ref("horizon", "The greatest number of steps."),
+        "horizon": _ref("horizon", "The greatest number of steps, or inf."),
         "gamma": _ref("probability", "The discount, 0 to 1; default 1."),
         "states": _ref("names", "The names of the states, or n for 0 to n - 1."),
         "actions": _ref("names", "The names of the actions, or n for 0 to n - 1."),
@@ -85,7 +86,7 @@ def _number(lo: float, hi: float, kind: str = "number") -> Schema:
 
 def _numbers() -> Schema:
     return {
-        "horizon": _number(1, MAX_HORIZON, "integer"),
+        "horizon": {"anyOf": [{"const": "inf"}, _number(1, MAX_HORIZON, "integer")]},
         "count": _number(1, MAX_NAMES, "integer"),
         "probability": _number(0, 1),
         "mass": _number(0, 1 + PROBABILITY_SLACK),

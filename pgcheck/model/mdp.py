@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.errors import ModelError, TooLargeError
 from pgcheck.model.dense import columns_of, distribution, numbers_of_states
+from pgcheck.model.horizon import Cut, horizon_of
 
 PROBABILITY_SLACK = 1e-9 * (1 + 1e-6)  # by which a sum of probabilities may miss 1
 INFINITE_KL = "KL(pi || pi_ref) is infinite, because the reference gives an action no probability; leave kl out"
@@ -18,7 +19,7 @@ MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits i
 
 @dataclass(frozen=True, eq=False)
 class MDP:
-    """A finite MDP with a horizon; a trajectory is s_0, a_0, r_0, s_1, ….
+    """A finite MDP; a trajectory is s_0, a_0, r_0, s_1, ….
 
     A trajectory starts in s_0 ~ `start` and ends after an outcome with `done`, on entering a terminal
     state, or after `horizon` steps. Its return is R = Σ_t γ^t r_t.
@@ -30,7 +31,7 @@ class MDP:
     Attributes:
       name: of the model, in reports.
       states, actions: the names, S and A of them.
-      horizon: the greatest number of steps, at least 1.
+      horizon: the greatest number of steps, at least 1; math.inf becomes a `Cut`.
       gamma: the discount, 0 to 1.
       start: probability of s_0 `[S]`.
       terminal: states on whose entry an episode ends `[S]`.
@@ -72,6 +73,7 @@ class MDP:
             raise TooLargeError(
                 f"{self.num_states:,} states x {self.num_actions:,} actions; the limit is {MAX_PAIRS:,} pairs."
             )
+        object.__setattr__(self, "horizon", horizon_of(self.horizon))
         self._check()
         for name, value in self._canonical().items():
             value.flags.writeable = False
@@ -83,7 +85,7 @@ class MDP:
         transitions: ArrayLike,
         rewards: ArrayLike,
         *,
-        horizon: int,
+        horizon: float,
         gamma: float = 1.0,
         start: int | ArrayLike = 0,
         terminal: ArrayLike = (),
@@ -100,7 +102,7 @@ class MDP:
           transitions: P(s′|s, a) `[S, A, S]`, or in another order of `axes`. A row of zeros is an action that the
             state does not offer.
           rewards: of each state `[S]`, of each state and action `[S, A]`, or in the shape of `transitions`.
-          horizon: the greatest number of steps, at least 1.
+          horizon: the greatest number of steps, at least 1, or math.inf.
           gamma: the discount, 0 to 1.
           start: the number of the first state, or the probability of each `[S]`.
           terminal: numbers of the states on whose entry an episode ends, or a mask `[S]`; their rows are ignored.
@@ -124,18 +126,23 @@ class MDP:
         sights = names if observations is None else tuple(observations)
         seen = tuple(dict.fromkeys(sights))
         place = {sight: number for number, sight in enumerate(seen)}
+        sight = np.array([place[sight] for sight in sights], dtype=np.int64)
         return cls(
-            name, names, tuple(map(str, range(columns.num_actions))) if actions is None else tuple(actions), horizon,
-            gamma, first, ending, seen, np.array([place[sight] for sight in sights], dtype=np.int64), columns.state,
-            columns.action, columns.next_state, columns.prob, columns.reward,
-            np.zeros(len(columns.prob), dtype=np.bool_),
+            name, names, tuple(map(str, range(columns.num_actions))) if actions is None else tuple(actions),
+            horizon_of(horizon), gamma, first, ending, seen, sight, columns.state, columns.action, columns.next_state,
+            columns.prob, columns.reward, np.zeros(len(columns.prob), dtype=np.bool_),
         )  # fmt: skip
 
     def __repr__(self) -> str:
         return (
             f"MDP({self.name!r}: {self.num_states} states, {self.num_actions} actions, {len(self.prob)} outcomes, "
-            f"horizon {self.horizon}, gamma {self.gamma:g})"
+            f"horizon {'inf' if self.is_endless else self.horizon}, gamma {self.gamma:g})"
         )
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether no horizon ends an episode; `horizon` is then where it is cut."""
+        return isinstance(self.horizon, Cut)
 
     @property
     def num_states(self) -> int:

@@ -57,9 +57,19 @@ def count_trajectories(mdp: MDP) -> int:
     """Returns the number of trajectories at the model's horizon.
 
     Raises:
-      TooLargeError: the number is too long to count.
+      TooLargeError: the number is too long to count, or there is no horizon.
     """
+    refuse_endless(mdp)
     return deque(itertools.islice(counts_by_horizon(mdp), mdp.horizon), maxlen=1)[0]
+
+
+def refuse_endless(mdp: MDP) -> None:
+    """Raises TooLargeError where no horizon ends an episode: trajectories cannot be listed."""
+    if mdp.is_endless:
+        raise TooLargeError(
+            f"{mdp.name}: horizon inf: trajectories of any length cannot be listed.\n"
+            "  Give a horizon, like --horizon 10, or draw rollouts."
+        )
 
 
 def horizon_that_fits(mdp: MDP, limit: int) -> tuple[int, int] | None:

@@ -2,7 +2,8 @@
 
 from functools import lru_cache
 
-from pgcheck.formats.modelfile import Model, load_model
+from pgcheck.formats.loading import load_model
+from pgcheck.formats.modelfile import Model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -21,14 +22,14 @@ BATTERY = (
 LOOP_BATTERY = (("two_state", 3), ("deep_sea", 4), ("long_chain", 8), ("random_walk", 4))
 
 
-def battery(*, horizon: int | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
+def battery(*, horizon: float | None = None, gamma: float | None = None) -> list[tuple[MDP, Policy]]:
     """Returns the MDPs of the battery with their policies; arguments are those of `battery_models`."""
     return [(model.mdp, model.policy) for model in battery_models(horizon=horizon, gamma=gamma)]
 
 
 def battery_models(
     *,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,
@@ -40,7 +41,7 @@ def battery_models(
 
 @lru_cache(maxsize=4)
 def _loaded(
-    models: tuple[tuple[str, int], ...], horizon: int | None, gamma: float | None, entropy: float | None,
+    models: tuple[tuple[str, int], ...], horizon: float | None, gamma: float | None, entropy: float | None,
     kl: float | None,
 ) -> tuple[Model, ...]:  # fmt: skip
     """The models, which are read once: nothing can change them."""

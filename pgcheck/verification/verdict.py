@@ -40,7 +40,7 @@ def verify(
     estimate: Estimate | Estimator | AgentFunction | AgentSource | str,
     models: Models | None = None,
     *,
-    horizon: int | None = None,
+    horizon: float | None = None,
     gamma: float | None = None,
     entropy: float | None = None,
     kl: float | None = None,

@@ -14,7 +14,7 @@ from pgcheck.external import agent_source
 from pgcheck.external.agent_source import LocalAgent
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.loop import Loop, Lot
-from pgcheck.formats.modelfile import load_model
+from pgcheck.formats.loading import load_model
 from pgcheck.verification import loop_evidence
 from pgcheck.verification.loop_verdict import verify_agent
 from tests.external.looping import THETA, Step, all_of, episodes, looping, reinforce

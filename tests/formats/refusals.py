@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pgcheck import ModelError, UsageError
-from pgcheck.formats.modelfile import load, loads
+from pgcheck.formats.loading import load
+from pgcheck.formats.modelfile import loads
 
 MODELS = Path(__file__).resolve().parent / "models"
 SMALL = "horizon: 1\nstates: [a]\nactions: [go]\nstart: a\ntransitions: {a: {go: a}}\n"

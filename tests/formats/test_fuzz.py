@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pgcheck import ModelError
 from pgcheck.formats import problems, sources
-from pgcheck.formats.modelfile import load
+from pgcheck.formats.loading import load
 from tests.conftest import HANG
 from tests.limits import limited
 

@@ -8,7 +8,8 @@ import pytest
 import pgcheck
 from pgcheck import UsageError
 from pgcheck.formats import problems, sources
-from pgcheck.formats.modelfile import load, loads
+from pgcheck.formats.loading import load
+from pgcheck.formats.modelfile import loads
 from tests.conftest import Run
 from tests.formats.refusals import SMALL, usage
 

@@ -7,7 +7,7 @@ import pytest
 
 from pgcheck import Linear
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.formats.modelfile import load, load_model
+from pgcheck.formats.loading import load, load_model
 from tests.formats.refusals import MODELS
 
 UNUSUAL = sorted((MODELS / "unusual").glob("*.yaml"))

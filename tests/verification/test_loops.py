@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from pgcheck.external.agent_source import AgentSource
-from pgcheck.formats.modelfile import load_model
+from pgcheck.formats.loading import load_model
 from pgcheck.model.mdp import MDP
 from pgcheck.verification.loop_verdict import verify_agent
 from pgcheck.verification.verification import Verification

@@ -1,0 +1,158 @@
+"""The options that every command with a model takes, and the model that they stand for.
+
+A command takes them all as one argument: with `@about_model`, `about: AboutModel` becomes the options below. What is
+slow to import (numpy, yaml) is imported where a command uses it.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, TypedDict, get_type_hints
+
+import typer
+
+from pgcheck.cli import arguments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pgcheck.formats.given import Options
+    from pgcheck.formats.modelfile import Model
+
+AXES = ("ast", "sat", "tsa", "sta", "ats")
+REWARDS_ON = ("leave", "enter")
+OBSERVE = ("state", "observation", "memoryless")
+MAX_EXPLORED = 10_000_000  # states
+
+
+def _option(metavar: str, help_text: str, *names: str) -> object:
+    return typer.Option(*names, metavar=metavar, help=help_text)
+
+
+@dataclass(frozen=True)
+class AboutModel:
+    """The texts of the options about a model; None where an option is not given."""
+
+    horizon: Annotated[str | None, _option("T", "Steps, or inf; overrides the model's.")] = None
+    gamma: Annotated[str | None, _option("G", "Discount, 0 to 1; overrides the model's.")] = None
+    entropy: Annotated[str | None, _option("ALPHA", "Weight of the entropy; overrides the model's.")] = None
+    kl: Annotated[str | None, _option("BETA", "Weight of KL(pi || reference); overrides the model's.", "--kl")] = None
+    policy: Annotated[
+        str | None,
+        _option("F", "file.py:function, which makes a policy, as a network, of the MDP."),
+    ] = None
+    start: Annotated[str | None, _option("STATE", "The first state, or uniform: over all.")] = None
+    axes: Annotated[str | None, _option("AXES", "Of P in .npz: ast, sat, tsa, sta or ats; t: next state.")] = None
+    rewards_on: Annotated[
+        str | None, _option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).")
+    ] = None
+    rewards: Annotated[str | None, _option("NAME", "The reward structure in .tra or .drn.")] = None
+    terminal: Annotated[str | None, _option("LABEL", "States with this label in .tra or .drn end episodes.")] = None
+    observe: Annotated[
+        str | None, _option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
+    ] = None
+    explore: Annotated[
+        bool,
+        typer.Option("--explore", help="Explore an environment that has no table."),
+    ] = False
+    max_states: Annotated[str | None, _option("N", "Explore at most so many states; default 1e5.")] = None
+
+    def overrides(self) -> "Overrides":
+        """Returns what replaces the model's own numbers."""
+        from pgcheck.formats.overrides import MAX_COEFFICIENT
+
+        return Overrides(
+            horizon=None if self.horizon is None else horizon_of(self.horizon),
+            gamma=None if self.gamma is None else arguments.number(self.gamma, "--gamma", 0, 1),
+            entropy=None if self.entropy is None else arguments.number(self.entropy, "--entropy", 0, MAX_COEFFICIENT),
+            kl=None if self.kl is None else arguments.number(self.kl, "--kl", 0, MAX_COEFFICIENT),
+        )
+
+    def source(self) -> "Options":
+        """Returns what people say of a source that does not say it itself."""
+        options: Options = {}
+        if self.axes is not None:
+            options["axes"] = arguments.choice(self.axes, "--axes", AXES)
+        if self.rewards_on is not None:
+            options["rewards_on"] = arguments.choice(self.rewards_on, "--rewards-on", REWARDS_ON)
+        if self.observe is not None:
+            options["observe"] = arguments.choice(self.observe, "--observe", OBSERVE)
+        if self.start is not None:
+            options["start"] = self.start
+        if self.rewards is not None:
+            options["rewards"] = self.rewards
+        if self.terminal is not None:
+            options["terminal"] = self.terminal
+        if self.explore:
+            options["explore"] = True
+        if self.max_states is not None:
+            options["max_states"] = arguments.count(self.max_states, "--max-states", MAX_EXPLORED)
+        return options
+
+    def load(self, source: "str | Path", *, quiet: bool) -> "Model":
+        """Returns the model that `source` names, with these options; notes go to standard error unless quiet."""
+        from pgcheck.formats.loading import load_model
+        from pgcheck.report.output import note
+
+        model = self.with_policy(load_model(source, **self.overrides(), **self.source()))
+        for text in () if quiet else model.notes:
+            note(f"note: {text}")
+        return model
+
+    def with_policy(self, model: "Model") -> "Model":
+        """Returns a model with the policy that the function of `--policy` makes for it."""
+        if self.policy is None:
+            return model
+        from pgcheck.external.policies import named_policy  # may load torch or jax
+        from pgcheck.model.endless import cut
+
+        policy = named_policy(self.policy, model.mdp)
+        return replace(model, mdp=cut(model.mdp, policy), policy=policy)
+
+
+class Overrides(TypedDict):
+    """What replaces a model's own; None leaves it."""
+
+    horizon: float | None
+    gamma: float | None
+    entropy: float | None
+    kl: float | None
+
+
+def about_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command, in place of its argument `about`, all options of `AboutModel`."""
+    hints = get_type_hints(AboutModel, include_extras=True)
+    names = [field.name for field in fields(AboutModel)]
+    added = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(AboutModel)
+    ]
+    signature = inspect.signature(command, eval_str=True)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in signature.parameters.items()
+        if name != "about"
+    ]
+    common = [parameter for parameter in own if parameter.name in ("form", "output", "quiet")]  # these stand last
+    first = [parameter for parameter in own if parameter not in common]
+
+    @wraps(command)
+    def with_options(**given: object) -> None:
+        about = AboutModel(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        command(about=about, **given)
+
+    with_options.__signature__ = signature.replace(parameters=[*first, *added, *common])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in [*first, *added, *common]}
+    del with_options.__wrapped__  # Typer would read the command's own annotations
+    return with_options
+
+
+def horizon_of(text: str) -> float:
+    """Returns the steps of `--horizon`, or math.inf."""
+    from pgcheck.model.horizon import MAX_HORIZON
+
+    return math.inf if text.strip() == "inf" else arguments.count(text, "--horizon", MAX_HORIZON)
