@@ -12,6 +12,7 @@ from pgcheck.formats.given import Given
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.problems import Problems, hidden, visible
 from pgcheck.formats.reader import MAX_NAME, cropped, enumerated, quoted
+from pgcheck.formats.taking import with_policies
 from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 from pgcheck.model.horizon import horizon_of
 from pgcheck.model.mdp import MDP, PROBABILITY_SLACK
@@ -24,11 +25,11 @@ MAX_LISTED = 6  # names that a note lists
 def assembled(
     given: Given, *, start: str | None = None, horizon: float | None = None, gamma: float | None = None
 ) -> Model:
-    """Returns the model of what a source says, with the policy whose preferences are all 0.
+    """Returns the model of what a source says; where it has no policy, all preferences are 0.
 
     Probabilities that miss 1 by at most 1e-3 are normalised. States from which every outcome leads back to them
-    without a reward become terminal. Without a horizon it is math.inf, without a discount γ is 1. Each of these is
-    noted.
+    without a reward become terminal, unless the source settles what is terminal. Without a horizon it is math.inf,
+    without a discount γ is 1. Each of these is noted.
 
     Args:
       given: what the source says.
@@ -46,7 +47,7 @@ def assembled(
     problems.check()
     given = _without(given, given.terminal)
     given = _normalised(given, problems)
-    given = _resting_states_terminal(given)
+    given = given if given.settled else _resting_states_terminal(given)
     _check_offered(given, problems)
     problems.check()
     first = _start(given, start)
@@ -68,7 +69,7 @@ def assembled(
         given.state, given.action, given.next_state, given.prob, given.reward, given.done,
     )  # fmt: skip
     notes = (f"{visible(given.source)}: {'; '.join(assumed)}",) if assumed else ()
-    return Model(mdp, TabularSoftmax.of(mdp), None, notes=notes)
+    return with_policies(Model(mdp, TabularSoftmax.of(mdp), None, notes=notes), given, problems)
 
 
 def listed(names: list[str]) -> str:
@@ -81,13 +82,18 @@ def _check_names(given: Given, problems: Problems) -> None:
     for noun, names in (("state", given.states), ("action", given.actions)):
         if not names:
             problems.add(0, 0, f"no {noun}s; expected at least one")
+        # Names are judged one by one only where one of them is at fault: there may be millions.
         seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                problems.add(0, 0, f"two {noun}s are called {quoted(name)}; expected different names")
-            if not name or len(name) > MAX_NAME or hidden(name):
-                problems.add(0, 0, f"{noun} {quoted(name)}: expected a name of 1 to {MAX_NAME} visible characters")
-            seen.add(name)
+        if len(set(names)) < len(names):
+            for name in names:
+                if name in seen:
+                    problems.add(0, 0, f"two {noun}s are called {quoted(name)}; expected different names")
+                seen.add(name)
+        if not all(names) or hidden("".join(names)) or max(map(len, names), default=0) > MAX_NAME:
+            for name in names:
+                if not name or len(name) > MAX_NAME or hidden(name):
+                    expected = f"expected a name of 1 to {MAX_NAME} visible characters"
+                    problems.add(0, 0, f"{noun} {quoted(name)}: {expected}")
 
 
 def _check_numbers(given: Given, problems: Problems) -> None:
@@ -97,10 +103,10 @@ def _check_numbers(given: Given, problems: Problems) -> None:
     if given.gamma is not None and not 0 <= given.gamma <= 1:
         problems.add(0, 0, f"gamma {given.gamma}; expected 0 to 1")
     is_probability = (given.prob >= 0) & (given.prob <= 1 + LOOSE_SLACK)  # false for NaN
-    for k in np.flatnonzero(~is_probability).tolist():
+    for k in problems.first(np.flatnonzero(~is_probability)):
         problems.add(0, 0, f"{_place(given, k)}: probability {given.prob[k]:.12g}; expected 0 to 1")
     is_number = np.abs(given.reward) <= MAX_SIZE
-    for k in np.flatnonzero(~is_number).tolist():
+    for k in problems.first(np.flatnonzero(~is_number)):
         problems.add(0, 0, f"{_place(given, k)}: reward {given.reward[k]:.12g}; expected {SIZE}")
     if given.start is not None:
         total = math.fsum(given.start.tolist())
@@ -139,7 +145,7 @@ def _normalised(given: Given, problems: Problems) -> Given:
     pairs, which = _pairs(given)
     total = np.bincount(which, weights=given.prob, minlength=len(pairs))
     missing = np.abs(total - 1)
-    for row in np.flatnonzero(missing > LOOSE_SLACK).tolist():
+    for row in problems.first(np.flatnonzero(missing > LOOSE_SLACK)):
         state, action = divmod(int(pairs[row]), len(given.actions))
         at = f"state {quoted(given.states[state])}, action {quoted(given.actions[action])}"
         problems.add(0, 0, f"{at}: {sum_text(float(total[row]))}")
@@ -179,7 +185,7 @@ def _check_offered(given: Given, problems: Problems) -> None:
     """Notes states without actions, and states that look alike but offer other actions."""
     offered = np.zeros((len(given.states), len(given.actions)), dtype=np.bool_)
     offered[given.state, given.action] = True
-    for s in np.flatnonzero(~given.terminal & ~offered.any(axis=1)).tolist():
+    for s in problems.first(np.flatnonzero(~given.terminal & ~offered.any(axis=1))):
         problems.add(0, 0, f"state {quoted(given.states[s])}: no actions; expected an outcome, or a terminal state")
     if given.observations is None:
         return
