@@ -244,12 +244,18 @@ class MDP:
             if np.any(np.abs(total - 1) > 2 * PROBABILITY_SLACK):
                 raise ModelError(f"{self.name}: the outcomes of an action do not sum to 1")
             # A sum that misses 1 by rounding alone is left as it is: dividing by it would only change last digits.
-            total[np.abs(total - 1) < 1e-15] = 1.0
-            prob = prob / np.repeat(total, np.diff(np.r_[row, len(prob)]))
+            count = np.diff(np.r_[row, len(prob)])
+            total[np.abs(total - 1) < _rounding(count)] = 1.0
+            prob = prob / np.repeat(total, count)
         mass = self.start.sum()
-        start = self.start.copy() if abs(mass - 1) < 1e-15 else self.start / mass
+        start = self.start.copy() if abs(mass - 1) < _rounding(len(self.start)) else self.start / mass
         return {
             "start": start, "terminal": self.terminal.copy(), "observation": self.observation.copy(),
             "state": state, "action": action, "next_state": next_state, "prob": prob, "reward": reward, "done": done,
             **({} if self.reference is None else {"reference": self.reference.copy()}),
         }  # fmt: skip
+
+
+def _rounding(count: int | Ints) -> Floats:
+    """By how much a sum of so many probabilities may miss 1 after a division by their sum."""
+    return np.maximum(1e-15, count * 2.0**-52)
