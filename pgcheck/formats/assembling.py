@@ -134,19 +134,13 @@ def _without(given: Given, states: Bools) -> Given:
     return _kept(given, ~states[given.state] & (given.prob > 0))
 
 
-def _pairs(given: Given) -> tuple[Ints, Ints]:
-    """The (state, action) pairs that have outcomes, as numbers `[P]`, and each outcome's place among them `[K]`."""
-    pairs, which = np.unique(given.state * len(given.actions) + given.action, return_inverse=True)
-    return pairs, which.ravel()
-
-
 def _normalised(given: Given, problems: Problems) -> Given:
     """The same with probabilities that sum to 1; notes by how much they missed it, or faults where that is much."""
-    pairs, which = _pairs(given)
-    total = np.bincount(which, weights=given.prob, minlength=len(pairs))
-    missing = np.abs(total - 1)
+    pair = given.state * len(given.actions) + given.action
+    total = np.bincount(pair, weights=given.prob, minlength=len(given.states) * len(given.actions))
+    missing = np.where(total > 0, np.abs(total - 1), 0.0)  # probabilities are positive here
     for row in problems.first(np.flatnonzero(missing > LOOSE_SLACK)):
-        state, action = divmod(int(pairs[row]), len(given.actions))
+        state, action = divmod(row, len(given.actions))
         at = f"state {quoted(given.states[state])}, action {quoted(given.actions[action])}"
         problems.add(0, 0, f"{at}: {sum_text(float(total[row]))}")
     loose = int(np.count_nonzero((missing > PROBABILITY_SLACK) & (missing <= LOOSE_SLACK)))
@@ -155,7 +149,7 @@ def _normalised(given: Given, problems: Problems) -> Given:
         most = float(missing[missing <= LOOSE_SLACK].max())
         rows = f"{loose:,} rows" if loose > 1 else "1 row"
         assumed = (*assumed, f"the probabilities of {rows} miss 1 by up to {most:.1g} and were normalised")
-        given = replace(given, prob=given.prob / total[which])
+        given = replace(given, prob=given.prob / total[pair])
     if given.start is not None:
         start = math.fsum(given.start.tolist())
         if abs(start - 1) > PROBABILITY_SLACK:

@@ -226,10 +226,10 @@ class MDP:
 
     def _canonical(self) -> dict[str, NDArray[np.generic]]:
         """The arrays sorted, merged and normalised."""
-        kept = np.flatnonzero(self.prob > 0)
-        order = kept[
-            np.lexsort([c[kept] for c in (self.done, self.reward, self.next_state, self.action, self.state)])
-        ]
+        order = np.flatnonzero(self.prob > 0)
+        keys = [column[order] for column in (self.state, self.action, self.next_state, self.reward, self.done)]
+        if not _is_sorted(keys):  # most often they are: of a changed copy, or as other tools write them
+            order = order[np.lexsort(keys[::-1])]
         state, action, next_state = self.state[order], self.action[order], self.next_state[order]
         prob, reward, done = self.prob[order], self.reward[order] + 0.0, self.done[order]  # -0.0 is 0.0
         if len(prob):
@@ -244,11 +244,10 @@ class MDP:
             if np.any(np.abs(total - 1) > 2 * PROBABILITY_SLACK):
                 raise ModelError(f"{self.name}: the outcomes of an action do not sum to 1")
             # A sum that misses 1 by rounding alone is left as it is: dividing by it would only change last digits.
-            count = np.diff(np.r_[row, len(prob)])
-            total[np.abs(total - 1) < _rounding(count)] = 1.0
-            prob = prob / np.repeat(total, count)
+            total[np.abs(total - 1) < 1e-15] = 1.0
+            prob = prob / np.repeat(total, np.diff(np.r_[row, len(prob)]))
         mass = self.start.sum()
-        start = self.start.copy() if abs(mass - 1) < _rounding(len(self.start)) else self.start / mass
+        start = self.start.copy() if abs(mass - 1) < 1e-15 else self.start / mass
         return {
             "start": start, "terminal": self.terminal.copy(), "observation": self.observation.copy(),
             "state": state, "action": action, "next_state": next_state, "prob": prob, "reward": reward, "done": done,
@@ -256,6 +255,11 @@ class MDP:
         }  # fmt: skip
 
 
-def _rounding(count: int | Ints) -> Floats:
-    """By how much a sum of so many probabilities may miss 1 after a division by their sum."""
-    return np.maximum(1e-15, count * 2.0**-52)
+def _is_sorted(keys: Sequence[NDArray[np.generic]]) -> bool:
+    """Whether no entry of columns `[K]` stands after a greater one, where the first column decides first."""
+    before = np.zeros(len(keys[0][1:]), dtype=np.bool_)  # whether an entry is less than the next one by the columns so far
+    for key in keys:
+        if np.any(~before & (key[:-1] > key[1:])):
+            return False
+        before = before | (key[:-1] < key[1:])
+    return True

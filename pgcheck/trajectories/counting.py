@@ -24,8 +24,8 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
       TooLargeError: the integers have grown too long to go on.
     """
     going = ~mdp.ends
-    edge, times = np.unique(np.stack([mdp.state[going], mdp.next_state[going]]), axis=1, return_counts=True)
-    source, target = edge
+    edge, times = np.unique(mdp.state[going] * mdp.num_states + mdp.next_state[going], return_counts=True)
+    source, target = np.divmod(edge, mdp.num_states)
     sources, first = np.unique(source, return_index=True)
     constant = np.bincount(mdp.state[mdp.ends], minlength=mdp.num_states).astype(np.int64)
     constant[mdp.terminal] = 1
