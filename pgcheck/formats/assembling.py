@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.errors import UsageError
+from pgcheck.arrays import Bools, Floats
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.formats.given import Given
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.problems import Problems, hidden, visible
@@ -15,7 +15,7 @@ from pgcheck.formats.reader import MAX_NAME, cropped, enumerated, quoted
 from pgcheck.formats.taking import with_policies
 from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 from pgcheck.model.horizon import horizon_of
-from pgcheck.model.mdp import MDP, PROBABILITY_SLACK
+from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.softmax import TabularSoftmax
 
 LOOSE_SLACK = 1e-3 * (1 + 1e-6)  # by which probabilities of other people's tables may miss 1; they are normalised
@@ -42,6 +42,9 @@ def assembled(
       TooLargeError: more than 20 million pairs of states and actions.
     """
     problems = Problems(given.source)
+    if len(given.states) * len(given.actions) > MAX_PAIRS:
+        sizes = f"{len(given.states):,} states x {len(given.actions):,} actions"
+        raise TooLargeError(f"{problems.file}: {sizes}; the limit is {MAX_PAIRS:,} pairs.")
     _check_names(given, problems)
     _check_numbers(given, problems)
     problems.check()

@@ -255,9 +255,9 @@ class MDP:
         }  # fmt: skip
 
 
-def _is_sorted(keys: Sequence[NDArray[np.generic]]) -> bool:
+def _is_sorted(keys: Sequence[Floats | Ints | Bools]) -> bool:
     """Whether no entry of columns `[K]` stands after a greater one, where the first column decides first."""
-    before = np.zeros(len(keys[0][1:]), dtype=np.bool_)  # whether an entry is less than the next one by the columns so far
+    before = np.zeros(len(keys[0][1:]), dtype=np.bool_)  # whether columns so far put an entry before the next one
     for key in keys:
         if np.any(~before & (key[:-1] > key[1:])):
             return False
