@@ -224,12 +224,20 @@ class MDP:
         acting[self.state] = True
         expect(np.all(acting | self.terminal), "a state that is not terminal has no action")
 
+    def _order(self) -> Ints:
+        """The outcomes of positive probability, sorted by state, action, next state, reward and done."""
+        kept = np.flatnonzero(self.prob > 0)
+        ends = ((self.state * self.num_actions + self.action) * self.num_states + self.next_state)[kept]
+        if np.all(ends[1:] > ends[:-1]):
+            return kept
+        order = np.argsort(ends, kind="stable")
+        if np.any(ends[order[1:]] == ends[order[:-1]]):  # rewards and done decide between outcomes of equal ends
+            order = np.lexsort([self.done[kept], self.reward[kept], ends])
+        return np.asarray(kept[order])
+
     def _canonical(self) -> dict[str, NDArray[np.generic]]:
         """The arrays sorted, merged and normalised."""
-        order = np.flatnonzero(self.prob > 0)
-        keys = [column[order] for column in (self.state, self.action, self.next_state, self.reward, self.done)]
-        if not _is_sorted(keys):  # most often they are: of a changed copy, or as other tools write them
-            order = order[np.lexsort(keys[::-1])]
+        order = self._order()
         state, action, next_state = self.state[order], self.action[order], self.next_state[order]
         prob, reward, done = self.prob[order], self.reward[order] + 0.0, self.done[order]  # -0.0 is 0.0
         if len(prob):
@@ -254,12 +262,3 @@ class MDP:
             **({} if self.reference is None else {"reference": self.reference.copy()}),
         }  # fmt: skip
 
-
-def _is_sorted(keys: Sequence[Floats | Ints | Bools]) -> bool:
-    """Whether no entry of columns `[K]` stands after a greater one, where the first column decides first."""
-    before = np.zeros(len(keys[0][1:]), dtype=np.bool_)  # whether columns so far put an entry before the next one
-    for key in keys:
-        if np.any(~before & (key[:-1] > key[1:])):
-            return False
-        before = before | (key[:-1] < key[1:])
-    return True

@@ -45,7 +45,7 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
             )
         following = constant.copy()
         if len(source):
-            following[sources] += np.add.reduceat(times * counts[target], first)
+            following[sources] += np.add.reduceat(times * np.take(counts, target, mode="clip"), first)
         total = int(following[starts].sum())
         yield total
         if np.array_equal(following, counts):
