@@ -1,6 +1,7 @@
 """What a source that is no model file says of a model, and what people say in its stead."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from pgcheck.arrays import Bools, Floats, Ints
@@ -31,6 +32,21 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False)
+class GivenPolicy:
+    """What a source says of a policy.
+
+    Attributes:
+      table: the preference of each action in each state `[S, A]`, or its features `[S, A, d]`.
+      weights: of the features `[d]`; None where there are none.
+      names: of the weights.
+    """
+
+    table: Floats
+    weights: Floats | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Given:
     """What a source says of a model: S states, A actions, K outcomes in any order, in which some may coincide.
 
@@ -46,6 +62,9 @@ class Given:
       limit: what was taken for the horizon, a clause like `the time limit of 100 steps is the horizon`.
       gamma: the discount; None where the source does not say.
       assumed: what was taken for granted, in clauses like `costs were negated`.
+      settled: whether `terminal` is all that is terminal, so that absorbing states beside them stay as they are.
+      policies: by `policy`, `behavior` and `reference`; without a policy all preferences are 0.
+      entropy, kl: weights of the objective.
     """
 
     source: str
@@ -65,3 +84,7 @@ class Given:
     limit: str | None = None
     gamma: float | None = None
     assumed: tuple[str, ...] = ()
+    settled: bool = False
+    policies: Mapping[str, GivenPolicy] = field(default_factory=dict)
+    entropy: float = 0.0
+    kl: float = 0.0

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import ModelError
 
 MAX_SHOWN = 20  # errors that one message shows; the rest are counted
@@ -48,6 +49,12 @@ class Problems:
             self._errors.sort(key=_place)
             self._errors.pop()
             self._more += 1
+
+    def first(self, places: Ints) -> list[int]:
+        """Returns as many of these places of faults as can be shown; the rest are counted, without a message."""
+        shown = places[: max(0, MAX_SHOWN - len(self._errors))]
+        self._more += len(places) - len(shown)
+        return [int(place) for place in shown]
 
     def add_at(self, position: int, message: str) -> None:
         """Notes an error at a position in the text."""

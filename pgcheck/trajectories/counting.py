@@ -24,8 +24,8 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
       TooLargeError: the integers have grown too long to go on.
     """
     going = ~mdp.ends
-    edge, times = np.unique(np.stack([mdp.state[going], mdp.next_state[going]]), axis=1, return_counts=True)
-    source, target = edge
+    edge, times = np.unique(mdp.state[going] * mdp.num_states + mdp.next_state[going], return_counts=True)
+    source, target = np.divmod(edge, mdp.num_states)
     sources, first = np.unique(source, return_index=True)
     constant = np.bincount(mdp.state[mdp.ends], minlength=mdp.num_states).astype(np.int64)
     constant[mdp.terminal] = 1
@@ -45,7 +45,7 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
             )
         following = constant.copy()
         if len(source):
-            following[sources] += np.add.reduceat(times * counts[target], first)
+            following[sources] += np.add.reduceat(times * np.take(counts, target, mode="clip"), first)
         total = int(following[starts].sum())
         yield total
         if np.array_equal(following, counts):
