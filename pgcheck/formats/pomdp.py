@@ -100,13 +100,15 @@ def _sights(sections: Sections, observations: Kernel, observe: str | None) -> tu
     if observe is None:
         return None, "the policy sees the state; what is observed is not sure, and ignored"
     n = int(others[0])
-    state, action, sight = int(observations.j[n]), int(observations.i[n]), int(observations.k[n])
+    state, action = int(observations.j[n]), int(observations.i[n])
     before = int(observations.i[observations.j == state][0])
     actions = sections.names["actions"].names
+    after = f" after action {quoted(actions[action])}"
+    first = "" if before == action else f" after action {quoted(actions[before])}"
     raise UsageError(
         f"--observe observation: {visible(sections.text.problems.file)}: what is observed in state "
-        f"{quoted(sections.names['states'].names[state])} is not sure: {quoted(names[int(seen[state])])} after action "
-        f"{quoted(actions[before])}, and {quoted(names[sight])} after {quoted(actions[action])}\n"
+        f"{quoted(sections.names['states'].names[state])} is not sure: {quoted(names[int(seen[state])])}{first} or "
+        f"{quoted(names[int(observations.k[n])])}{after}\n"
         "  Take --observe memoryless, where states are pairs (state, observation), or --observe state."
     )
 

@@ -63,7 +63,7 @@ def kernel(sections: Sections, word: str, start: Floats) -> Kernel:
 
 
 def _check_sums(sections: Sections, word: str, table: Table, row: Ints, prob: Floats) -> None:
-    """Notes rows that do not sum to 1, one for each line that set them last, and one for an action that no line sets."""
+    """Notes rows that do not sum to 1: one for a line that set some last, one for an action with rows never set."""
     total = np.bincount(row, weights=prob, minlength=table.shape[0] * table.shape[1])
     wrong = np.flatnonzero(np.abs(total - 1) > LOOSE_SLACK)
     if not len(wrong):

@@ -144,7 +144,7 @@ def read_start(text: Text, mode: str, states: Names) -> Floats | None:
             if numbers.count != size:
                 text.fail(
                     begin,
-                    f"start: {numbers.count:,} numbers; expected {size:,}, one for each state, or a state, or uniform",
+                    f"start: {numbers.count:,} numbers; expected {size:,}, one a state, or a state, or uniform",
                 )
             elif abs(total - 1) > LOOSE_SLACK:
                 text.fail(begin, f"start: {sum_text(total)}")

@@ -85,6 +85,8 @@ def _preamble(sections: Sections, header: Header) -> None:
             text.fail(header.begin, f"{word} after T, O or R; expected them before")
         elif names := read_names(text, NOUNS[word]):
             sections.names[word] = names
+        else:
+            text.problems.check()  # without names nothing behind them can be read
     elif word == "discount":
         sections.discount = read_discount(text)
     elif word == "values":

@@ -120,7 +120,8 @@ class Table:
         for said, layer in self._layers.items():
             rows = np.full([size if known else 1 for known, size in zip(said, times.shape, strict=False)], -1)
             indices = iter(_indices(said, self.shape, layer.keys))
-            np.maximum.at(rows, tuple(next(indices) if known else 0 for known in said[:2]), layer.times)
+            none = np.zeros_like(layer.keys)
+            np.maximum.at(rows, tuple(next(indices) if known else none for known in said[:2]), layer.times)
             np.maximum(times, rows, out=times)
         return times
 
