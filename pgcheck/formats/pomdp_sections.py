@@ -15,7 +15,7 @@ from pgcheck.formats.pomdp_names import PROBABILITY, Names, read_discount, read_
 from pgcheck.formats.pomdp_tables import ANY, IDENTITY, RESET, Table
 from pgcheck.formats.pomdp_text import SECTIONS, SKIP, WORD, Header, Numbers, Text
 from pgcheck.formats.problems import visible
-from pgcheck.formats.reader import cropped
+from pgcheck.formats.reader import cropped, number
 from pgcheck.formats.transitions import MAX_SIZE, SIZE
 from pgcheck.model.mdp import MAX_PAIRS
 
@@ -173,7 +173,8 @@ def _indices(sections: Sections, head: re.Match[str], axes: Sequence[str]) -> li
             text.fail(head.start(group), "the file has no observations; expected *, or nothing")
             at.append(None)
     if len(axes) < 4 and head[4] is not None:
-        text.fail(head.start(4), f"a fourth index, {cropped(head[4])}; expected at most 3")
+        hint = "; leave out the colon before it" if number(head[4]) is not None else ""
+        text.fail(head.start(4), f"a fourth index, {cropped(head[4])}; expected at most 3{hint}")
         return None
     known = [index for index in at if index is not None]
     return known if len(known) == len(at) else None
