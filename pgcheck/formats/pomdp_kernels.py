@@ -80,7 +80,7 @@ def _check_sums(sections: Sections, word: str, table: Table, row: Ints, prob: Fl
     order = np.lexsort((wrong_sum, times[times >= 0]))
     row, time = wrong_sum[order], times[times >= 0][order]
     first = np.flatnonzero(np.append(True, np.diff(time) != 0)) if len(row) else row
-    for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(row)], strict=True):
+    for begin, end in zip(first.tolist(), np.append(first[1:], len(row)).tolist(), strict=False):
         a, s = divmod(int(row[begin]), len(states))
         more = f" (and so in {end - begin - 1:,} more rows)" if end - begin > 1 else ""
         where = f"{word}: {cropped(actions.names[a])} : {cropped(states[s])}"

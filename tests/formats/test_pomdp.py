@@ -1,5 +1,6 @@
 """Cassandra's format: each form of a line against arrays written by hand, and every fault with its place."""
 
+import re
 import subprocess
 import sys
 import time
@@ -53,7 +54,7 @@ def test_the_tiger_is_the_one_written_by_hand() -> None:
     assert "no horizon" not in model.notes[0]
 
 
-def load_again(mdp: MDP, horizon: float) -> MDP:
+def load_again(mdp: MDP, horizon: int) -> MDP:
     """The same with another horizon."""
     from dataclasses import replace
 
@@ -90,7 +91,7 @@ def test_every_form_of_a_line() -> None:
 def test_an_mdp_has_no_observations_and_its_rests_are_terminal() -> None:
     model = load_model(FOLDER / "chain.MDP", horizon=5)
     by_hand = MDP.from_arrays(
-        [[[0, 1, 0], [0, 0, 1], [0, 0, 1]], np.eye(3)],
+        [[[0, 1, 0], [0, 0, 1], [0, 0, 1]], np.eye(3).tolist()],
         [[[0, -2, 0], [0, 0, 3], [0, 0, 0]], [[-1, 0, 0], [0, -4, 0], [0, 0, 0]]],
         axes="ast", horizon=5, start=1, terminal=[2], actions=["go", "stay"],
     )  # fmt: skip
@@ -119,7 +120,7 @@ def test_a_sure_observation_is_what_the_policy_sees() -> None:
 
 def test_an_unsure_observation_is_refused_with_state_and_action(write: Write) -> None:
     with pytest.raises(
-        UsageError, match="in state 'tiger-left' is not sure: 'growl-left' or 'growl-right' after action"
+        UsageError, match="state 'tiger-left' is not sure: 'growl-left' or 'growl-right' after action"
     ):
         load(FOLDER / "growl.POMDP", observe="observation")
     text = HEAD + "T: * uniform\nO: x : * : o 1\nO: y : a : o 1\nO: y : b : q 1\n"
@@ -152,21 +153,22 @@ def test_later_lines_override_also_with_zero(write: Write) -> None:
     )
     mdp, _ = load(write(text), horizon=2)
     by_hand = MDP.from_arrays(
-        [[[0, 1], [0, 1]], np.eye(2)], [[[0, 0], [1, 1]], [[5, 5], [1, 1]]], axes="ast", horizon=2, gamma=0.9,
+        [[[0, 1], [0, 1]], np.eye(2).tolist()], [[[0, 0], [1, 1]], [[5, 5], [1, 1]]], axes="ast", horizon=2, gamma=0.9,
         states=["a", "b"], actions=["x", "y"],
     )  # fmt: skip
     assert_equal(mdp, by_hand)
 
 
 def test_ends_of_lines_and_where_they_stand_do_not_matter(write: Write) -> None:
-    text = (FOLDER / "forms.POMDP").read_text()
+    text = re.sub("#.*", "", (FOLDER / "forms.POMDP").read_text())
     first, _ = load(write(text), horizon=3)
     for other in (text.replace("\n", "\r\n"), text.replace(" ", " \t\n\n "), text.replace(":", "#:\n :")):
         assert_equal(load(write(other), horizon=3)[0], first)
 
 
 def test_names_may_be_words_of_the_format(write: Write) -> None:
-    text = "states: T R\nactions: O start\nstart: R\ndiscount: 0.5\nT: O : T : R 1\nT: O : R : T 1\nT: start identity\nR: O : T : * 1"
+    text = "states: T R\nactions: O start\nstart: R\ndiscount: 0.5\n"
+    text += "T: O : T : R 1\nT: O : R : T 1\nT: start identity\nR: O : T : * 1"
     mdp, _ = load(write(text))
     assert mdp.states == ("T", "R")
     assert_array_equal(mdp.start, [0, 1])
@@ -191,7 +193,7 @@ def test_names_may_be_words_of_the_format(write: Write) -> None:
         (HEAD + "start exclude: a b", "7:16", "no state is left"),
         (HEAD + "T: z identity", "7:4", "unknown action 'z'"),
         (HEAD + "T: x : a : b 1.5", "7:14", "T: x : a : b: expected a probability, 0 to 1"),
-        (HEAD + "T: x : a 0.5", "7:13", "T: x : a: found 1 number, and then the end of the file; expected 2 numbers"),
+        (HEAD + "T: x : a 0.5", "7:13", "T: x : a: found 1 number, and then the end of the file; expected 2"),
         (HEAD + "T: x 1 0\n0 1\n1", "9:1", "T: x: 5 numbers; expected 4"),
         (HEAD + "T: x : a identity", "7:10", "identity is not for this"),
         (HEAD + "T: x : a : b : 1", "7:16", "leave out the colon before it"),
@@ -199,8 +201,8 @@ def test_names_may_be_words_of_the_format(write: Write) -> None:
         (HEAD + "R: x : a : b 5", "7:15", "* gives all of them one number"),
         (HEAD + "R: x 1", "7:1", "R: x: no state"),
         (HEAD + "R: x : a : b : o 1e101", "7:18", "expected a number up to 1e100 in size"),
-        (HEAD + BODY + "T: x : a\n0.5 0.45", "10:1", "T: x : a: probabilities sum to 0.95, not 1; add the missing 0.05"),
-        (HEAD + BODY + "O: * : b : q 0", "10:1", "O: x : b: probabilities sum to 0.5, not 1; add the missing 0.5 (and"),
+        (HEAD + BODY + "T: x : a\n0.5 0.45", "10:1", "T: x : a: probabilities sum to 0.95, not 1; add the mis"),
+        (HEAD + BODY + "O: * : b : q 0", "10:1", "O: x : b: probabilities sum to 0.5, not 1; add the missing 0.5"),
         (HEAD + "T: x identity\nO: * uniform", "4:12", "T: y: no probabilities for a, b"),
         ("states: 2\nactions: 1\nO: 0 uniform", "3:1", "O without observations"),
     ],
@@ -231,7 +233,7 @@ def test_what_is_large_is_refused_before_it_is_built(write: Write) -> None:
     for text in (
         "states: 1000000\nactions: 2\nT: * uniform\n",
         "states: 1000000\nactions: 21\nT: * identity\n",
-        "states: 100000\nactions: 9\nobservations: 10\nT: * identity\nO: * uniform\nT: * : 1 : * 0.5\nT: * : * : * 0.1",
+        "states: 100000\nactions: 9\nobservations: 9\nT: * identity\nO: * uniform\nT: 0 uniform",
     ):
         with pytest.raises(TooLargeError, match="the limit is 20,000,000"):
             load(write(text))
@@ -247,7 +249,7 @@ def test_wildcards_take_no_memory(write: Write) -> None:
 
 def test_the_command_line_converges_on_a_tiger() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pgcheck", "converge", str(FOLDER / "growl.POMDP"), "--horizon", "3", "--format", "json"],
+        [sys.executable, "-m", "pgcheck", "converge", f"{FOLDER}/growl.POMDP", "--horizon", "3", "--format", "json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

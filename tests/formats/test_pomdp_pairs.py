@@ -16,45 +16,50 @@ FOLDER = Path(__file__).parent / "pomdp"
 Floats = NDArray[np.float64]
 
 
-def written(T: Floats, O: Floats, R: Floats, start: Floats) -> str:
+def written(moves: Floats, shows: Floats, pays: Floats, start: Floats) -> str:
     """A file of these tables: T [A, S, S], O [A, S, O], R [A, S, S, O]."""
-    lines = [
-        f"discount: 0.9\nvalues: reward\nstates: {T.shape[1]}\nactions: {T.shape[0]}\nobservations: {O.shape[2]}"
-    ]
+    lines = [f"discount: 0.9\nstates: {moves.shape[1]}\nactions: {moves.shape[0]}\nobservations: {shows.shape[2]}"]
     lines.append("start: " + " ".join(map(repr, start.tolist())))
-    for a in range(T.shape[0]):
-        lines.append(f"T: {a}\n" + " ".join(map(repr, T[a].ravel().tolist())))
-        lines.append(f"O: {a}\n" + " ".join(map(repr, O[a].ravel().tolist())))
-        for s in range(T.shape[1]):
-            lines.append(f"R: {a} : {s}\n" + " ".join(map(repr, R[a, s].ravel().tolist())))
+    for a in range(moves.shape[0]):
+        lines.append(f"T: {a}\n" + " ".join(map(repr, moves[a].ravel().tolist())))
+        lines.append(f"O: {a}\n" + " ".join(map(repr, shows[a].ravel().tolist())))
+        for s in range(moves.shape[1]):
+            lines.append(f"R: {a} : {s}\n" + " ".join(map(repr, pays[a, s].ravel().tolist())))
     return "\n".join(lines)
 
 
 def expectation(
-    T: Floats, O: Floats, R: Floats, gamma: float, logits: dict[str, list[complex]], s: int, seen: str, left: int
+    moves: Floats,
+    shows: Floats,
+    pays: Floats,
+    gamma: float,
+    logits: dict[str, list[complex]],
+    s: int,
+    seen: str,
+    left: int,
 ) -> complex:
     """The mean return from a state, with this observation seen last, over all that can follow."""
     if not left:
         return 0
     odds = [cmath.exp(x) for x in logits[seen]]
     total: complex = 0
-    for a, t, o in np.argwhere(T[:, s, :, None] * O > 0).tolist():
-        after = expectation(T, O, R, gamma, logits, t, str(o), left - 1)
-        total += odds[a] / sum(odds) * T[a, s, t] * O[a, t, o] * (R[a, s, t, o] + gamma * after)
+    for a, t, o in np.argwhere(moves[:, s, :, None] * shows > 0).tolist():
+        after = expectation(moves, shows, pays, gamma, logits, t, str(o), left - 1)
+        total += odds[a] / sum(odds) * moves[a, s, t] * shows[a, t, o] * (pays[a, s, t, o] + gamma * after)
     return total
 
 
 @pytest.mark.parametrize("depends", [True, False])
 def test_the_gradient_is_that_over_all_histories(tmp_path: Path, depends: bool) -> None:
     rng = np.random.default_rng(7)
-    T = rng.dirichlet([1, 1], (2, 2))
-    O = rng.dirichlet([1, 1, 1], (2, 2))
+    moves = rng.dirichlet([1, 1], (2, 2))
+    shows = rng.dirichlet([1, 1, 1], (2, 2))
     if not depends:
-        O[1] = O[0]
-    R = rng.normal(size=(2, 2, 2, 3))
+        shows[1] = shows[0]
+    pays = rng.normal(size=(2, 2, 2, 3))
     start = np.array([0.3, 0.7])
     path = tmp_path / "m.POMDP"
-    path.write_text(written(T, O, R, start))
+    path.write_text(written(moves, shows, pays, start))
     model = load_model(path, observe="memoryless", horizon=3)
     said = "before the first action it sees start" if depends else "the first one is drawn as any other"
     assert said in model.notes[0]
@@ -62,20 +67,19 @@ def test_the_gradient_is_that_over_all_histories(tmp_path: Path, depends: bool) 
     seen = model.mdp.observations
     assert set(seen) == {"0", "1", "2", *(["start"] if depends else [])}
     theta = rng.normal(size=(len(seen), 2))
-    rows = {model.policy.parameters[i]: i for i in range(len(model.policy.parameters))}
-    order = [rows[sight, action] for sight in seen for action in ("0", "1")]
-    flat = np.zeros(theta.size)
-    flat[order] = theta.ravel()
-    policy = TabularSoftmax.of(model.mdp).with_theta(flat)
+    preferences = {(sight, action): float(theta[i, int(action)]) for i, sight in enumerate(seen) for action in "01"}
+    policy = TabularSoftmax.of(model.mdp, preferences)
+    order = [policy.parameters.index(pair) for pair in preferences]
 
     def value(logits: NDArray[np.complex128]) -> complex:
         table = {sight: row.tolist() for sight, row in zip(seen, logits, strict=True)}
         firsts = (
             [(s, "start", 1.0) for s in (0, 1)]
             if depends
-            else [(s, str(o), O[0, s, o]) for s in (0, 1) for o in range(3)]
+            else [(s, str(o), shows[0, s, o]) for s in (0, 1) for o in range(3)]
         )
-        return sum(start[s] * p * expectation(T, O, R, 0.9, table, s, o, 3) for s, o, p in firsts)
+        terms = [start[s] * p * expectation(moves, shows, pays, 0.9, table, s, o, 3) for s, o, p in firsts]
+        return complex(sum(terms))
 
     expected = np.zeros(theta.shape)
     for place in np.ndindex(*theta.shape):
