@@ -11,6 +11,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.formats.assembling import LOOSE_SLACK
+from pgcheck.formats.pomdp_lines import read_lines
 from pgcheck.formats.pomdp_names import PROBABILITY, Names, read_discount, read_names, read_start, read_values
 from pgcheck.formats.pomdp_tables import ANY, IDENTITY, RESET, Table
 from pgcheck.formats.pomdp_text import SECTIONS, SKIP, WORD, Header, Numbers, Text
@@ -37,6 +38,7 @@ class Sections:
       discount, values, start: None where no section says it; the last of several counts.
       tables: T, O and R.
       places: where each line of the tables begins, in order.
+      known: what the words of each index of each table stand for.
     """
 
     text: Text
@@ -46,6 +48,7 @@ class Sections:
     start: Floats | None = None
     tables: dict[str, Table] = field(default_factory=dict)
     places: "array[int]" = field(default_factory=lambda: array("q"))
+    known: dict[str, tuple[dict[str, int], ...]] = field(default_factory=dict)
 
 
 def read_sections(text: Text) -> Sections:
@@ -57,8 +60,12 @@ def read_sections(text: Text) -> Sections:
     """
     sections = Sections(text)
     while not text.ended:
+        if sections.tables:
+            read_lines(text, sections.tables, _known(sections), sections.places)
         header = text.header()
         before = text.problems.count
+        if header is None and text.ended:
+            break
         if header is None:
             text.fail(text.at, f"found {text.here()}; expected {SECTIONS}")
         elif header.word in AXES:
@@ -113,6 +120,15 @@ def _set_tables(sections: Sections) -> bool:
     if o:
         sections.tables["O"] = Table((a, s, o))
     return True
+
+
+def _known(sections: Sections) -> dict[str, tuple[dict[str, int], ...]]:
+    """What the words of each index of each table stand for, where the table has them."""
+    if not sections.known:
+        of = {names.noun: names.index | {"*": ANY} for names in sections.names.values()}
+        for word, table in sections.tables.items():
+            sections.known[word] = tuple(of[noun] for noun in AXES[word][: len(table.shape)])
+    return sections.known
 
 
 def _entry(sections: Sections, header: Header) -> None:

@@ -60,6 +60,16 @@ class Table:
         numbers.frombytes(values.tobytes())
         times.frombytes(np.full(count, time).tobytes())
 
+    def write_all(self, cells: Ints, values: Floats, times: Ints) -> None:
+        """Writes values `[n]` to cells `[n, axes]`, where ANY is an index as any other; times never decrease."""
+        patterns, which = np.unique(cells != ANY, axis=0, return_inverse=True)
+        for pattern, said in enumerate(patterns.tolist()):
+            chosen = np.flatnonzero(which.ravel() == pattern)
+            columns = self._written.setdefault(tuple(said), (array("q"), array("d"), array("q")))
+            keys = _keys(said, self.shape, tuple(cells[chosen].T))
+            for column, added in zip(columns, (keys, values[chosen], times[chosen]), strict=True):
+                column.frombytes(added.tobytes())
+
     def freeze(self) -> "Table":
         """Returns itself, when all is written: of each layer's lines the latest are left."""
         while self._written:
@@ -152,7 +162,7 @@ class Table:
         return np.ravel(everywhere + (i * self.shape[1] + j) * self.shape[2] + k)
 
 
-def _keys(said: Said, shape: tuple[int, ...], cells: Sequence[Ints]) -> Ints:
+def _keys(said: Sequence[bool], shape: tuple[int, ...], cells: Sequence[Ints]) -> Ints:
     """The keys of cells in a layer `[n]`."""
     keys = np.zeros(len(cells[0]), dtype=np.int64)
     for known, size, indices in zip(said, shape, cells, strict=True):

@@ -22,15 +22,15 @@ HEADER = (
     rf"(?:(discount|values|states|actions|observations|T|O|R){SKIP}:"
     rf"|(start)(?:{SKIP}(?<=[\s])(include|exclude))?+{SKIP}:)"
 )
-_UNSIGNED = r"(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+"
-_END = r"(?=[\s#]|\Z)"
+UNSIGNED = r"(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][-+]?+[0-9]++)?+"
+END = r"(?=[\s#]|\Z)"
 
 _SKIP, _WORD = re.compile(SKIP), re.compile(rf"{WORD}|[:*]")
 _HEADER, _NEXT_HEADER = re.compile(HEADER), re.compile(rf"[\n\r][ \t]*+(?={HEADER})")
 _NAME = re.compile(rf"{SKIP}(?!{HEADER})({WORD})")
-_ONE = re.compile(rf"{SKIP}([-+]?+{_UNSIGNED}){_END}")
-_MANY = re.compile(rf"(?:[-+]?+{_UNSIGNED}(?:[ \t\r\n\f\v]++|(?=#)|\Z))*+")
-_SIGNED = re.compile(rf"([-+]){SKIP}({_UNSIGNED}){_END}")
+_ONE = re.compile(rf"{SKIP}([-+]?+{UNSIGNED}){END}")
+_MANY = re.compile(rf"(?:[-+]?+{UNSIGNED}(?:[ \t\r\n\f\v]++|(?=#)|\Z))*+")
+_SIGNED = re.compile(rf"([-+]){SKIP}({UNSIGNED}){END}")
 _LINE_END = re.compile(f"\r\n|[{LINE_ENDS}]")
 
 

@@ -91,7 +91,7 @@ def test_every_form_of_a_line() -> None:
 def test_an_mdp_has_no_observations_and_its_rests_are_terminal() -> None:
     model = load_model(FOLDER / "chain.MDP", horizon=5)
     by_hand = MDP.from_arrays(
-        [[[0, 1, 0], [0, 0, 1], [0, 0, 1]], np.eye(3).tolist()],
+        np.array([[[0, 1, 0], [0, 0, 1], [0, 0, 1]], np.eye(3).tolist()]),
         [[[0, -2, 0], [0, 0, 3], [0, 0, 0]], [[-1, 0, 0], [0, -4, 0], [0, 0, 0]]],
         axes="ast", horizon=5, start=1, terminal=[2], actions=["go", "stay"],
     )  # fmt: skip
@@ -153,8 +153,8 @@ def test_later_lines_override_also_with_zero(write: Write) -> None:
     )
     mdp, _ = load(write(text), horizon=2)
     by_hand = MDP.from_arrays(
-        [[[0, 1], [0, 1]], np.eye(2).tolist()], [[[0, 0], [1, 1]], [[5, 5], [1, 1]]], axes="ast", horizon=2, gamma=0.9,
-        states=["a", "b"], actions=["x", "y"],
+        np.array([[[0, 1], [0, 1]], np.eye(2).tolist()]), [[[0, 0], [1, 1]], [[5, 5], [1, 1]]], axes="ast", horizon=2,
+        gamma=0.9, states=["a", "b"], actions=["x", "y"],
     )  # fmt: skip
     assert_equal(mdp, by_hand)
 
@@ -240,11 +240,34 @@ def test_what_is_large_is_refused_before_it_is_built(write: Write) -> None:
     assert time.process_time() - begun < 20
 
 
+def test_many_lines_are_read_as_one_by_one(write: Write) -> None:
+    rng = np.random.default_rng(3)
+    words = [["T", "T", "R"][i] for i in rng.integers(3, size=3000)]
+    lines = []
+    for word in words:
+        cell = [rng.choice(["0", "1", "*"]), *(rng.choice(["0", "1", "2", "*"]) for _ in "st")]
+        lines.append(f"{word}: " + " : ".join(cell) + f" {rng.integers(2) if word == 'T' else rng.integers(9)}")
+    head = "discount: 0.9\nvalues: reward\nstates: 3\nactions: 2\nstart: 0\n"
+    rows = "".join(f"\nT: {a} : {s} 0 0.5 0.5" for a in range(2) for s in range(2))
+    end = rows + "\nT: * : 2 uniform\nT: 1 : 2 : * 0\nT: 1 : 2 : 0 1\nR: 0 : 0 : 0 7"
+    together = load(write(head + "\n".join(lines) + end), horizon=2)[0]
+    # A word between them that stands for nothing new ends each run of lines.
+    apart = load(write(head + "\nvalues: reward\n".join(lines) + end), horizon=2)[0]
+    assert_equal(together, apart)
+    reward = np.zeros((2, 3, 3))
+    for line in lines:
+        word, *cell, value = line.replace(":", "").split()
+        if word == "R":
+            reward[tuple(slice(None) if index == "*" else int(index) for index in cell)] = float(value)
+    reward[0, 0, 0] = 7
+    assert_array_equal(together.reward, reward[together.action, together.state, together.next_state])
+
+
 def test_wildcards_take_no_memory(write: Write) -> None:
-    text = "discount: 0.5\nstates: 30000\nactions: 2\nobservations: 500\n" + "T: * : * : * 0\n" * 1000
+    text = "discount: 0.5\nstates: 3000\nactions: 2\nobservations: 500\n" + "T: * : * : * 0\n" * 1000
     text += "T: * identity\nO: * : * : 3 1\nR: * : * : * : * 1\n"
     mdp, _ = load(write(text))
-    assert len(mdp.prob) == 60000
+    assert len(mdp.prob) == 6000
 
 
 def test_the_command_line_converges_on_a_tiger() -> None:

@@ -25,7 +25,7 @@ VALID = [path.read_bytes() for path in sorted((ROOT / "tests/formats/pomdp").ite
 WORDS = (
     b"T:", b"O:", b"R:", b"start:", b"start include:", b"start exclude:", b"states:", b"actions:", b"observations:",
     b"discount:", b"values: cost", b"uniform", b"identity", b"reset", b"*", b":", b"#", b"0", b"1", b"-1", b"0.5",
-    b"1e-999", b"1e999", b"T: * uniform\n", b"T: * : * : * 0.1\n", b"O: * identity\n", b"R: * : * : * : * 1e100\n", 
+    b"1e-999", b"1e999", b"T: * uniform\n", b"T: * : * : * 0.1\n", b"O: * identity\n", b"R: * : * : * : * 1e100\n",
     b"nan", b"40", b"999",
 )  # fmt: skip
 CALLS = 2_000_000
