@@ -53,7 +53,7 @@ def assembled(
     given = given if given.settled else _resting_states_terminal(given)
     _check_offered(given, problems)
     problems.check()
-    first = _start(given, start)
+    first = first_states(given, start)
     assumed = list(given.assumed)
     if horizon is None:
         horizon, limit = given.horizon, given.limit
@@ -198,10 +198,10 @@ def _check_offered(given: Given, problems: Problems) -> None:
             )  # fmt: skip
 
 
-def _start(given: Given, start: str | None) -> Floats:
-    """The probability of each state to be the first `[S]`."""
+def first_states(given: Given, start: str | None) -> Floats:
+    """Returns the probability of each state to be the first `[S]`; arguments and errors are those of `assembled`."""
     size = len(given.states)
-    if start is None:
+    if start is None or (given.starts_as_asked and given.start is not None):
         if given.start is None:
             raise UsageError(
                 f"{visible(given.source)}: it does not say where episodes start\n"

@@ -57,6 +57,7 @@ class Given:
       state, action, next_state, prob, reward, done: the outcomes `[K]`, see `MDP`.
       terminal: states on whose entry an episode ends `[S]`; their outcomes are left out.
       start: the probability of each state to be the first `[S]`; None where the source does not say.
+      starts_as_asked: whether the reader has made `start` of what people say in its stead.
       observations: the name of what the policy sees in each state; None where it sees the state.
       horizon: the greatest number of steps, or math.inf; None where the source does not say.
       limit: what was taken for the horizon, a clause like `the time limit of 100 steps is the horizon`.
@@ -79,6 +80,7 @@ class Given:
     done: Bools
     terminal: Bools
     start: Floats | None = None
+    starts_as_asked: bool = False
     observations: tuple[str, ...] | None = None
     horizon: float | None = None
     limit: str | None = None
