@@ -1,7 +1,7 @@
-"""An explicit model of PRISM → what it says: x.tra, and beside it .sta (states), .lab (labels), .srew, .trew (rewards).
+"""An explicit model of PRISM: x.tra → what it says, with .sta (states), .lab (labels), .srew and .trew (rewards).
 
-The formats: https://www.prismmodelchecker.org/manual/Appendices/ExplicitModelFiles. A file holds at most 64 MB, which are
-some 2.5 million transitions.
+The formats: https://www.prismmodelchecker.org/manual/Appendices/ExplicitModelFiles. A file holds at most 64 MB, which
+are some 2.5 million transitions.
 """
 
 import os

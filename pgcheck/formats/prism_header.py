@@ -1,4 +1,4 @@
-"""The type and the sizes of an explicit model of PRISM, from the head of x.tra, and how its transitions are written."""
+"""The type and the sizes of an explicit model of PRISM, from the head of x.tra, and how its lines are written."""
 
 import re
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from pgcheck.formats.reader import quoted
 EXPORT_DRN = "storm --explicit x.tra x.lab --exportbuild x.drn"
 REFUSED = {
     "CTMC": "rates (CTMC)", "CTMDP": "rates (CTMDP)", "LTS": "no probabilities", "PTA": "clocks",
-    "IDTMC": "intervals of probabilities", "IMDP": "intervals of probabilities", "IPOMDP": "intervals of probabilities",
-    "SMG": "several players", "CSG": "several players", "TSG": "several players", "STPG": "two players",
+    "IDTMC": "intervals", "IMDP": "intervals", "IPOMDP": "intervals",
+    "SMG": "several players", "CSG": "several players", "TSG": "several players",
 }  # fmt: skip
 
 _TYPE = re.compile(r"# Transitions \((.*)\)[ \t]*")
@@ -58,15 +58,13 @@ def read_header(lines: Lines) -> tuple[int, list[int], Form]:
       ModelError: there are no sizes, or the model is of another type.
     """
     problems = lines.problems
-    number, said = 1, None
-    for number, text in enumerate(lines.texts, 1):
-        if match := _TYPE.fullmatch(text):
+    number, said = lines.first(), None
+    for above, comment in enumerate(lines.texts[: number - 1], 1):
+        if match := _TYPE.fullmatch(comment):
             said = match[1]
             if said in REFUSED:
-                problems.add(number, 1, f"a model with {REFUSED[said]}; expected a DTMC, an MDP or a POMDP")
+                problems.add(above, 1, f"a model with {REFUSED[said]}; expected a DTMC, an MDP or a POMDP")
                 problems.check()
-        elif text.strip(" \t") and not text.startswith("#"):
-            break
     text = lines.texts[number - 1]
     sizes = list(map(int, text.split())) if _SIZES.fullmatch(text) else []
     if not sizes:

@@ -6,7 +6,7 @@ from array import array
 import numpy as np
 
 from pgcheck.arrays import Ints
-from pgcheck.formats.explicit_lines import INDEX, Lines
+from pgcheck.formats.explicit_lines import INDEX, Lines, is_comment
 from pgcheck.formats.reader import quoted
 
 _DECLARED = re.compile(r'([0-9]{1,9})="([^"]*)"')
@@ -34,7 +34,7 @@ def read_labels(lines: Lines, num_states: int) -> dict[str, Ints]:
                     states[int(word)].append(state)
                 else:
                     lines.fail(line, place, f"no label {word}; line {at} has the labels")
-        elif text.strip(" \t") and not text.startswith("#"):
+        elif not is_comment(text):
             lines.fail(line, 0, f"found {quoted(text.strip())}; expected a state and its labels, like `3: 0 1`")
     lines.problems.check()
     return {name: np.unique(np.array(states[number], dtype=np.int64)) for number, name in names.items()}
@@ -48,15 +48,13 @@ def read_states(lines: Lines, num_states: int) -> tuple[str, ...]:
     """
     names: dict[int, str] = {}
     lines_of: dict[str, int] = {}
-    header = True
+    first = lines.first()
     for line, text in enumerate(lines.texts, 1):
         match = _NAMED.fullmatch(text)
         if not match:
-            if text.strip(" \t") and not text.startswith("#") and not (header and text.lstrip().startswith("(")):
+            if not is_comment(text) and not (line == first and text.lstrip(" \t").startswith("(")):
                 lines.fail(line, 0, f"found {quoted(text.strip())}; expected a state and its values, like `3:(0,2)`")
-            header = header and (not text.strip(" \t") or text.startswith("#"))
             continue
-        header = False
         state, name = int(match[1]), match[2].strip(" \t")
         if state >= num_states:
             lines.fail(line, 0, f"no state {state}; expected 0 to {num_states - 1}")
@@ -75,10 +73,8 @@ def read_states(lines: Lines, num_states: int) -> tuple[str, ...]:
 
 def _declared(lines: Lines) -> tuple[int, dict[int, str]]:
     """The line that declares the labels, and the label of each number."""
-    at, text = 1, ""
-    for at, text in enumerate(lines.texts, 1):
-        if text.strip(" \t") and (not text.startswith("#") or text.startswith(OF_STORM)):
-            break
+    at = lines.texts.index(OF_STORM) + 1 if OF_STORM in lines.texts else lines.first()
+    text = lines.texts[at - 1]
     names: dict[int, str] = {}
     for place, word in enumerate(re.findall(r'[0-9]+="[^"]*"|[^ \t]+', text)):
         match = _DECLARED.fullmatch(word)
@@ -89,7 +85,7 @@ def _declared(lines: Lines) -> tuple[int, dict[int, str]]:
             lines.fail(at, place, f"{quoted(word)}: the number or the label appears twice; keep one")
         else:
             names[int(match[1])] = match[2]
-    if not text.strip(" \t"):
+    if is_comment(text):
         lines.fail(at, 0, 'no labels; expected 0="init" 1="goal" in the first line')
     lines.problems.check()
     return at, names

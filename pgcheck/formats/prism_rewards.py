@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.formats.explicit_lines import INDEX, Lines
+from pgcheck.formats.explicit_lines import INDEX, WORD, Lines, is_comment
 from pgcheck.formats.prism_transitions import Transitions
 from pgcheck.formats.reader import quoted
 from pgcheck.formats.sources import read_text
@@ -120,7 +120,7 @@ def _read(lines: Lines, of: str, model: Transitions) -> tuple[Ints, Ints, Ints, 
     columns = array("q"), array("q"), array("q"), array("q")
     values, header = array("d"), 0
     for at, text in enumerate(lines.texts, 1):
-        if not text.strip(" \t") or text.startswith("#"):
+        if is_comment(text):
             continue
         if not header:
             header = _header(lines, at, text, model)
@@ -128,7 +128,7 @@ def _read(lines: Lines, of: str, model: Transitions) -> tuple[Ints, Ints, Ints, 
         match = pattern.fullmatch(text)
         value = lines.number(match[match.re.groups]) if match else None
         if match is None or value is None:
-            word = 0 if match is None else len(text.split()) - 1
+            word = 0 if match is None else len(WORD.findall(text)) - 1
             lines.fail(at, word, f"found {quoted(text.strip())}; expected {expected}")
             continue
         numbers = (match[1], match[2], match[3] if of != "state" else "", at)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.formats.assembling import LOOSE_SLACK
-from pgcheck.formats.explicit_lines import INDEX, Lines
+from pgcheck.formats.explicit_lines import INDEX, WORD, Lines, is_comment
 from pgcheck.formats.prism_header import read_header
 from pgcheck.formats.reader import quoted
 
@@ -125,9 +125,9 @@ class _Reader:
 
     def _other(self, at: int, text: str) -> None:
         """Reads a line that is no transition: nothing, a comment, a first state, or a fault."""
-        words = text.split()
-        if not words or text.startswith("#"):
+        if is_comment(text):
             return
+        words = WORD.findall(text)
         initial = _INITIAL.fullmatch(text)
         if initial and self.form.type == "POMDP":
             self.initial.append((int(initial[1]), int(initial[2]), at))
