@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.errors import UsageError
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.formats.given import Given
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.problems import Problems, hidden, visible
 from pgcheck.formats.reader import MAX_NAME, cropped, enumerated, quoted
 from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 from pgcheck.model.horizon import horizon_of
-from pgcheck.model.mdp import MDP, PROBABILITY_SLACK
+from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.softmax import TabularSoftmax
 
 LOOSE_SLACK = 1e-3 * (1 + 1e-6)  # by which probabilities of other people's tables may miss 1; they are normalised
@@ -47,6 +47,9 @@ def assembled(
     given = _without(given, given.terminal)
     given = _normalised(given, problems)
     given = _resting_states_terminal(given)
+    size = f"{len(given.states):,} states x {len(given.actions):,} actions"
+    if len(given.states) * len(given.actions) > MAX_PAIRS:
+        raise TooLargeError(f"{visible(given.source)}: {size}; the limit is {MAX_PAIRS:,} pairs.")
     _check_offered(given, problems)
     problems.check()
     first = _start(given, start)

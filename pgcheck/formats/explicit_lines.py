@@ -33,7 +33,8 @@ class Lines:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.problems = Problems(file, text)
-        self.texts = _LINE_END.split(text)
+        odd = any(end in text for end in LINE_ENDS if end != "\n")
+        self.texts = _LINE_END.split(text) if odd else text.split("\n")
         self._numbers: dict[str, float | None] = {}
 
     def first(self) -> int:
