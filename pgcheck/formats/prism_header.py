@@ -78,7 +78,9 @@ def read_header(lines: Lines) -> tuple[int, list[int], Form]:
         problems.add(number, 1, f"{sizes[0]:,} states; expected 1 to {MAX_STATES:,}")
     elif said is not None and said != FORMS[len(sizes)].type:
         problems.add(
-            number, 1, f"{len(sizes)} sizes are those of a {FORMS[len(sizes)].type}, but the model is a {said}"
+            number,
+            1,
+            f"{len(sizes)} sizes are those of type {FORMS[len(sizes)].type}, but the type is {quoted(said)}",
         )
     problems.check()
     return number, sizes, FORMS[len(sizes)]

@@ -13,7 +13,7 @@ FAULTS = [
     ("rover.tra", "5 7 11", "five", "2:1", "found 'five'; expected the number of states, of choices"),
     ("rover.tra", "5 7 11", "mdp", "2:1", "this is Storm's, export it anew: storm --explicit"),
     ("rover.tra", "5 7 11", "S = sparse(5,5);", "2:1", "this is Matlab's"),
-    ("rover.tra", "5 7 11", "5 11", "2:1", "2 sizes are those of a DTMC, but the model is a MDP"),
+    ("rover.tra", "5 7 11", "5 11", "2:1", "2 sizes are those of type DTMC, but the type is 'MDP'"),
     ("rover.tra", "5 7 11", "0 7 11", "2:1", "0 states; expected 1 to 1,000,000"),
     ("rover.tra", "5 7 11", "9999999999 7 11", "2:1", "9,999,999,999 states; expected 1 to 1,000,000"),
     ("rover.tra", "5 7 11", "5 8 11", "2:3", "8 choices; the file has 7"),

@@ -1,6 +1,6 @@
 """Whatever happens to an explicit model or to a file beside it, loading it ends soon: in a model, or in errors.
 
-`PGCHECK_FUZZ_EXAMPLES=50000 pytest tests/formats/test_storm_prism_fuzz.py` searches longer, not the same way each time.
+`PGCHECK_FUZZ_EXAMPLES=50000 pytest tests/formats/test_storm_prism_fuzz.py` searches longer, and otherwise.
 """
 
 import os
@@ -34,10 +34,11 @@ OPTIONS: tuple[Options, ...] = (
 )  # fmt: skip
 
 TOKENS = (
-    "999999", "1000000", "999999999", "9999999999999999999", "-1", "0.5", "1e-3", "2/3", "[0,1]", "# Transitions (DTMC)\n",
-    "# Transitions (POMDP)\n", "# Reward structure \"x\"\n", "- - 0 - 0\n", "state 0\n", "state 5\n", "\taction a\n", "{3}",
-    "[1, 2]", "[]", "[", "]", "@nr_states\n", "@model\n", "@placeholders\n", "@reward_models\n", "$0", "// x\n", '0="init"',
-    '"', "0: 0\n", "0:(x)\n", "0 0 1\n", "0 0 0 1\n", "0 0 0 0 1 a\n", "__NOLABEL__", " ", "\t", "\n", "\r", "\x85",
+    "999999", "1000000", "999999999", "9999999999999999999", "-1", "0.5", "1e-3", "2/3", "[0,1]", "[1, 2]", "[]", "[",
+    "]", "{3}", "# Transitions (DTMC)\n", "# Transitions (POMDP)\n", '# Reward structure "x"\n', "- - 0 - 0\n",
+    "state 0\n", "state 5\n", "\taction a\n", "@nr_states\n", "@model\n", "@placeholders\n", "@reward_models\n", "$0",
+    "// x\n", '0="init"', '"', "0: 0\n", "0:(x)\n", "0 0 1\n", "0 0 0 1\n", "0 0 0 0 1 a\n", "__NOLABEL__", " ", "\t",
+    "\n", "\r", "\x85",
 )  # fmt: skip
 CUTS = (r"[^\n]*\n|[^\n]+", r"[\w./+-]+|\s+|[^\w\s]", r"[\s\S]")
 
