@@ -68,7 +68,7 @@ def given_by(model: Explicit, options: Options) -> Given:
     unpaid = terminal & (model.state_reward != 0)
     unpaid[model.state[terminal[model.state] & (reward != 0)]] = True
     if unpaid.any():
-        clauses.append(f"rewards of being in {_states(unpaid)} that end episodes are not paid")
+        clauses.append(f"rewards in {_states(unpaid)} where episodes end are not paid")
     rests = _rests(model, reward) & ~terminal
     live, rest = np.flatnonzero(~(terminal | rests)[model.state]), np.flatnonzero(rests)
     state, choice = model.state[live], model.choice[live]
@@ -80,7 +80,7 @@ def given_by(model: Explicit, options: Options) -> Given:
     still = np.zeros(len(rest), dtype=np.int64)  # one loop stands for all choices of a state that is never left
     return Given(
         source=model.source,
-        name=Path(model.source).stem or "model",
+        name=visible(Path(model.source).stem),
         states=states,
         actions=actions,
         state=np.concatenate([state, rest]),

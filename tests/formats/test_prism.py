@@ -47,7 +47,7 @@ def test_a_label_ends_episodes_and_its_rewards_are_not_paid() -> None:
     value = np.linalg.solve(np.eye(2) - moves, reward)[0]
     assert exact_gradient(mdp, policy).value == pytest.approx(value, rel=1e-12)
     assert "entering 2 states with the label over ends an episode" in note(path, rewards="fuel", terminal="over")
-    assert "rewards of being in 1 state that end episodes are not paid" in note(path, rewards="fuel", terminal="over")
+    assert "rewards in 1 state where episodes end are not paid" in note(path, rewards="fuel", terminal="over")
     assert "not paid" not in note(path, rewards="fuel")
 
 
