@@ -6,7 +6,7 @@ import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.formats.assembling import LOOSE_SLACK
-from pgcheck.formats.problems import LINE_ENDS, Problems, hidden
+from pgcheck.formats.problems import LINE_ENDS, MAX_SHOWN, Problems, hidden
 from pgcheck.formats.reader import MAX_NAME, number, quoted
 from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 
@@ -58,9 +58,15 @@ class Lines:
 
     def fail_all(self, wrong: Bools, line: Ints, word: int, message: str, values: Ints | Floats) -> None:
         """Notes the rows `[K]` that are wrong, each in its line; `{}` in the message is its value."""
-        for row in np.flatnonzero(wrong).tolist():
-            at = int(line[row])
-            self.fail(at, word, message.format(f"{values[row]:.12g}") if self.problems.shows(at, 1) else "")
+        for row in self.shown(wrong, line):
+            self.fail(int(line[row]), word, message.format(f"{values[row]:.12g}"))
+
+    def shown(self, wrong: Bools, line: Ints) -> list[int]:
+        """Returns the rows `[K]` that are wrong, of those that stand first in the file; the rest are counted."""
+        rows = np.flatnonzero(wrong)
+        rows = rows[np.argsort(line[rows], kind="stable")]
+        self.problems.count_more(len(rows[MAX_SHOWN:]))
+        return [int(row) for row in rows[:MAX_SHOWN]]
 
     def is_name(self, text: str, line: int, word: int, noun: str) -> bool:
         """Whether a text can be a name; notes it if not."""
@@ -93,8 +99,7 @@ class Lines:
         pair = state * (int(choice.max()) + 1) + choice
         _, first, which = np.unique(pair, return_index=True, return_inverse=True)
         total = np.bincount(which.ravel(), weights=prob)
-        wrong = np.flatnonzero(np.abs(total - 1) > LOOSE_SLACK)
-        for row in wrong[np.argsort(line[first[wrong]], kind="stable")].tolist():
+        for row in self.shown(np.abs(total - 1) > LOOSE_SLACK, line[first]):
             k = first[row]
             at = f"state {state[k]}, choice {choice[k]}" if what == "choice" else f"state {state[k]}"
             self.fail(int(line[k]), 0, f"{at}: {sum_text(float(total[row]))}")

@@ -189,15 +189,10 @@ class _Reader:
         _, first, which = np.unique(pair, return_index=True, return_inverse=True)
         names = [*self.names, "none"]
         mine = name[first][which.ravel()]
-        for row in np.flatnonzero(name != mine).tolist():
-            at = int(line[row])
-            message = (
-                f"label {quoted(names[name[row]])}; choice {choice[row]} of state {state[row]} has "
-                f"{quoted(names[mine[row]])}"
-                if self.lines.problems.shows(at, 1)
-                else ""
-            )
-            self.lines.fail(at, len(self.form.words), message)
+        for row in self.lines.shown(name != mine, line):
+            own, other = quoted(names[name[row]]), quoted(names[mine[row]])
+            message = f"label {own}; choice {choice[row]} of state {state[row]} has {other}"
+            self.lines.fail(int(line[row]), len(self.form.words), message)
 
     def _observation(self, next_state: Ints, seen: Ints, line: Ints) -> Ints:
         """What is seen in each state `[S]`; notes states that are seen in two ways, or in none."""
@@ -212,6 +207,8 @@ class _Reader:
         wrong = seen != observation[state]
         self.lines.fail_all(wrong, line, 4, "observation {}; another line has another for this state", seen)
         unseen = np.flatnonzero(observation < 0)
-        for s in unseen.tolist():
-            self.lines.fail(self.at, 0, f"no line says what is seen in state {s}; add `- - {s} - observation`")
+        if len(unseen):
+            states = f"state {unseen[0]}" + (f" and {len(unseen) - 1:,} others" if len(unseen) > 1 else "")
+            hint = f"add `- - {unseen[0]} - observation`"
+            self.lines.fail(self.at, 0, f"no line says what is seen in {states}; {hint}")
         return observation

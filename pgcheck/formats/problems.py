@@ -49,6 +49,10 @@ class Problems:
             self._errors.pop()
             self._more += 1
 
+    def count_more(self, count: int) -> None:
+        """Counts errors that stand behind 20 that are noted, so that no message needs to be written for them."""
+        self._more += count
+
     def add_at(self, position: int, message: str) -> None:
         """Notes an error at a position in the text."""
         ends = {end: self._text.count(end, 0, position) for end in (*LINE_ENDS, "\r\n")}
