@@ -12,6 +12,7 @@ from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 
 INDEX = r"([0-9]{1,9})"  # the number of a state or of a choice, as the readers' patterns take it
 MAX_STATES = 1_000_000
+MAX_FAULTS = 1000  # lines; a file of another kind may have millions
 
 WORD = re.compile(r"[^ \t]+")
 
@@ -36,6 +37,11 @@ class Lines:
         odd = any(end in text for end in LINE_ENDS if end != "\n")
         self.texts = _LINE_END.split(text) if odd else text.split("\n")
         self._numbers: dict[str, float | None] = {}
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many lines are at fault that reading on is of no use."""
+        return self.problems.count >= MAX_FAULTS
 
     def first(self) -> int:
         """Returns the first line that is neither empty nor a comment, else the last."""

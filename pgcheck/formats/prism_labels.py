@@ -24,6 +24,8 @@ def read_labels(lines: Lines, num_states: int) -> dict[str, Ints]:
     at, names = _declared(lines)
     states = {number: array("q") for number in names}
     for line, text in enumerate(lines.texts[at:], at + 1):
+        if lines.is_hopeless:
+            break
         match = _LABELLED.fullmatch(text)
         if match:
             state = int(match[1])
@@ -50,6 +52,8 @@ def read_states(lines: Lines, num_states: int) -> tuple[str, ...]:
     lines_of: dict[str, int] = {}
     first = lines.first()
     for line, text in enumerate(lines.texts, 1):
+        if lines.is_hopeless:
+            break
         match = _NAMED.fullmatch(text)
         if not match:
             if not is_comment(text) and not (line == first and text.lstrip(" \t").startswith("(")):

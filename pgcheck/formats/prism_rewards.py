@@ -130,6 +130,8 @@ def _read(lines: Lines, of: str, model: Transitions) -> tuple[Ints, Ints, Ints, 
         if match is None or value is None:
             word = 0 if match is None else len(WORD.findall(text)) - 1
             lines.fail(at, word, f"found {quoted(text.strip())}; expected {expected}")
+            if lines.is_hopeless:
+                break
             continue
         numbers = (match[1], match[2], match[3] if of != "state" else "", at)
         for column, number in zip(columns, numbers, strict=True):

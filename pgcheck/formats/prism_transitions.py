@@ -99,6 +99,8 @@ class _Reader:
             match = fullmatch(text)
             if match is None:
                 self._other(at, text)
+                if lines.is_hopeless:
+                    return
                 continue
             state, choice, next_state, value, seen, label = match.groups()
             prob = numbers.get(value)
@@ -106,6 +108,8 @@ class _Reader:
                 prob = lines.number(value)
                 if prob is None:
                     self._no_probability(at, value)
+                    if lines.is_hopeless:
+                        return
                     continue
                 numbers[value] = prob
             if label is None:

@@ -116,12 +116,16 @@ class _Reader:
             match = fullmatch(text)
             if match is None:
                 self._other(at, text)
+                if self.lines.is_hopeless:
+                    return
                 continue
             value = numbers.get(match[2])
             if value is None:
                 value = self.lines.number(match[2])
                 if value is None:
                     self._no_number(at, match[2])
+                    if self.lines.is_hopeless:
+                        return
                     continue
                 numbers[match[2]] = value
             if self.in_choice < 0:

@@ -116,3 +116,11 @@ def test_too_many_actions_are_too_many(tmp_path: Path) -> None:
     path.write_text(f"{size} {size} {size}\n" + "".join(f"{s} 0 {(s + 1) % size} 1 act{s}\n" for s in range(size)))
     with pytest.raises(PgcheckError, match="5,000 states x 5,000 actions; the limit is 20,000,000 pairs"):
         load(path)
+
+
+def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.tra"
+    path.write_text("2 4\n" + "x\n" * 5000)
+    with pytest.raises(ModelError) as caught:
+        load(path)
+    assert str(caught.value).endswith("... and 980 more errors")  # of 1000, at which reading stops
