@@ -9,6 +9,7 @@ from typing import Unpack
 from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.assembling import assembled
+from pgcheck.formats.explicit_exports import expect_explicit
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.modelfile import Model, loads
 from pgcheck.formats.overrides import overridden
@@ -90,6 +91,7 @@ def load_model(
             what = "a model file" if kind is None else kind.what
             raise UsageError(f"--{name.replace('_', '-')} is not for {what}, which {visible(spec)} is")
     if kind is None:
+        expect_explicit(spec)
         file, text = sources.read_text(spec)
         model = loads(text, file)
     else:

@@ -51,10 +51,9 @@ class Problems:
             self._more += 1
 
     def first(self, places: Ints) -> list[int]:
-        """Returns as many of these places of faults as can be shown; the rest are counted, without a message."""
-        shown = places[: max(0, MAX_SHOWN - len(self._errors))]
-        self._more += len(places) - len(shown)
-        return [int(place) for place in shown]
+        """Returns the first of these places of faults, as many as can be shown; the rest are counted."""
+        self._more += len(places[MAX_SHOWN:])
+        return [int(place) for place in places[:MAX_SHOWN]]
 
     def add_at(self, position: int, message: str) -> None:
         """Notes an error at a position in the text."""
