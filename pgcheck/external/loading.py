@@ -2,22 +2,14 @@
 
 import ast
 import contextlib
-import difflib
-import importlib
-import importlib.util
 import inspect
-import os
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
 
 from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
 from pgcheck.external.agents import Agent, AgentFunction
+from pgcheck.formats import places
 
-_PLACE = re.compile(r"([A-Za-z]:(?=\\))?[^:]+:[^:]+", re.DOTALL)  # a drive, a file or module, a name
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
 WRAPPERS = (*LOSSES, "agent")
 
@@ -26,8 +18,6 @@ WRITE_AN_AGENT = """  Write a function that makes it, and name that:
     def mine(env):
         ...
         return Agent(logits=..., parameters=..., update=...)"""
-
-_FILES: dict[tuple[str, int, int], ModuleType] = {}  # that have been run, by path, time of change and size
 
 
 def load(spec: str) -> Estimate | AgentFunction:
@@ -51,18 +41,10 @@ def find(spec: str, expected: str = "file.py:function or package.module:function
     Raises:
       EstimatorError: there is no such file, module or name.
     """
-    if not _PLACE.fullmatch(spec):
-        raise EstimatorError(f"{spec!r}: expected {expected}")
-    where, _, name = spec.rpartition(":")
-    module = _file(where) if where.endswith(".py") else _module(where)
-    value: object = module
-    for part in name.split("."):
-        if not hasattr(value, part):
-            near = difflib.get_close_matches(part, [n for n in dir(value) if callable(getattr(value, n, None))], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
-        value = getattr(value, part)
-    return value
+    try:
+        return places.find(spec, expected)
+    except places.PlaceError as error:
+        raise EstimatorError(str(error)) from None
 
 
 def functions_in(path: str) -> list[str]:
@@ -72,15 +54,11 @@ def functions_in(path: str) -> list[str]:
       EstimatorError: there is no such file, or it is not Python.
     """
     try:
-        tree = ast.parse(Path(path).read_bytes(), path)
-    except FileNotFoundError:
-        raise EstimatorError(f"{path}: no such file") from None
-    except OSError as error:
-        raise EstimatorError(f"{path}: cannot be read: {error.strerror}") from None
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise EstimatorError(f"{path}: not Python: {error}") from None
+        statements = places.statements_of(path)
+    except places.PlaceError as error:
+        raise EstimatorError(str(error)) from None
     names: list[str] = []
-    for statement in tree.body:
+    for statement in statements:
         if isinstance(statement, ast.FunctionDef):
             parameters = [*statement.args.posonlyargs, *statement.args.args]
             required = len(parameters) - len(statement.args.defaults)
@@ -161,35 +139,3 @@ def _too_many(where: str, name: str, needed: list[str]) -> str:
             f"    estimate = torch_loss({name})"
         )
     return f"{shape} needs {len(needed)} arguments; expected a function of one, the batch"
-
-
-def _file(path: str) -> ModuleType:
-    file = Path(path)
-    if not file.is_file():
-        raise EstimatorError(f"{path}: no such file")
-    # One file is one module, as in an import: an estimator and a policy in it share what lives there.
-    state = file.stat()
-    key = (str(file.resolve()), state.st_mtime_ns, state.st_size)
-    if key in _FILES:
-        return _FILES[key]
-    sys.path.insert(0, str(file.resolve().parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise EstimatorError(f"{path}: cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # as an import would, for pickle and dataclasses
-    spec.loader.exec_module(module)
-    _FILES[key] = module
-    return module
-
-
-def _module(name: str) -> ModuleType:
-    sys.path.insert(0, os.getcwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise
-        raise EstimatorError(
-            f"{name}: no such module; a file is named with its ending, like {name}.py:function"
-        ) from None
