@@ -12,6 +12,9 @@ from pgcheck.formats import places
 
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
 WRAPPERS = (*LOSSES, "agent")
+# What is called for an environment or a model: gymnasium.make, pgcheck.load, ...
+MODEL_MAKERS = ("make", "env", "load", "load_model", "loads", "from_arrays", "MDP", "Model")
+_LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.DictComp, ast.ListComp)
 
 WRITE_AN_AGENT = """  Write a function that makes it, and name that:
     @pgcheck.agents.agent
@@ -68,6 +71,52 @@ def functions_in(path: str) -> list[str]:
         elif isinstance(statement, ast.Assign) and _last_call(statement.value) in WRAPPERS:
             names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
     return names
+
+
+def makes_model(path: str, name: str) -> bool:
+    """Whether what a file calls `name` makes a model, as far as can be seen; none of the file runs.
+
+    It does if it is a function without arguments that it needs, a class of environments, or no function: a literal,
+    or what a call makes that looks like an environment or a model.
+    """
+    try:
+        statements = places.statements_of(path)
+    except places.PlaceError:
+        return False
+    last: ast.stmt | None = None
+    for statement in statements:  # the last one counts
+        named = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name
+        targets = (
+            statement.targets
+            if isinstance(statement, ast.Assign)
+            else [statement.target]
+            if isinstance(statement, ast.AnnAssign)
+            else []
+        )
+        if named or any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            last = statement
+    if isinstance(last, ast.FunctionDef):
+        is_agent = any(_last_name(decorator) == "agent" for decorator in last.decorator_list)
+        return not is_agent and _needs_nothing(last.args)
+    if isinstance(last, ast.ClassDef):
+        methods = {statement.name for statement in last.body if isinstance(statement, ast.FunctionDef)}
+        return {"reset", "step"} <= methods or any(_last_name(base).endswith("Env") for base in last.bases)
+    if isinstance(last, ast.Assign | ast.AnnAssign) and last.value is not None:
+        value = last.value
+        if isinstance(value, ast.Lambda):
+            return _needs_nothing(value.args)
+        if isinstance(value, ast.Call):
+            called = _last_name(value)
+            return called in MODEL_MAKERS or called.endswith("Env")
+        return isinstance(value, _LITERALS)
+    return False
+
+
+def _needs_nothing(arguments: ast.arguments) -> bool:
+    """Whether a function can be called without arguments; one that takes any number is to be called with some."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    keywords = any(default is None for default in arguments.kw_defaults)
+    return len(positional) == len(arguments.defaults) and arguments.vararg is None and not keywords
 
 
 def _last_name(expression: ast.expr) -> str:

@@ -42,7 +42,7 @@ def start_of(inner: Any, table: Table, source: str) -> Floats | None:
 
 
 def horizon_of(inner: Any) -> float | None:
-    """Returns the greatest number of steps of an episode, or math.inf; None where the environment does not have it."""
+    """Returns the greatest number of steps of an episode, or math.inf; None where it is no attribute."""
     steps = getattr(inner, "horizon", None)
     if isinstance(steps, Cut):
         return math.inf
@@ -52,8 +52,9 @@ def horizon_of(inner: Any) -> float | None:
 def discount_of(inner: Any) -> float | None:
     """Returns the environment's gamma, if that is a discount."""
     gamma = getattr(inner, "gamma", None)
-    is_number = isinstance(gamma, int | float) and not isinstance(gamma, bool)
-    return float(gamma) if is_number and 0 <= gamma <= 1 else None
+    if isinstance(gamma, bool) or not isinstance(gamma, int | float):
+        return None
+    return float(gamma) if 0 <= gamma <= 1 else None
 
 
 def state_names(inner: Any, table: Table) -> tuple[str, ...]:

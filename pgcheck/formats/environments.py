@@ -1,6 +1,6 @@
 """A Gymnasium environment → what its table says of a model, once it is known that the environment does that.
 
-Only methods and attributes of the environment are used: gymnasium itself is imported in `formats.gymnasium`.
+Only methods and attributes of the environment are used: gymnasium itself is imported in `formats.gymnasium_registry`.
 """
 
 import contextlib
@@ -75,7 +75,7 @@ def given_of(environment: Any, source: str, name: str, options: Options) -> Give
     start = known
     if known is None and seen is not None and "start" not in options:
         start = _only_start(seen, states, source)
-        assumed.append(f"all of {sum(seen.starts.values()):,} resets start in {states[int(start.argmax())]}")
+        assumed.append(f"all resets start in {states[int(start.argmax())]}")
     cut = None if seen is None else _cut(seen, ends, source)
     horizon, text = _horizon(limit, own, cut)
     gamma = attributes.discount_of(inner)
@@ -126,7 +126,7 @@ def _unwrapped(environment: Any) -> tuple[Any, list[str], int | None]:
     """The environment inside, the names of its wrappers, and its time limit."""
     wrappers: list[str] = []
     limits: list[int] = []
-    while vars(environment).get("env") is not None and hasattr(environment, "unwrapped"):
+    while getattr(environment, "__dict__", {}).get("env") is not None and hasattr(environment, "unwrapped"):
         wrappers.append(type(environment).__name__)
         steps = getattr(environment, "_max_episode_steps", None)
         limits += [steps] if isinstance(steps, int) and steps >= 1 else []

@@ -1,7 +1,4 @@
-"""`gym:ID?key=value&...`, a Gymnasium environment by its ID → what its table says of a model.
-
-gymnasium is imported here, where it is needed.
-"""
+"""`gym:ID?key=value&...`, a Gymnasium environment by its ID → what its table says of a model."""
 
 import ast
 import contextlib
@@ -17,9 +14,9 @@ from pgcheck.errors import PgcheckError, UsageError
 from pgcheck.formats.environments import given_of
 from pgcheck.formats.failures import failure_text, printable_text
 from pgcheck.formats.given import Given, Options
+from pgcheck.formats.gymnasium_registry import imported, register
 from pgcheck.formats.problems import visible
 from pgcheck.formats.reader import cropped, enumerated
-from pgcheck.formats.sources import bundled_names
 
 PREFIX = "gym:"
 OF_MAKE = ("max_episode_steps", "disable_env_checker")  # keys that gymnasium.make takes for all environments
@@ -40,37 +37,13 @@ def read(spec: str, options: Options) -> Given:
       ModelError: as in `given_of`.
     """
     identity, keys = _parsed(spec)
-    gymnasium = _imported()
+    gymnasium = imported(visible(spec))
     environment = _made(gymnasium, spec, identity, keys)
     try:
         return given_of(environment, spec, spec.removeprefix(PREFIX), options)
     finally:
         with contextlib.suppress(Exception):
             environment.close()
-
-
-def register() -> None:
-    """Lets `gymnasium.make` know every bundled model, as pgcheck/NAME-v0; once more changes nothing.
-
-    Raises:
-      UsageError: gymnasium is missing.
-    """
-    gymnasium = _imported("an environment")
-    if "pgcheck/two_state-v0" in gymnasium.registry:  # as they all are then
-        return
-    for name in bundled_names():
-        identity = f"pgcheck/{name}-v0"
-        if identity not in gymnasium.registry:
-            gymnasium.register(identity, "pgcheck.external.environments:env", kwargs={"model": name})
-
-
-def _imported(what: str = "gym:") -> Any:
-    try:
-        return import_module("gymnasium")
-    except ModuleNotFoundError as error:
-        if error.name != "gymnasium":
-            raise
-        raise UsageError(f"{what} needs gymnasium: pip install 'pgcheck[gymnasium]'") from None
 
 
 def _parsed(spec: str) -> tuple[str, dict[str, Any]]:

@@ -24,7 +24,10 @@ from pgcheck.formats.tables import Table
 
 ALPHA = 1e-9  # the probability at which a right environment would be refused
 SHOWN = 5  # steps that a message lists
-ADVICE = "  The exact gradient would be that of P. Let P say what step() does, with all that step() remembers in the state."
+ADVICE = (
+    "  The exact gradient would be that of P. Let P say what step() does; all that step() remembers belongs in its "
+    "states."
+)
 
 
 def hold(seen: Stepped, table: Table, names: Sequence[str], actions: Sequence[str], source: str) -> None:

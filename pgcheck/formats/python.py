@@ -1,5 +1,6 @@
 """`file.py:name`, Python code that makes a model → the model, or what it says of one."""
 
+import contextlib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -58,11 +59,11 @@ def _made(value: Any, spec: str) -> Any:
     """What a function or class returns, called without arguments; other things as they are."""
     if not callable(value) or is_environment(value) or isinstance(value, MDP | Model):
         return value
-    try:
+    needed: list[str] = []
+    with contextlib.suppress(TypeError, ValueError):  # functions in C may have no signature
         parameters = inspect.signature(value).parameters.values()
-    except (TypeError, ValueError):  # of functions in C
-        parameters = ()
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [p.name for p in parameters if p.default is p.empty and p.kind not in any_number]
     if needed:
         raise ModelError(f"{visible(spec)} needs arguments ({', '.join(needed)}); expected {EXPECTED}")
     return value()
