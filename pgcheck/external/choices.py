@@ -40,7 +40,7 @@ def outcome_table(mdp: MDP) -> OutcomeTable:
 
 
 def number_of(action: Any) -> int | None:
-    """Returns the number of an action: an integer, or an array or tensor of one number that is whole; None for all else."""
+    """Returns the number of an action: an integer, or an array or tensor of one whole number; None for all else."""
     try:
         return operator.index(action)
     except TypeError:

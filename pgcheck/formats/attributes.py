@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.errors import ModelError
-from pgcheck.formats.problems import hidden, visible
+from pgcheck.formats.problems import fault, hidden
 from pgcheck.formats.tables import Table, names_of, plain_key
 from pgcheck.model.horizon import MAX_HORIZON, Cut
 
@@ -36,7 +35,7 @@ def start_of(inner: Any, table: Table, source: str) -> Floats | None:
             start = np.empty(0)
         if start.ndim != 1 or not 1 <= len(start) <= len(table.states):
             shape = f"{len(table.states):,} probabilities, one for each state"
-            raise ModelError(f"{visible(source)}: {name} has shape {list(np.shape(given))}; expected {shape}")
+            raise fault(source, f"{name} has shape {list(np.shape(given))}; expected {shape}")
         return np.pad(start, (0, len(table.states) - len(start)))  # states without a row come last
     return None
 

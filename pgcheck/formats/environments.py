@@ -20,7 +20,7 @@ from pgcheck.formats.failures import failure_text
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.held import hold, hold_start
 from pgcheck.formats.observed import AmbiguousError, Observer
-from pgcheck.formats.problems import visible
+from pgcheck.formats.problems import fault, visible
 from pgcheck.formats.reader import enumerated
 from pgcheck.formats.stepping import Stepped, reset, stepped
 from pgcheck.formats.tables import Table, table_of
@@ -30,7 +30,8 @@ NEUTRAL = {
     "TimeLimit", "OrderEnforcing", "PassiveEnvChecker", "RecordEpisodeStatistics", "RecordVideo", "HumanRendering",
     "RenderCollection", "Autoreset",
 }  # fmt: skip
-SEED = 0  # of the steps by which the table is checked
+SEED = 0  # of the resets
+SEED_OF_ACTIONS = 0x70676368  # another one: with the same, actions and outcomes would be drawn by the same numbers
 
 
 def is_environment(value: object) -> bool:
@@ -99,12 +100,11 @@ def reporting(source: str) -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except ModelError as error:
-        start = visible(source)
-        raise error if str(error).startswith(start) else ModelError(f"{start}: {error}") from None
+        raise error if str(error).startswith(f"{visible(source)}: error:") else fault(source, str(error)) from None
     except (PgcheckError, AmbiguousError):
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(failure_text(error, visible(source))) from None
+        raise fault(source, failure_text(error, "it")) from None
 
 
 def _explored(environment: Any, source: str, limit: int | None, options: Options) -> Given:
@@ -141,7 +141,7 @@ def _seen(inner: Any, observation: Any, table: Table, ends: float | None, source
         return None
     limit = None if ends is None or ends == math.inf else int(ends)
     with contextlib.suppress(AmbiguousError), reporting(source):
-        return stepped(inner, table, observer, limit=limit, rng=np.random.default_rng(SEED))
+        return stepped(inner, table, observer, limit=limit, rng=np.random.default_rng(SEED_OF_ACTIONS))
     return None
 
 
@@ -166,9 +166,10 @@ def _cut(seen: Stepped, known: float | None, source: str) -> int | None:
         return None
     if len(cuts) > 1 or seen.longest > max(cuts):
         steps = enumerated([f"{steps:,}" for steps in sorted(cuts)])
-        raise ModelError(
-            f"{visible(source)}: step() says truncated after {steps} steps, which the table P cannot say\n"
-            "  A time limit is one number of steps: gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)"
+        raise fault(
+            source,
+            f"step() says truncated after {steps} steps, which the table P cannot say\n"
+            "  A time limit is one number of steps: gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)",
         )
     return max(cuts)
 

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.errors import ModelError
-from pgcheck.formats.problems import visible
+from pgcheck.formats.problems import fault
 from pgcheck.formats.reader import cropped
 from pgcheck.formats.stepping import Row, Stepped
 from pgcheck.formats.tables import Table
@@ -39,7 +38,7 @@ def hold(seen: Stepped, table: Table, names: Sequence[str], actions: Sequence[st
       names, actions: of its states and actions, for the message.
       source: in the message.
     """
-    what = f"{visible(source)}: step() does something else than the table P says"
+    what = "step() does something else than the table P says"
     if seen.impossible:
         lines = [
             f"  state {cropped(names[s])}, action {cropped(actions[a])}: step() led to "
@@ -48,10 +47,10 @@ def hold(seen: Stepped, table: Table, names: Sequence[str], actions: Sequence[st
             for (s, a), e in list(seen.impossible.items())[:SHOWN]
         ]
         count = f"{seen.surprises:,} of {seen.steps:,} steps gave what has probability 0 there"
-        raise ModelError("\n".join([f"{what}: {count}", *lines, ADVICE]))
+        raise fault(source, "\n".join([f"{what}: {count}", *lines, ADVICE]))
     if seen.stuck:
         stuck = cropped(names[min(seen.stuck)])
-        raise ModelError(f"{what}: it has no actions in state {stuck}, in which an episode went on\n{ADVICE}")
+        raise fault(source, f"{what}: it has no actions in state {stuck}, in which an episode went on\n{ADVICE}")
     rows = {key: row for key, row in seen.rows.items() if len(row.probs) > 1}
     alike: dict[tuple[float, ...], list[Row]] = {}
     for row in rows.values():
@@ -60,24 +59,24 @@ def hold(seen: Stepped, table: Table, names: Sequence[str], actions: Sequence[st
     for (s, a), row in rows.items():
         if evidence(row.counts, row.probs) > limit:
             where = f"state {cropped(names[s])}, action {cropped(actions[a])}"
-            raise ModelError(f"{what}\n  {where}: {_frequencies(row.counts, row.probs)}\n{ADVICE}")
+            raise fault(source, f"{what}\n  {where}: {_frequencies(row.counts, row.probs)}\n{ADVICE}")
     for same in alike.values():
         counts, probs = [sum(column) for column in zip(*(row.counts for row in same), strict=True)], same[0].probs
         if evidence(counts, probs) > limit:
             where = f"{len(same):,} pairs of state and action with the same probabilities"
-            raise ModelError(f"{what}\n  {where}: {_frequencies(counts, probs)}\n{ADVICE}")
+            raise fault(source, f"{what}\n  {where}: {_frequencies(counts, probs)}\n{ADVICE}")
 
 
 def hold_start(seen: Stepped, start: Floats, names: Sequence[str], source: str) -> None:
     """Raises ModelError where resets lead to states in other proportions than `start` `[S]` says."""
-    what = f"{visible(source)}: reset() does something else than initial_state_distrib says"
+    what = "reset() does something else than initial_state_distrib says"
     wrong = [s for s in seen.starts if not start[s] > 0]
     if wrong:
-        raise ModelError(f"{what}: it led to state {cropped(names[wrong[0]])}, which has probability 0")
+        raise fault(source, f"{what}: it led to state {cropped(names[wrong[0]])}, which has probability 0")
     possible = np.flatnonzero(start > 0).tolist()
     counts, probs = [seen.starts.get(s, 0) for s in possible], (start[possible] / start[possible].sum()).tolist()
     if evidence(counts, probs) > math.log(1 / ALPHA):
-        raise ModelError(f"{what}: {_frequencies(counts, probs)}")
+        raise fault(source, f"{what}: {_frequencies(counts, probs)}")
 
 
 def evidence(counts: Sequence[int], probs: Sequence[float]) -> float:

@@ -8,12 +8,12 @@ from typing import Any, cast
 import numpy as np
 
 from pgcheck.arrays import kind_of
-from pgcheck.errors import ModelError, UsageError
+from pgcheck.errors import UsageError
 from pgcheck.formats import places
 from pgcheck.formats.environments import given_of, is_environment, reporting
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.modelfile import Model
-from pgcheck.formats.problems import visible
+from pgcheck.formats.problems import fault, visible
 from pgcheck.formats.tables import names_of, table_of
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -52,7 +52,7 @@ def read(spec: str, options: Options) -> Given | Model:
         or hasattr(made, "shape")
     ):
         return _of_table(made, spec, name)
-    raise ModelError(f"{visible(spec)}: {_called(value)}{kind_of(made)}; expected {EXPECTED}")
+    raise fault(spec, f"{_called(value)}{kind_of(made)}; expected {EXPECTED}")
 
 
 def _made(value: Any, spec: str) -> Any:
@@ -65,12 +65,12 @@ def _made(value: Any, spec: str) -> Any:
         any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         needed = [p.name for p in parameters if p.default is p.empty and p.kind not in any_number]
     if needed:
-        raise ModelError(f"{visible(spec)} needs arguments ({', '.join(needed)}); expected {EXPECTED}")
+        raise fault(spec, f"it needs arguments ({', '.join(needed)}); expected {EXPECTED}")
     return value()
 
 
 def _called(value: Any) -> str:
-    return "it returned " if callable(value) else ""
+    return "it returned " if callable(value) else "it is "
 
 
 def _model_of(made: Any, spec: str) -> Model | None:
@@ -88,11 +88,12 @@ def _model_of(made: Any, spec: str) -> Model | None:
         missing = [name for name in OF_POLICIES if not hasattr(policy, name)]
         shape = None if missing else np.shape(policy.probs())
     if missing:
-        raise ModelError(f"{visible(spec)}: {kind_of(policy)} beside the MDP has no {missing[0]}; expected a policy")
+        raise fault(spec, f"{kind_of(policy)} beside the MDP has no {missing[0]}; expected a policy")
     if shape != (mdp.num_states, mdp.num_actions):
-        raise ModelError(
-            f"{visible(spec)}: the policy has probabilities of shape {list(shape or ())}; expected "
-            f"{[mdp.num_states, mdp.num_actions]}, one for each state and action of {mdp.name}"
+        raise fault(
+            spec,
+            f"the policy has probabilities of shape {list(shape or ())}; expected "
+            f"{[mdp.num_states, mdp.num_actions]}, one for each state and action of {mdp.name}",
         )
     return Model(mdp, cast(Policy, policy), None)
 

@@ -59,7 +59,7 @@ class Stepped:
     Attributes:
       rows: by state and action, by number, those that were taken.
       steps: how many there were.
-      starts: how often a reset led to each state.
+      starts: how often a reset without a seed led to each state to which resets led.
       cuts: the numbers of steps after which it said truncated.
       longest: the most steps that an episode took.
       impossible: by state and action, the first step to which the table gives probability 0.
@@ -182,7 +182,8 @@ def _started(environment: Any, observer: Observer, table: Table, seen: Stepped, 
     number = table.number.get(state)
     if number is None:
         raise ModelError(f"reset() leads to the state {cropped(repr(state))}, which P does not have")
-    seen.starts[number] = seen.starts.get(number, 0) + 1
+    # The first draws of generators with neighbouring seeds may be alike: they are not counted.
+    seen.starts[number] = seen.starts.get(number, 0) + (seed is None)
     return number
 
 
