@@ -4,6 +4,7 @@ Only methods and attributes of the environment are used: gymnasium itself is imp
 """
 
 import contextlib
+import io
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -140,7 +141,8 @@ def _seen(inner: Any, observation: Any, table: Table, ends: float | None, source
     if not observer.found:
         return None
     limit = None if ends is None or ends == math.inf else int(ends)
-    with contextlib.suppress(AmbiguousError), reporting(source):
+    silence = contextlib.redirect_stdout(io.StringIO())  # of thousands of steps
+    with contextlib.suppress(AmbiguousError), reporting(source), silence:
         return stepped(inner, table, observer, limit=limit, rng=np.random.default_rng(SEED_OF_ACTIONS))
     return None
 

@@ -52,7 +52,9 @@ def read(spec: str, options: Options) -> Given | Model:
         or hasattr(made, "shape")
     ):
         return _of_table(made, spec, name)
-    raise fault(spec, f"{_called(value)}{kind_of(made)}; expected {EXPECTED}")
+    what = "None" if made is None else kind_of(made)
+    hint = "\n  Is a return missing?" if made is None and callable(value) else ""
+    raise fault(spec, f"it {'returned' if callable(value) else 'is'} {what}; expected {EXPECTED}{hint}")
 
 
 def _made(value: Any, spec: str) -> Any:
@@ -67,10 +69,6 @@ def _made(value: Any, spec: str) -> Any:
     if needed:
         raise fault(spec, f"it needs arguments ({', '.join(needed)}); expected {EXPECTED}")
     return value()
-
-
-def _called(value: Any) -> str:
-    return "it returned " if callable(value) else "it is "
 
 
 def _model_of(made: Any, spec: str) -> Model | None:

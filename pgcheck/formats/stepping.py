@@ -13,8 +13,8 @@ from pgcheck.formats.observed import Observer
 from pgcheck.formats.reader import cropped
 from pgcheck.formats.tables import Table
 
-MAX_STEPS = 20_000
-MAX_RESETS = 1_000
+MAX_STEPS = 10_000
+MAX_RESETS = 500
 SECONDS = 1.0  # of work that the steps may take, and half of it the resets
 PATIENCE = 4  # times as long by the clock: others may be at work
 LONGEST = 1_000  # steps of an episode that no limit ends

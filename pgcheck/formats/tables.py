@@ -76,6 +76,8 @@ def names_of(keys: Sequence[Hashable]) -> tuple[str, ...]:
 
 def plain_key(key: Any) -> Any:
     """Returns a key of states or actions that can be looked up: numbers of NumPy as Python's, arrays as tuples."""
+    if type(key) is int:
+        return key
     if hasattr(key, "tolist"):
         key = key.tolist()
     return tuple(map(plain_key, key)) if isinstance(key, list | tuple) else key
