@@ -18,7 +18,7 @@ from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
-Read = Callable[[str, Options], Given]
+Read = Callable[[str, Options], Given | Model]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,11 @@ def load_model(
         model = loads(text, file)
     else:
         read: Read = import_module(f"pgcheck.formats.{kind.module}").read
-        model = assembled(read(spec, options), start=options.get("start"), horizon=horizon, gamma=gamma)
+        found = read(spec, options)
+        if isinstance(found, Given):
+            model = assembled(found, start=options.get("start"), horizon=horizon, gamma=gamma)
+        else:
+            model = found
     mdp = overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     return replace(model, mdp=cut(mdp, model.policy))
 

@@ -88,6 +88,11 @@ class Problems:
         return f"\n{line:5} | {cropped}\n      | {' ' * _columns(before)}^"
 
 
+def fault(source: str, message: str) -> ModelError:
+    """Returns the error of a source without lines."""
+    return ModelError(f"{visible(source)}: error: {message}")
+
+
 def _place(error: tuple[int, int, str]) -> tuple[int, int]:
     return error[:2]
 
