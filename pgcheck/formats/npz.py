@@ -64,7 +64,7 @@ def read(spec: str, options: Options) -> Given:
         given = Given(
             spec, name_of(arrays, spec), states, actions,
             outcomes.state, outcomes.action, outcomes.next_state, outcomes.prob, outcomes.reward, outcomes.done,
-            terminal, start_of(arrays, states), observations_of(arrays, size),
+            terminal, start=start_of(arrays, states), observations=observations_of(arrays, size),
             horizon=number_of(arrays, "horizon", 1, MAX_HORIZON, "a whole number of steps, 1 to 1e15, or inf"),
             gamma=number_of(arrays, "gamma", 0, 1, "a number from 0 to 1"),
             assumed=(*outcomes.assumed, *_not_read(arrays, label)),

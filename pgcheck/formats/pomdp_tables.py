@@ -67,8 +67,9 @@ class Table:
             chosen = np.flatnonzero(which.ravel() == pattern)
             columns = self._written.setdefault(tuple(said), (array("q"), array("d"), array("q")))
             keys = _keys(said, self.shape, tuple(cells[chosen].T))
-            for column, added in zip(columns, (keys, values[chosen], times[chosen]), strict=True):
-                column.frombytes(added.tobytes())
+            columns[0].frombytes(keys.tobytes())
+            columns[1].frombytes(values[chosen].tobytes())
+            columns[2].frombytes(times[chosen].tobytes())
 
     def freeze(self) -> "Table":
         """Returns itself, when all is written: of each layer's lines the latest are left."""

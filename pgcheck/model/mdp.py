@@ -261,4 +261,3 @@ class MDP:
             "state": state, "action": action, "next_state": next_state, "prob": prob, "reward": reward, "done": done,
             **({} if self.reference is None else {"reference": self.reference.copy()}),
         }  # fmt: skip
-

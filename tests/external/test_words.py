@@ -42,8 +42,8 @@ def twice(batch): ...
 """
 MODELS = ("model", "sized", "Maze", "Walk", "table", "rows", "squares", "made", "loaded", "maze", "makes")
 ESTIMATORS = (
-    "estimate", "any_number", "keyword", "agent", "bare", "Estimator", "of_rewards", "loss", "takes", "number", "twice",
-    "imported", "nowhere", "of_rewards.method",
+    "estimate", "any_number", "keyword", "agent", "bare", "Estimator", "of_rewards", "loss", "takes", "number",
+    "twice", "imported", "nowhere", "of_rewards.method",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from pgcheck import ModelError, exact_gradient, load
+from pgcheck import TooLargeError, exact_gradient, load
 from pgcheck.formats.loading import load_model
 from pgcheck.model.softmax import TabularSoftmax
 
@@ -124,5 +124,5 @@ def test_a_rest_is_terminal_whatever_is_observed_there(tmp_path: Path) -> None:
     assert "1 absorbing state without rewards is terminal (off)" in model.notes[0]
     assert [s for s, t in zip(model.mdp.states, model.mdp.terminal, strict=True) if t] == ["off/y", "off/n"]
     path.write_text(text + "R: go : off : off : y 1\nR: go : off : off : n -1\n")
-    with pytest.raises(ModelError, match="no episode ends"):  # it pays, if nothing on average
+    with pytest.raises(TooLargeError, match="no episode ends"):  # it pays, if nothing on average
         load(path, observe="memoryless")
