@@ -30,7 +30,7 @@ def convert(
     quiet: Quiet = False,
 ) -> None:
     """The model as a model file in YAML, or as arrays; --policy uniform or random:SEED writes one with it."""
-    from pgcheck.formats.npz_writing import model_arrays
+    from pgcheck.formats.arrays.writing import model_arrays
     from pgcheck.formats.writing import model_text
     from pgcheck.report.output import Output
 

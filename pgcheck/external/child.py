@@ -33,7 +33,7 @@ from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
 from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
-from pgcheck.formats.failures import failure_text
+from pgcheck.formats.environments.failures import failure_text
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgcheck.errors import EstimatorError, UsageError
-from pgcheck.formats.gymnasium_registry import register
+from pgcheck.formats.environments.registry import register
 
 if TYPE_CHECKING:
     from pgcheck.arrays import Floats

@@ -8,7 +8,7 @@ from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
 from pgcheck.external.agents import Agent, AgentFunction
-from pgcheck.formats import places
+from pgcheck.formats.environments import places
 
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
 WRAPPERS = (*LOSSES, "agent")

@@ -9,7 +9,7 @@ from typing import Unpack
 from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.assembling import assembled
-from pgcheck.formats.explicit_exports import expect_explicit
+from pgcheck.formats.explicit.exports import expect_explicit
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.modelfile import Model, loads
 from pgcheck.formats.overrides import overridden
@@ -36,14 +36,14 @@ class Kind:
     options: tuple[str, ...]
 
 
-GYMNASIUM = Kind("a Gymnasium environment", "gymnasium", ("start", "explore", "max_states"))
-PYTHON = Kind("Python code", "python", ("start", "explore", "max_states"))
+GYMNASIUM = Kind("a Gymnasium environment", "environments.gymnasium", ("start", "explore", "max_states"))
+PYTHON = Kind("Python code", "environments.python", ("start", "explore", "max_states"))
 KINDS = {
-    ".npz": Kind("arrays", "npz", ("axes", "rewards_on", "start", "terminal")),
-    ".pomdp": Kind("a file in Cassandra's format", "pomdp", ("start", "observe")),
-    ".mdp": Kind("a file in Cassandra's format", "pomdp", ("start", "observe")),
-    ".tra": Kind("an explicit model of PRISM", "prism", ("start", "rewards", "terminal")),
-    ".drn": Kind("an explicit model of Storm", "storm", ("start", "rewards", "terminal")),
+    ".npz": Kind("arrays", "arrays.npz", ("axes", "rewards_on", "start", "terminal")),
+    ".pomdp": Kind("a file in Cassandra's format", "cassandra.pomdp", ("start", "observe")),
+    ".mdp": Kind("a file in Cassandra's format", "cassandra.pomdp", ("start", "observe")),
+    ".tra": Kind("an explicit model of PRISM", "explicit.prism", ("start", "rewards", "terminal")),
+    ".drn": Kind("an explicit model of Storm", "explicit.storm", ("start", "rewards", "terminal")),
 }
 
 

@@ -20,7 +20,7 @@ from pgcheck import MDP, EstimatorError, Linear, Model, TooLargeError, UsageErro
 from pgcheck.external.environments import use_model
 from pgcheck.external.observations import observations_of
 from pgcheck.formats.bundled import bundled_models
-from pgcheck.formats.gymnasium_registry import register
+from pgcheck.formats.environments.registry import register
 from tests.conftest import ROOT
 from tests.problems import random_linear
 
@@ -78,7 +78,7 @@ def test_the_code_of_the_readme_runs() -> None:
 def test_importing_pgcheck_after_gymnasium_loads_no_more_than_names() -> None:
     done = python("import gymnasium, sys, pgcheck\nprint(*sys.modules)")
     loaded = {name for name in done.stdout.split() if name.startswith("pgcheck")}
-    assert "pgcheck.formats.gymnasium_registry" in loaded
+    assert "pgcheck.formats.environments.registry" in loaded
     assert not loaded & {"pgcheck.model.mdp", "pgcheck.external.environment", "pgcheck.formats.modelfile"}
 
 

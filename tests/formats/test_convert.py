@@ -12,9 +12,9 @@ from numpy.testing import assert_array_equal
 
 from pgcheck import MDP, Linear, TabularSoftmax, TooLargeError, UsageError
 from pgcheck.formats import nodes, sources
+from pgcheck.formats.arrays.writing import model_arrays
 from pgcheck.formats.loading import load_model
 from pgcheck.formats.modelfile import Model, loads
-from pgcheck.formats.npz_writing import model_arrays
 from pgcheck.formats.problems import hidden
 from pgcheck.formats.words import name_text, number_text
 from pgcheck.formats.writing import model_text

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pgcheck
 from pgcheck import ModelError, UsageError
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.formats.gymnasium import _parsed
+from pgcheck.formats.environments.gymnasium import _parsed
 from pgcheck.formats.sources import bundled_names
 from tests import oracles
 from tests.conftest import Run

@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 
 from pgcheck.errors import ModelError, PgcheckError
-from pgcheck.formats import pomdp, problems
+from pgcheck.formats import problems
 from pgcheck.formats.assembling import assembled
+from pgcheck.formats.cassandra import pomdp
 from pgcheck.formats.given import Options
 from tests.conftest import HANG
 from tests.formats.test_fuzz import mutate

@@ -14,9 +14,9 @@ import pgcheck
 from pgcheck import ModelError, UsageError
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.formats.assembling import assembled
-from pgcheck.formats.environments import given_of
+from pgcheck.formats.environments.environment import given_of
+from pgcheck.formats.environments.held import evidence
 from pgcheck.formats.given import Given, Options
-from pgcheck.formats.held import evidence
 from tests.formats.lotteries import Lottery, Space, random_table, value_of
 
 

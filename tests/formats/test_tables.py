@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pgcheck import ModelError, UsageError
-from pgcheck.formats.tables import names_of, table_of
+from pgcheck.formats.environments.tables import names_of, table_of
 
 OUTCOME = r"expected \(probability, next state, reward, done\)"
 
