@@ -83,33 +83,43 @@ def makes_model(path: str, name: str) -> bool:
         statements = places.statements_of(path)
     except places.PlaceError:
         return False
+    return _makes_model(_last_named(statements, name), statements)
+
+
+def _last_named(statements: list[ast.stmt], name: str) -> ast.stmt | None:
+    """The statement that gives a name its value; of several the last one counts."""
     last: ast.stmt | None = None
-    for statement in statements:  # the last one counts
-        named = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name
-        targets = (
-            statement.targets
-            if isinstance(statement, ast.Assign)
-            else [statement.target]
-            if isinstance(statement, ast.AnnAssign)
-            else []
-        )
-        if named or any(isinstance(target, ast.Name) and target.id == name for target in targets):
+    for statement in statements:
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        is_defined = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name
+        if is_defined or any(isinstance(target, ast.Name) and target.id == name for target in targets):
             last = statement
-    if isinstance(last, ast.FunctionDef):
-        is_agent = any(_last_name(decorator) == "agent" for decorator in last.decorator_list)
-        return not is_agent and _needs_nothing(last.args)
-    if isinstance(last, ast.ClassDef):
-        methods = {statement.name for statement in last.body if isinstance(statement, ast.FunctionDef)}
-        return {"reset", "step"} <= methods or any(_last_name(base).endswith("Env") for base in last.bases)
-    if isinstance(last, ast.Assign | ast.AnnAssign) and last.value is not None:
-        value = last.value
-        if isinstance(value, ast.Lambda):
-            return _needs_nothing(value.args)
-        if isinstance(value, ast.Call):
-            called = _last_name(value)
-            return called in MODEL_MAKERS or called.endswith("Env")
-        return isinstance(value, _LITERALS)
-    return False
+    return last
+
+
+def _makes_model(statement: ast.stmt | None, statements: list[ast.stmt]) -> bool:
+    """Whether one of a file's statements makes a model."""
+    if isinstance(statement, ast.FunctionDef):
+        is_agent = any(_last_name(decorator) == "agent" for decorator in statement.decorator_list)
+        return not is_agent and _needs_nothing(statement.args)
+    if isinstance(statement, ast.ClassDef):
+        methods = {part.name for part in statement.body if isinstance(part, ast.FunctionDef)}
+        return {"reset", "step"} <= methods or any(_last_name(base).endswith("Env") for base in statement.bases)
+    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return False
+    value = statement.value
+    if isinstance(value, ast.Lambda):
+        return _needs_nothing(value.args)
+    if isinstance(value, ast.Call):
+        called = _last_name(value)
+        made = _last_named(statements, called)
+        is_of_class = isinstance(made, ast.ClassDef) and _makes_model(made, statements)
+        return called in MODEL_MAKERS or called.endswith("Env") or is_of_class
+    return isinstance(value, _LITERALS)
 
 
 def _needs_nothing(arguments: ast.arguments) -> bool:
