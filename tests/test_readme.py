@@ -1,4 +1,4 @@
-"""The README's commands run, and print what it says. `python -m tests.test_readme` writes their output anew."""
+"""The commands of the README and docs/ print what is said. `python -m tests.test_readme` writes their output anew."""
 
 import doctest
 import os
@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "models.md")
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
@@ -46,11 +47,11 @@ def real_output(command: str) -> str:
     return done.stdout
 
 
-SHOWN = [pair for block in CONSOLE.findall(README.read_text()) for pair in commands(block)]
+SHOWN = [pair for page in PAGES for block in CONSOLE.findall(page.read_text()) for pair in commands(block)]
 
 
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
-def test_a_command_prints_what_the_readme_says(command: str, output: str) -> None:
+def test_a_command_prints_what_is_said(command: str, output: str) -> None:
     if "jq" in command and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
     printed = real_output(command)
@@ -91,7 +92,8 @@ def write() -> None:
     def renewed(block: re.Match[str]) -> str:
         return "```console\n" + "".join(f"$ {c}\n{real_output(c)}" for c, _ in commands(block[1])) + "```"
 
-    README.write_text(CONSOLE.sub(renewed, README.read_text()))
+    for page in PAGES:
+        page.write_text(CONSOLE.sub(renewed, page.read_text()))
 
 
 if __name__ == "__main__":
