@@ -15,24 +15,25 @@ _LEADING_ZERO = re.compile(r" *0\d+.*", re.ASCII)
 _SUFFIX = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def count(text: str, option: str, hi: int, lo: int = 1) -> int:
+def count(text: str, option: str, hi: int, lo: int = 1, other: str = "") -> int:
     """Returns a whole number from lo to hi, written as `1000`, `1,000`, `1 000`, `1_000`, `1e6`, `10k` or `2M`.
 
     Raises:
-      UsageError: it is something else; the message names `option`.
+      UsageError: it is something else; the message names `option`, and what else it takes: `other`.
     """
     bare = text.strip()
     if _GROUPED.fullmatch(bare):
         bare = re.sub(r"[^-+\d]", "", bare)
     match = _COUNT.fullmatch(bare)
     if not match or len(text) > 400:
-        raise UsageError(f"{option} {shortened(text)}: expected a whole number, like 1000, 1,000, 1e6, 10k or 2M")
+        examples = "like 1000, 1,000, 1e6, 10k or 2M"
+        raise UsageError(f"{option} {shortened(text)}: expected a whole number, {examples}{other}")
     value = Fraction(match[2].replace("_", "")) * 10 ** int(match[3] or 0) * _SUFFIX[match[4]]
     if value.denominator != 1:
         raise UsageError(f"{option} {shortened(text)}: not a whole number")
     value = -value if match[1] else value
     if not lo <= value <= hi:
-        raise UsageError(f"{option} {shortened(text)}: expected {lo:,} to {hi:,}")
+        raise UsageError(f"{option} {shortened(text)}: expected {lo:,} to {hi:,}{other}")
     return int(value)
 
 

@@ -145,4 +145,4 @@ def horizon_of(text: str) -> float:
     """Returns the steps of `--horizon`, or math.inf."""
     from pgcheck.model.horizon import MAX_HORIZON
 
-    return math.inf if text.strip() == "inf" else arguments.count(text, "--horizon", MAX_HORIZON)
+    return math.inf if text.strip() == "inf" else arguments.count(text, "--horizon", MAX_HORIZON, other=", or inf")

@@ -14,7 +14,7 @@ from pgcheck.formats.nodes import Mapping, Node, Scalar
 from pgcheck.formats.overrides import ADD_REFERENCE, MAX_COEFFICIENT
 from pgcheck.formats.policies import read_policy
 from pgcheck.formats.problems import visible
-from pgcheck.formats.reader import Reader
+from pgcheck.formats.reader import Reader, kind_of
 from pgcheck.formats.sight import Sight
 from pgcheck.formats.transitions import PROBABILITY, Outcomes, sum_text
 from pgcheck.model.horizon import MAX_HORIZON, horizon_of
@@ -134,6 +134,9 @@ class _ModelReader(Reader):
         """The greatest number of steps; None if there is a fault."""
         if isinstance(node, Scalar) and node.text == "inf":
             return horizon_of(math.inf)
+        if isinstance(node, Scalar) and node.text.lstrip("+.").lower() in ("inf", "infinity"):
+            self.fail(node, ("horizon",), f"found {kind_of(node)}; without a horizon write inf")
+            return None
         return self.whole(node, ("horizon",), MAX_HORIZON, HORIZON, "10 or inf")
 
     def sizes(self, value: dict[str, Node]) -> tuple[dict[str, int], dict[str, int]]:

@@ -68,7 +68,7 @@ def refuse_endless(mdp: MDP) -> None:
     if mdp.is_endless:
         raise TooLargeError(
             f"{mdp.name}: horizon inf: trajectories of any length cannot be listed.\n"
-            "  Give a horizon, like --horizon 10, or draw rollouts."
+            "  Give a horizon, like --horizon 10, or draw rollouts, as trajectories --n 1000 does."
         )
 
 
