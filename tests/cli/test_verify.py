@@ -29,9 +29,7 @@ def test_every_built_in_through_a_users_file(run: Run, tmp_path: Path, some: pgc
     assert json.loads(by_name.stdout)["models"] == told["models"]
 
 
-def test_what_cannot_be_listed_is_inconclusive_where_exactness_is_asked_for(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_listed_is_inconclusive_where_exactness_is_asked_for(run: Run) -> None:
     exact = "--evidence", "exact"
     done = run("verify", "reinforce", "frozen_lake", *exact, "--format", "json")
     told = json.loads(done.stdout)
@@ -47,10 +45,15 @@ def test_what_cannot_be_listed_is_inconclusive_where_exactness_is_asked_for(
     done = run("verify", "uniform-trajectories", "cliff_walk", "--horizon", "8", "--format", "json", *exact)
     assert done.returncode == 3
     assert "batches of 2 among 65,302 trajectories" in json.loads(done.stdout)["skipped"][0]["why"]
-    monkeypatch.setattr("pgcheck.trajectories.tree.MAX_DEPTH", 1000)
-    done = run("verify", "reinforce", "short_corridor", "--horizon", "20000")
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "200000", *exact)
     assert done.returncode == 3
-    assert "not checked: trajectories of more than 1,000 steps" in done.stdout
+    assert "Try --horizon 23." in done.stdout
+
+
+def test_episodes_of_any_length_are_drawn(run: Run) -> None:
+    done = run("verify", "reinforce", "short_corridor", "--horizon", "200000")
+    assert (done.returncode, "sampled on short-corridor" in done.stdout) == (0, True)
+    assert run("verify", "dropped-gamma", "short_corridor", "--gamma", "0.9", "--horizon", "200000").returncode == 1
 
 
 def test_what_cannot_be_listed_is_drawn(run: Run) -> None:

@@ -5,7 +5,7 @@ import os
 import traceback
 from pathlib import Path
 
-PACKAGE = str(Path(__file__).resolve().parents[1])
+PACKAGE = str(Path(__file__).resolve().parents[2])
 SHOWN_FRAMES = 8  # of a traceback
 OUT_OF_MEMORY = "can't allocate memory"  # in what torch raises: it knows no MemoryError
 MOST_TEXT = 2000  # characters of an error's own text
