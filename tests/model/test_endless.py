@@ -191,8 +191,15 @@ def test_an_end_that_the_policy_avoids_is_no_end() -> None:
     )
     with pytest.raises(TooLargeError, match="from state '0' no episode ends"):
         exact_gradient(mdp, TabularSoftmax.of(mdp, {("0", "1"): -1000.0}))
-    with pytest.raises(TooLargeError, match=r"horizon inf is too long: after [\d,]+ steps 1 of the weight is left"):
-        exact_gradient(mdp, TabularSoftmax.of(mdp, {("0", "1"): -30.0}))
+
+
+def test_an_end_that_is_too_far_away_is_refused_with_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgcheck.model.endless.MAX_STEPS", 100_000)  # 20,000,000 take a second
+    assert cut(*walk(30, gamma=1.0, ends=True)).horizon < 100_000
+    slow, policy = walk(30, gamma=0.99999, ends=False)
+    left = r"after [\d,]+ steps 0\.3\d of the weight is left\n  Lower gamma from 0\.99999, or give a horizon"
+    with pytest.raises(TooLargeError, match=r"arrays: horizon inf is too long: " + left):  # 0.99999^100,352 = 0.367
+        exact_gradient(slow, policy)
 
 
 def test_other_policies_have_other_cuts_and_a_horizon_stays() -> None:
