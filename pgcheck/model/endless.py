@@ -34,7 +34,7 @@ from pgcheck.model.survival import survival
 ROUNDOFF = 2.0**-53
 CANCELLED = 2.0**-26  # of the sum of all sizes: a smaller J or ∇J is mostly rounding itself
 MAX_STEPS = 20_000_000  # before a horizon is called too long
-MAX_WORK = 20_000_000_000  # outcomes x steps: some minutes
+MAX_WORK = 20_000_000_000  # products: some minutes
 
 _CUTS: WeakKeyDictionary[MDP, WeakKeyDictionary[Policy, MDP]] = WeakKeyDictionary()
 
@@ -70,7 +70,7 @@ def _smallest_horizon(mdp: MDP, policy: Policy) -> int:
     x, v, y = np.zeros((3, step.size))
     sizes, total, total_late, n = [], 0.0, 0.0, 0
     steepest = 2 * steepness(policy)
-    while n < MAX_STEPS and n * len(mdp.prob) < MAX_WORK:
+    while n < MAX_STEPS and n * step.work < MAX_WORK:
         sizes.append(step.sizes(measure))
         total += float(sizes[-1].sum())
         total_late += steepest * float(sizes[-1] @ (n + 1 + np.arange(step.number)))

@@ -11,8 +11,9 @@ import numpy as np
 from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.model.mdp import MDP
 
-DENSE_STATES = 256
+DENSE_STATES = 512  # of these the powers take 0.3 s
 DOUBLINGS = 10  # of the steps that are taken at once
+CALLS = 30_000  # outcomes whose products take as long as the calls of one step
 
 
 class Survival(Protocol):
@@ -21,6 +22,7 @@ class Survival(Protocol):
     Attributes:
       size: n.
       number: of steps that are taken at once.
+      work: of one step, in products.
       terms: Σ_k M^k ρ, Σ_k M^k r and Σ_k k M^k ρ over these steps `[n, 3]`, for ρ the mean of |r| and the mean of r.
     """
 
@@ -28,6 +30,8 @@ class Survival(Protocol):
     def size(self) -> int: ...
     @property
     def number(self) -> int: ...
+    @property
+    def work(self) -> int: ...
     @property
     def terms(self) -> Floats: ...
 
@@ -75,7 +79,7 @@ class _Powers:
     """The powers of a dense matrix."""
 
     def __init__(self, matrix: Floats, sizes: Floats, reward: Floats) -> None:
-        self.size, self.number = len(matrix), 2**DOUBLINGS
+        self.size, self.number, self.work = len(matrix), 2**DOUBLINGS, len(matrix)
         self._sizes = np.empty((self.size, self.number))
         self._sizes[:, 0] = sizes
         self._visits, self._power, steps = np.eye(self.size), matrix, 1
@@ -103,7 +107,7 @@ class _Links:
     """One step at a time, from outcome to outcome."""
 
     def __init__(self, row: Ints, column: Ints, weight: Floats, sizes: Floats, reward: Floats) -> None:
-        self.size, self.number = len(sizes), 1
+        self.size, self.number, self.work = len(sizes), 1, len(row) + CALLS
         self.terms = np.stack([sizes, reward, np.zeros(self.size)], axis=1)
         self._row, self._column, self._weight, self._sizes = row, column, weight, sizes
 

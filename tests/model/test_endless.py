@@ -90,17 +90,19 @@ def test_bundled_models_equal_the_linear_solve(name: str, gamma: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "gamma", "ends", "lean"),
-    [
-        (30, 1.0, True, 0.0),
-        (30, 1.0, True, 0.3),
-        (30, 0.9999, True, 0.0),
-        (30, 0.99, False, 0.3),
-        (257, 0.9, False, 0.3),
-    ],
+    ("gamma", "ends", "lean"), [(1.0, True, 0.0), (1.0, True, 0.3), (0.9999, True, 0.0), (0.99, False, 0.3)]
 )
-def test_walks_equal_the_linear_solve(size: int, gamma: float, ends: bool, lean: float) -> None:
-    assert_solved(*walk(size, gamma=gamma, ends=ends, lean=lean))
+def test_walks_equal_the_linear_solve(gamma: float, ends: bool, lean: float) -> None:
+    assert_solved(*walk(30, gamma=gamma, ends=ends, lean=lean))
+
+
+@pytest.mark.parametrize(("gamma", "ends"), [(1.0, True), (0.95, False)])
+def test_many_states_are_cut_as_few_are(monkeypatch: pytest.MonkeyPatch, gamma: float, ends: bool) -> None:
+    steps = cut(*walk(30, gamma=gamma, ends=ends, lean=0.3)).horizon
+    monkeypatch.setattr("pgcheck.model.survival.DENSE_STATES", 29)  # more take one step at a time
+    mdp, policy = walk(30, gamma=gamma, ends=ends, lean=0.3)
+    assert_solved(mdp, policy)
+    assert abs(cut(mdp, policy).horizon - steps) <= 1
 
 
 def test_a_walk_of_thirty_states_is_cut_where_its_slowest_mode_is_below_rounding() -> None:
@@ -191,8 +193,19 @@ def test_an_end_that_the_policy_avoids_is_no_end() -> None:
     )
     with pytest.raises(TooLargeError, match="from state '0' no episode ends"):
         exact_gradient(mdp, TabularSoftmax.of(mdp, {("0", "1"): -1000.0}))
-    with pytest.raises(TooLargeError, match=r"horizon inf is too long: after [\d,]+ steps 1 of the weight is left"):
-        exact_gradient(mdp, TabularSoftmax.of(mdp, {("0", "1"): -30.0}))
+
+
+def test_an_end_that_is_too_far_away_is_refused_with_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgcheck.model.endless.MAX_STEPS", 100_000)  # 20,000,000 take a second
+    assert cut(*walk(30, gamma=1.0, ends=True)).horizon < 100_000
+    slow, policy = walk(30, gamma=0.99999, ends=False)
+    left = r"after [\d,]+ steps 0\.3\d of the weight is left\n  Lower gamma from 0\.99999, or give a horizon"
+    with pytest.raises(TooLargeError, match=r"arrays: horizon inf is too long: " + left):  # 0.99999^100,352 = 0.367
+        exact_gradient(slow, policy)
+    monkeypatch.setattr("pgcheck.model.endless.MAX_WORK", 100_000_000)  # 20,000,000,000 take minutes
+    assert cut(*walk(600, gamma=0.9, ends=False)).horizon < 1000
+    with pytest.raises(TooLargeError, match=r"after 3,2\d\d steps 0\.7\d? of the weight"):  # 0.9999^3,222 = 0.725
+        cut(*walk(600, gamma=0.9999, ends=False))
 
 
 def test_other_policies_have_other_cuts_and_a_horizon_stays() -> None:
