@@ -28,6 +28,8 @@ def overridden(
     """
     if horizon is not None and not (1 <= horizon <= MAX_HORIZON or horizon == math.inf):
         raise UsageError(f"horizon {horizon:,}; expected 1 to {MAX_HORIZON:,} steps, or inf")
+    if horizon is not None and horizon != math.inf and horizon % 1:
+        raise UsageError(f"horizon {horizon:,} is not whole; expected 1 to {MAX_HORIZON:,} steps, or inf")
     if gamma is not None and not 0 <= gamma <= 1:
         raise UsageError(f"gamma {gamma}; expected 0 to 1")
     for name, value in (("entropy", entropy), ("kl", kl)):
@@ -38,11 +40,13 @@ def overridden(
             f"{mdp.name} has no reference policy: kl {kl:g} is the weight of KL(pi || pi_ref).\n"
             "  Add `reference: {softmax: {}}` to the model (preferences left out are 0), or leave kl out."
         )
-    changes = {
+    changes: dict[str, float | None] = {
         "horizon": None if horizon is None else horizon_of(horizon),
         "gamma": gamma,
         "entropy": entropy,
         "kl": kl,
     }
     given = {name: value for name, value in changes.items() if value is not None and value != getattr(mdp, name)}
+    if horizon is not None and (horizon == math.inf) != mdp.is_endless:  # a cut may equal the horizon that is given
+        given["horizon"] = horizon_of(horizon)
     return replace(mdp, **given) if given else mdp  # type: ignore[arg-type]

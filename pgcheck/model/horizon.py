@@ -14,5 +14,10 @@ class Cut(int):
 
 
 def horizon_of(given: float) -> int:
-    """Returns a horizon as an MDP holds it: math.inf is a `Cut` that is still to be worked out."""
-    return Cut(MAX_HORIZON) if given == math.inf else given  # type: ignore[return-value]
+    """Returns a horizon as an MDP holds it: math.inf is a `Cut` that is still to be worked out.
+
+    A float that is whole becomes an int; what is no horizon stays as it is, for the MDP to refuse.
+    """
+    if given == math.inf:
+        return Cut(MAX_HORIZON)
+    return int(given) if isinstance(given, float) and given.is_integer() else given  # type: ignore[return-value]

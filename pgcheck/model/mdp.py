@@ -196,7 +196,8 @@ class MDP:
 
         s, a = self.num_states, self.num_actions
         expect(s >= 1 and a >= 1, "at least one state and one action are needed")
-        expect(self.horizon >= 1, f"horizon {self.horizon} is not at least 1")
+        whole = self.horizon >= 1 and self.horizon % 1 == 0
+        expect(whole, f"horizon {self.horizon} is not a whole number of at least 1, or inf")
         expect(0 <= self.gamma <= 1, f"gamma {self.gamma} is not between 0 and 1")
         one_a_state = self.start.shape == self.terminal.shape == self.observation.shape == (s,)
         expect(one_a_state, "start, terminal and observation need one entry a state")

@@ -1,4 +1,4 @@
-"""`horizon: inf` on the command line, in files and in Python: what is printed, what agrees, what is refused."""
+"""`horizon: inf` on the command line and in files: what is printed, what agrees, what is refused."""
 
 import json
 import math
@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 import pgcheck
-from pgcheck import MDP, Batch, TabularSoftmax
-from pgcheck.errors import UsageError
-from pgcheck.model.horizon import MAX_HORIZON
+from pgcheck import Batch
 from pgcheck.testing import GradientMismatch, assert_policy_gradient
 from tests.conftest import ROOT, Run
-from tests.endless import decimals, size_of, solved, trapped
+from tests.endless import solved
 
 MODEL = """\
 name: errand
@@ -210,25 +208,6 @@ def test_the_assertion_takes_models_without_a_horizon(tmp_path: Path, errand: st
     assert assert_policy_gradient(right, models=["two_state"], horizon=math.inf, gamma=0.5).sampled
     with pytest.raises(GradientMismatch, match="undiscounted"):
         assert_policy_gradient(undiscounted, models=[tmp_path / errand])
-
-
-def test_python_takes_infinity_where_a_horizon_is_meant(tmp_path: Path, errand: str) -> None:
-    mdp, policy = pgcheck.load("two_state", horizon=math.inf)
-    assert mdp.is_endless
-    assert "horizon inf" in repr(mdp)
-    gradient = solved(mdp, policy)[1]
-    assert size_of(decimals(pgcheck.exact_gradient(mdp, policy).gradient) - gradient) < 1e-14
-    moves = np.array([[[0.5, 0.5], [0.1, 0.9]], [[0.0, 0.0], [0.0, 0.0]]])
-    built = MDP.from_arrays(moves, np.array([[1.0, 0.0], [0.0, 0.0]]), horizon=math.inf, terminal=[1])
-    assert built.is_endless
-    uniform = TabularSoftmax.of(built)
-    assert not trapped(built)
-    exact = pgcheck.exact_gradient(built, uniform)
-    assert exact.value == pytest.approx(0.5 / 0.7, rel=1e-13)  # J = 1/2 + (0.5 · 0.5 + 0.5 · 0.1) J
-    for horizon in (-math.inf, math.nan, 0, 2.0 * MAX_HORIZON):
-        with pytest.raises(UsageError, match="expected 1 to 1,000,000,000,000,000 steps, or inf"):
-            pgcheck.load("two_state", horizon=horizon)
-    assert not pgcheck.load(tmp_path / errand, horizon=5)[0].is_endless
 
 
 def test_the_schema_admits_inf_and_no_other_word(run: Run) -> None:
