@@ -1,10 +1,10 @@
 """Speed and memory, as ratios measured in one run.
 
-    python benchmarks/run.py            all of it, about four minutes
+    python benchmarks/run.py            all of it, about ten minutes
     python benchmarks/run.py sampling   one part: enumeration, induction, memory, sampling, counts, covariance,
                                         moments, estimators, verification, startup, exact_startup,
                                         network (needs torch), agents (needs torch, gymnasium; stable-baselines3),
-                                        programs (needs cc), sampled
+                                        programs (needs cc), sampled, large_models (the taxi needs gymnasium)
 
 Machines differ and are noisy: only the ratios mean something, and each is a median over alternating runs.
 """
@@ -24,6 +24,7 @@ import numpy as np
 import pgcheck
 from benchmarks import subjects
 from benchmarks.agents import agents
+from benchmarks.large_models import large_models
 from benchmarks.laws import exact_startup, moments
 from benchmarks.networks import network
 from benchmarks.programs import programs
@@ -249,7 +250,7 @@ def startup() -> None:
 
 PARTS = {part.__name__: part for part in (
     enumeration, induction, memory, sampling, counts, covariance, moments, estimators, verification, startup,
-    exact_startup, network, agents, programs, sampled,
+    exact_startup, network, agents, programs, sampled, large_models,
 )}  # fmt: skip
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def _loaded(about: AboutModel, source: str, *, quiet: bool) -> "tuple[Model, boo
     seed = None
     if about.policy is not None and about.policy.startswith(RANDOM):
         seed = arguments.count(about.policy.removeprefix(RANDOM), "--policy random:SEED", arguments.MAX_SEED, lo=0)
+    if about.policy == RANDOM.removesuffix(":"):
+        raise UsageError("--policy random: expected a seed, like random:0, or uniform, or file.py:function")
     if seed is None and about.policy != UNIFORM:
         return about.load(source, quiet=quiet), False
     model = replace(about, policy=None).load(source, quiet=quiet)

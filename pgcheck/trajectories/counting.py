@@ -27,6 +27,7 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
     edge, times = np.unique(mdp.state[going] * mdp.num_states + mdp.next_state[going], return_counts=True)
     source, target = np.divmod(edge, mdp.num_states)
     sources, first = np.unique(source, return_index=True)
+    several = bool(np.any(times > 1))  # outcomes lead to one state; else a multiplication of long integers is saved
     constant = np.bincount(mdp.state[mdp.ends], minlength=mdp.num_states).astype(np.int64)
     constant[mdp.terminal] = 1
     starts = np.flatnonzero(mdp.start)
@@ -45,7 +46,8 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
             )
         following = constant.copy()
         if len(source):
-            following[sources] += np.add.reduceat(times * np.take(counts, target, mode="clip"), first)
+            ways = np.take(counts, target, mode="clip")
+            following[sources] += np.add.reduceat(times * ways if several else ways, first)
         total = int(following[starts].sum())
         yield total
         if np.array_equal(following, counts):

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from pgcheck import MDP, Policy, UsageError, exact_gradient
+from pgcheck import UsageError, exact_gradient
 from pgcheck.formats.loading import load_model
 from pgcheck.formats.modelfile import Model
 from pgcheck.model.dense import AXES
@@ -163,11 +163,8 @@ def test_columns_that_are_left_out_are_certain_and_unpaid(tmp_path: Path) -> Non
     assert_is(load_model(path), dense(prob, reward, start=np.eye(3)[0], horizon=3, closed=closed))
     ended = saved(tmp_path, **moves, reward=[1.0, 0, 0, 2], done=[0, 1, 0, 0], start=0, gamma=GAMMA, horizon=3)
     # With `done` the step 0 -> 2 ends there: J = 1/2 (r_0 + γ² 2) of the other action alone.
-    assert exact_gradient(*of(load_model(ended))).value == pytest.approx((1 + 2 * GAMMA**2) / 2, rel=1e-14)
-
-
-def of(model: Model) -> tuple[MDP, Policy]:
-    return model.mdp, model.policy
+    model = load_model(ended)
+    assert exact_gradient(model.mdp, model.policy).value == pytest.approx((1 + 2 * GAMMA**2) / 2, rel=1e-14)
 
 
 @pytest.mark.parametrize(
