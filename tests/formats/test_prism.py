@@ -72,8 +72,8 @@ def test_choices_without_labels_are_numbered(tmp_path: Path) -> None:
     path = tmp_path / "rover.tra"
     assert load(path, gamma=0.9)[0].actions == ACTIONS[:4]
     path.write_text(path.read_text().replace("1 2 0 1 back", "1 2 0 1"))
-    assert load(path, gamma=0.9)[0].actions == ("0", "1", "2")
-    assert "not every choice has a label: actions are the numbers of choices" in note(path)
+    assert load(path, gamma=0.9)[0].actions == (*ACTIONS[:3], "0")
+    assert "not every choice has a label: those without one are numbered" in note(path)
     # The label of a state that is never left does not count: PRISM writes none there.
     copied(tmp_path, "rover.tra")
     path.write_text(path.read_text().replace("2 0 2 1 stay", "2 0 2 1").replace("3 0 3 1 stay", "3 0 3 1"))
@@ -123,11 +123,14 @@ def test_first_states_come_from_their_label(tmp_path: Path) -> None:
 
 
 def test_what_is_seen_gives_observations() -> None:
-    prob, reward = np.zeros((4, 2, 4)), np.zeros((4, 2))
+    prob, reward = np.zeros((4, 3, 4)), np.zeros((4, 3))
     prob[0, 0, [1, 2]] = 0.5
-    prob[1, 0, 3] = prob[1, 1, 1] = prob[2, 0, 2] = prob[2, 1, 3] = 1
-    reward[1, 0], reward[2, 1] = 1, 2
-    by_hand = MDP.from_arrays(prob, reward, horizon=9, gamma=0.9, terminal=[3], observations=("0", "3", "3", "1"))
+    prob[1, 1, 3] = prob[1, 2, 1] = prob[2, 1, 2] = prob[2, 2, 3] = 1
+    reward[1, 1], reward[2, 2] = 1, 2
+    by_hand = MDP.from_arrays(
+        prob, reward, horizon=9, gamma=0.9, terminal=[3], actions=("0", "left", "right"),
+        observations=("0", "3", "3", "1"),
+    )  # fmt: skip
     assert_same(load(FOLDER / "maze.tra", horizon=9, gamma=0.9)[0], by_hand)
     assert_same(load(FOLDER / "maze.drn", horizon=9, gamma=0.9, rewards="rew0")[0], by_hand)
 

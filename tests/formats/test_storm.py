@@ -45,6 +45,23 @@ def test_numbers_of_choices_are_no_labels(tmp_path: Path) -> None:
     assert "not every choice" not in load_model(ROVER, rewards="fuel", horizon=9, gamma=0.9).notes[0]
 
 
+def test_a_choice_without_label_does_not_take_the_labels_of_others(tmp_path: Path) -> None:
+    # States 1 and 2 look alike and have the same actions in another order; left pays 1, right nothing.
+    path = tmp_path / "order.drn"
+    left, right = "action left [1]\n3 : 1\n", "action right [0]\n3 : 1\n"
+    path.write_text(
+        "@type: POMDP\n@reward_models\nr\n@nr_states\n4\n@nr_choices\n6\n@model\n"
+        "state 0 {0} [0] init\naction __NOLABEL__ [0]\n1 : 0.5\n2 : 0.5\n"
+        f"state 1 {{1}} [0]\n{left}{right}state 2 {{1}} [0]\n{right}{left}"
+        "state 3 {2} [0]\naction __NOLABEL__ [0]\n3 : 1\n"
+    )
+    model = load_model(path, gamma=1)
+    answer = exact_gradient(model.mdp, model.policy)
+    assert model.mdp.actions == ("0", "left", "right")
+    assert answer.gradient.tolist() == [0, 0.25, -0.25]  # pi(left) (1 - pi(left))
+    assert "those without one are numbered" in model.notes[0]
+
+
 def test_a_chain_may_leave_actions_out(tmp_path: Path) -> None:
     path = tmp_path / "chain.drn"
     path.write_text("@type: DTMC\n@nr_states\n2\n@model\nstate 0 [3]init\n0 : 0.5\n1 : 1/2\nstate 1 goal\n1 : 1\n")

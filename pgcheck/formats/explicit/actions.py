@@ -1,14 +1,19 @@
-"""The choices of an explicit model → actions with names: labels where every choice has one, else numbers."""
+"""The choices of an explicit model → actions with names: their labels, and numbers where they have none."""
 
 import numpy as np
 
 from pgcheck.arrays import Bools, Ints
 
+NUMBERS = "not every choice has a label: actions are the numbers of choices"
+SOME = "not every choice has a label: those without one are numbered"
 
-def actions_of(state: Ints, choice: Ints, name: Ints, names: tuple[str, ...]) -> tuple[Ints, tuple[str, ...], bool]:
-    """Returns the action of each transition `[K]`, the names of the actions, and whether they are labels.
+
+def actions_of(state: Ints, choice: Ints, name: Ints, names: tuple[str, ...]) -> tuple[Ints, tuple[str, ...], str]:
+    """Returns the action of each transition `[K]`, the names of the actions, and a clause on those without label.
 
     A label that several choices of a state have becomes as many actions: `go`, `go 2`, in the order of the choices.
+    A choice without a label has its number among the state's choices without one: in a POMDP the labels of others
+    still tell which actions are the same, whatever the order of choices is.
 
     Args:
       state, choice: of the transitions `[K]`, in any order.
@@ -16,9 +21,9 @@ def actions_of(state: Ints, choice: Ints, name: Ints, names: tuple[str, ...]) ->
       names: the labels.
     """
     if not len(state):
-        return choice, ("0",), False
-    if (name < 0).any():
-        return choice, tuple(map(str, range(int(choice.max()) + 1))), False
+        return choice, ("0",), ""
+    if (name < 0).all():
+        return choice, tuple(map(str, range(int(choice.max()) + 1))), NUMBERS
     pair = state * (int(choice.max()) + 1) + choice
     _, first, which = np.unique(pair, return_index=True, return_inverse=True)
     rank = _ranks(state[first], name[first])
@@ -30,8 +35,11 @@ def actions_of(state: Ints, choice: Ints, name: Ints, names: tuple[str, ...]) ->
     taken, texts = set(names), []
     for number in kinds[order].tolist():
         at, again = divmod(number, times)
-        texts.append(_unused(names[at], again, taken) if again else names[at])
-    return place[kind.ravel()][which.ravel()], tuple(texts), True
+        if at < 0:
+            texts.append(_unused(str(again), taken))
+        else:
+            texts.append(_unused(f"{names[at]} {again + 1}", taken) if again else names[at])
+    return place[kind.ravel()][which.ravel()], tuple(texts), SOME if (name < 0).any() else ""
 
 
 def choosing(state: Ints, choice: Ints, size: int) -> Bools:
@@ -53,9 +61,8 @@ def _ranks(state: Ints, label: Ints) -> Ints:
     return rank
 
 
-def _unused(label: str, again: int, taken: set[str]) -> str:
-    """A name for the choice that has a label again, which no label is."""
-    name = f"{label} {again + 1}"
+def _unused(name: str, taken: set[str]) -> str:
+    """A name for choices that have no label of their own, which no label is."""
     while name in taken:
         name += "'"
     taken.add(name)

@@ -72,11 +72,11 @@ def given_by(model: Explicit, options: Options) -> Given:
     rests = _rests(model, reward) & ~terminal
     live, rest = np.flatnonzero(~(terminal | rests)[model.state]), np.flatnonzero(rests)
     state, choice = model.state[live], model.choice[live]
-    action, actions, labelled = actions_of(state, choice, model.name[live], model.names)
+    action, actions, unlabelled = actions_of(state, choice, model.name[live], model.names)
     if not choosing(state, choice, size).any():
         clauses.append("no state has two choices, so that the gradient is 0")
-    elif not labelled:
-        clauses.append("not every choice has a label: actions are the numbers of choices")
+    elif unlabelled:
+        clauses.append(unlabelled)
     still = np.zeros(len(rest), dtype=np.int64)  # one loop stands for all choices of a state that is never left
     return Given(
         source=model.source,
