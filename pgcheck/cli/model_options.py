@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 AXES = ("ast", "sat", "tsa", "sta", "ats")
 REWARDS_ON = ("leave", "enter")
 OBSERVE = ("state", "observation", "memoryless")
+MAX_EXPLORED = 10_000_000  # states
 
 
 def _option(metavar: str, help_text: str, *names: str) -> object:
@@ -52,6 +53,11 @@ class AboutModel:
     observe: Annotated[
         str | None, _option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
     ] = None
+    explore: Annotated[
+        bool,
+        typer.Option("--explore", help="Explore an environment that has no table."),
+    ] = False
+    max_states: Annotated[str | None, _option("N", "Explore at most so many states; default 1e5.")] = None
 
     def overrides(self) -> "Overrides":
         """Returns what replaces the model's own numbers."""
@@ -79,6 +85,10 @@ class AboutModel:
             options["rewards"] = self.rewards
         if self.terminal is not None:
             options["terminal"] = self.terminal
+        if self.explore:
+            options["explore"] = True
+        if self.max_states is not None:
+            options["max_states"] = arguments.count(self.max_states, "--max-states", MAX_EXPLORED)
         return options
 
     def load(self, source: "str | Path", *, quiet: bool) -> "Model":

@@ -17,6 +17,8 @@ class Options(TypedDict, total=False):
       rewards: the name of the reward structure.
       terminal: the label of the states that end an episode.
       observe: what the policy sees: `state`, `observation` or `memoryless`.
+      explore: whether an environment without a table is explored by copies of it.
+      max_states: at most so many states are explored.
     """
 
     axes: str
@@ -25,6 +27,8 @@ class Options(TypedDict, total=False):
     rewards: str
     terminal: str
     observe: str
+    explore: bool
+    max_states: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,8 +36,8 @@ class Kind:
     options: tuple[str, ...]
 
 
-GYMNASIUM = Kind("a Gymnasium environment", "environments.gymnasium", ("start",))
-PYTHON = Kind("Python code", "environments.python", ("start",))
+GYMNASIUM = Kind("a Gymnasium environment", "environments.gymnasium", ("start", "explore", "max_states"))
+PYTHON = Kind("Python code", "environments.python", ("start", "explore", "max_states"))
 KINDS = {
     ".npz": Kind("arrays", "arrays.npz", ("axes", "rewards_on", "start", "terminal")),
     ".pomdp": Kind("a file in Cassandra's format", "cassandra.pomdp", ("start", "observe")),

@@ -142,7 +142,7 @@ def test_what_the_table_of_taxi_does_not_say_is_refused() -> None:
         ("gym:no_such_module:A-v0", "no module 'no_such_module', which is to know A-v0"),
         ("gym:nobody/A-v0", "Name the module that registers nobody/..., like gym:module:nobody/A-v0"),
         ("gym:xqz-v0", "Where a module registers it, put that in front, like gym:module:ID"),
-        ("gym:Blackjack-v1", "it has no table of transitions (env.unwrapped.P)\n  Write what it does"),
+        ("gym:Blackjack-v1", "it has no table of transitions (env.unwrapped.P)\n  With --explore"),
     ],
 )
 def test_what_cannot_be_made_is_told(spec: str, message: str) -> None:

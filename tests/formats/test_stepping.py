@@ -291,11 +291,11 @@ def test_wrappers_that_change_something_are_named() -> None:
     assert "the table is that of the environment without its wrappers DoubleReward" in found.assumed
 
 
-def test_without_a_table_it_says_what_is_missing() -> None:
+def test_without_a_table_exploring_is_offered() -> None:
     environment = Lottery(LOOP)
     del environment.P
     with pytest.raises(
-        UsageError, match=r"env: it has no table of transitions \(env\.unwrapped\.P\)\n  Write what it does"
+        UsageError, match=r"env: it has no table of transitions \(env\.unwrapped\.P\)\n  With --explore"
     ):
         given(environment)
 

@@ -8,6 +8,8 @@ import io
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -45,10 +47,10 @@ def given_of(environment: Any, source: str, name: str, options: Options) -> Give
       environment: with its wrappers, of which the time limit counts; it is reset and stepped.
       source: as it stands in messages.
       name: of the model.
-      options: `start`, where it starts.
+      options: `explore` explores an environment without a table.
 
     Raises:
-      UsageError: it has no table; or it starts in several states with unknown
+      UsageError: it has no table, and is not to be explored; or it starts in several states with unknown
         probabilities, and `start` is not given.
       ModelError: the table is at fault, or the environment does something else.
     """
@@ -57,10 +59,7 @@ def given_of(environment: Any, source: str, name: str, options: Options) -> Give
         observation, _ = reset(inner, SEED)
         given = getattr(inner, "P", None)
     if given is None:
-        raise UsageError(
-            f"{visible(source)}: it has no table of transitions (env.unwrapped.P)\n"
-            "  Write what it does as a table in Python, P[s][a] = [(p, next state, reward, done), ...]: file.py:name."
-        )
+        return _explored(environment, source, limit, options)
     with reporting(source):
         table = table_of(given, source)
     states, actions = attributes.state_names(inner, table), attributes.action_names(inner, table)
@@ -107,6 +106,21 @@ def reporting(source: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise fault(source, failure_text(error, "it")) from None
+
+
+def _explored(environment: Any, source: str, limit: int | None, options: Options) -> Given:
+    """What exploring an environment without a table finds."""
+    if not options.get("explore"):
+        raise UsageError(
+            f"{visible(source)}: it has no table of transitions (env.unwrapped.P)\n"
+            "  With --explore it is explored by copies, if its transitions are deterministic."
+        )
+    explored = import_module("pgcheck.formats.explore").explored
+    wanted = {"max_states": options["max_states"]} if "max_states" in options else {}
+    given: Given = explored(environment, source=source, **wanted)
+    if limit is not None and given.horizon is None:
+        given = replace(given, horizon=limit, limit=_limit_text(limit))
+    return given
 
 
 def _unwrapped(environment: Any) -> tuple[Any, list[str], int | None]:
