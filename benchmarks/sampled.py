@@ -44,7 +44,7 @@ def sampled() -> None:
         mdp, policy = pgcheck.load(name)
         setting, timed = Setting(mdp, policy), Timed()
         estimator = LocalFunction(timed, "timed")
-        contract = contract_of(estimator, setting.listed(2000)[0])
+        contract = contract_of(estimator, setting.examples(2000))
         gradient = gradient_of(setting, 1e-3)
         outputs = OfEstimator(estimator, contract, setting, None, gradient, np.random.default_rng(0))
         sampling = Sampling(tolerance=1e-9, max_rollouts=ROLLOUTS)  # which no bound reaches

@@ -109,4 +109,4 @@ def __dir__() -> list[str]:
 
 
 if hasattr(sys.modules.get("gymnasium"), "register"):  # then gymnasium.make knows pgcheck/NAME-v0
-    importlib.import_module("pgcheck.external.environments").register()
+    importlib.import_module("pgcheck.formats.environments.registry").register()

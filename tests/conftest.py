@@ -30,6 +30,12 @@ FROZEN = {"modules": 0}  # how many had been imported when their objects were la
 TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
 
 
+def pytest_configure() -> None:
+    """Lets processes that tests start heed Ctrl-C, also where a shell runs the tests in the background without it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips the tests that need a library that is not installed, and those that take long unless asked for."""
     if not os.environ.get("PGCHECK_SLOW"):

@@ -19,7 +19,7 @@ FACES = ("__init__", "__main__", "adapters", "agents", "policies", "testing", "p
 NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),
-    "torch": NETWORKS, "jax": NETWORKS, "gymnasium": ("external/environment",),
+    "torch": NETWORKS, "jax": NETWORKS, "gymnasium": ("formats/environments/registry", "external/environment"),
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pgcheck import __version__
-from pgcheck.cli import estimators, gradients, models, trajectories, verify
+from pgcheck.cli import convert, estimators, gradients, models, trajectories, verify
 
 app = typer.Typer(
     help="Check policy gradients: exact, sampled, and how far apart they are.",
@@ -40,6 +40,7 @@ for command in (
     trajectories.trajectories,
     models.models,
     models.show,
+    convert.convert,
     models.schema,
 ):
     app.command()(command)

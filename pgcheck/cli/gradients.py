@@ -65,7 +65,7 @@ def exact(
                 problem.mdp, problem.policy, method=way,
                 max_trajectories=limit, top=k, order=order, progress=bar,
             )  # fmt: skip
-        if method is None and not quiet:
+        if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
         printer.view(exact_view(table))
 

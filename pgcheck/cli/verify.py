@@ -103,6 +103,7 @@ def verify(
     from pgcheck.report.sampled import announcement_text
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
+    from pgcheck.report.words import horizon
     from pgcheck.verification.allowance import checked_ids
     from pgcheck.verification.battery import battery_models
     from pgcheck.verification.models import problems_of
@@ -136,8 +137,12 @@ def verify(
     with printing(output, form) as printer:
         if not models and about.source():
             raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
-        given = [about.load(name, quiet=quiet) for name in models]
-        problems = given or [about.with_policy(model) for model in battery_models(**overrides)]
+        problems = [about.load(name, quiet=quiet) for name in models]
+        if not models:
+            problems = [about.with_policy(model) for model in battery_models(**overrides)]
+        for problem in problems:
+            if problem.mdp.is_endless and not quiet:
+                note(f"note: {problem.mdp.name}: {horizon(problem.mdp)}: beyond it nothing above rounding is left")
         problems = problems_of(problems, off_policy=off_policy)
 
         announced: list[Announcement] = []

@@ -15,6 +15,7 @@ from pgcheck.estimators.readings import Readings, two_readings
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient
 from pgcheck.exact.gradient import Discrepancy, ExactGradient, gradient_beside_rollouts
 from pgcheck.exact.layers import Layers, layers_of
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.likely import Trajectory, most_likely
@@ -119,6 +120,7 @@ def assess(
     if top is not None and estimator.needs_paths:
         raise UsageError(f"--top shows how to read the mean of reinforce; leave out --estimator {estimator.name}")
     stream = streams(rng)
+    mdp = cut(mdp, policy)
     exact = gradient_beside_rollouts(mdp, policy)
     full = len(policy.theta) <= FEW_PARAMETERS if chi2 is None else chi2
     if chi2 and len(policy.theta) > MAX_MATRIX:

@@ -12,6 +12,7 @@ from pgcheck.estimators.moments import Origin, Prediction, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradients
 from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import MAX_N, streams
@@ -91,6 +92,7 @@ def plan(
     Raises:
       UsageError: the gradient is 0, so that no error is relative to it; or an off-policy estimator lacks a behavior.
     """
+    mdp = cut(mdp, policy)
     exact = gradient_beside_rollouts(mdp, policy)
     usable, left_out = _usable(estimators, behavior, leave_out)
     if exact.is_zero:
@@ -119,6 +121,7 @@ def compare(
 
     Estimators whose rollouts come from the same policy get the same rollouts.
     """
+    mdp = cut(mdp, policy)
     exact = gradient_beside_rollouts(mdp, policy)
     usable, left_out = _usable(estimators, behavior, leave_out)
     stream = streams(rng)

@@ -15,6 +15,7 @@ from pgcheck.estimators.excess import ALARM, law_of
 from pgcheck.estimators.moments import Moments, Prediction, predict
 from pgcheck.estimators.sampled import Progress, sample_gradient
 from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import streams
@@ -163,6 +164,7 @@ def converge(
     """
     if replicates < 1:
         raise UsageError(f"{replicates} replicates; expected at least 1")
+    mdp = cut(mdp, policy)
     exact = gradient_beside_rollouts(mdp, policy)
     estimator = chosen(estimator)
     stream = streams(np.random.default_rng(0) if rng is None else rng)

@@ -12,6 +12,7 @@ from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.convergence import DECADES
 from pgcheck.estimators.sampled import MAX_TOGETHER
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_trajectories
@@ -42,6 +43,7 @@ def usual_effort(mdp: MDP, policy: Policy, estimator: Estimator) -> Effort:
 
     An estimator of whole batches stops at the number of rollouts that it can get.
     """
+    mdp = cut(mdp, policy)
     most = MAX_TOGETHER if estimator.aggregation == "batch" else DECADES[-1]
     try:
         trajectories = DECADES[-1] if estimator.aggregation == "batch" else count_trajectories(mdp)

@@ -16,6 +16,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.expectation import over_episodes
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.sampled import Progress, drawn_by, tally
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -142,6 +143,7 @@ def predict(
       UsageError: an off-policy estimator lacks a behavior.
       TooLargeError: an estimator's critic takes too much memory.
     """
+    mdp = cut(mdp, policy)
     actor = drawn_by(mdp, policy, behavior, [estimator])
     problem = Problem(mdp, policy, actor, full and len(policy.theta) <= MAX_MATRIX, progress)
     if estimator.aggregation == "batch":

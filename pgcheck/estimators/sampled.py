@@ -10,6 +10,7 @@ from pgcheck.arrays import Floats, Ints, brief_fields
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator, gradients
 from pgcheck.estimators.catalogue import chosen
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -141,6 +142,7 @@ def sample_gradients(
     Raises:
       UsageError: also where off-policy estimators stand beside others.
     """
+    mdp = cut(mdp, policy)
     actor = drawn_by(mdp, policy, behavior, estimators)
     together = [estimator.name for estimator in estimators if estimator.aggregation == "batch"]
     if together and n > MAX_TOGETHER:

@@ -19,10 +19,11 @@ from pgcheck.errors import PrecisionError, TooLargeError
 from pgcheck.exact.chain import layout
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.exact.induction import backward_induction
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
+from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits, refuse_endless
 from pgcheck.trajectories.kept import kept
 
 Method = Literal["enumeration", "backward-induction"]
@@ -131,12 +132,15 @@ def exact_gradient(
 
     Raises:
       TooLargeError: enumeration was asked for and more than `max_trajectories` trajectories exist; the
-        message names a horizon that fits. Or the horizon is too long for backward induction too.
+        message names a horizon that fits. Or the horizon is too long for backward induction too, or without one
+        episodes do not end (`model.endless.cut`).
       PrecisionError: rounding may exceed `max_relative_rounding` of the gradient.
     """
+    mdp = cut(mdp, policy)
     trajectories = _number_of_trajectories(mdp)
     fits = trajectories is not None and trajectories <= max_trajectories
     if method == "enumeration" and not fits:
+        refuse_endless(mdp)
         raise TooLargeError(_too_many(mdp, trajectories, max_trajectories))
     problem, mdp = mdp, credited(mdp, policy)
     induction = backward_induction(mdp, policy, progress=None if fits else progress)

@@ -1,7 +1,7 @@
 """E[ĝ ĝᵀ] as it is added up: weights of ψψᵀ, and of ψvᵀ + vψᵀ, kept by (state, action) until the end.
 
 ∇log π of a state touches its own row of parameters alone. So a sum over steps of ψψᵀ is one number for each pair
-`[P]`, and the rest is half of a symmetric matrix, of which the row of each pair `[P, d]`, or only its diagonal
+`[P]`, and the rest is half of a symmetric matrix, of which the row of each pair `[P, w]`, or only its diagonal
 component `[P]`, is added up.
 """
 
@@ -20,7 +20,7 @@ class OuterSums:
         self._sums = sums
         pairs = len(sums.state)
         self._squares = np.zeros(pairs)
-        self._half = np.zeros((pairs, sums.size) if sums.full else pairs)
+        self._half = np.zeros((pairs, sums.width) if sums.full else pairs)
 
     def add_squares(self, reach: Floats, weight: Floats) -> None:
         """Adds Σ reach[s] weight[s, a] ψψᵀ, for `[S]` and `[P]`."""
@@ -34,19 +34,19 @@ class OuterSums:
             rows = onward.by_pair - sums.pi[:, None] * onward.by_state[sums.state]
             self._half += reach[sums.state][:, None] * rows
         else:
-            own = onward.by_pair - sums.pi * onward.by_state[sums.state, sums.param]
+            own = onward.by_pair - sums.pi * onward.by_state[sums.state, sums.place]
             self._half += reach[sums.state] * own
 
     def add_state_squares(self, reach: Floats, weight: Floats, vectors: Floats) -> None:
-        """Adds Σ_s reach[s] (u uᵀ + u vᵀ + v uᵀ), u = Σ_a weight ψ, v the state's vector `[S, d]`."""
+        """Adds Σ_s reach[s] (u uᵀ + u vᵀ + v uᵀ), u = Σ_a weight ψ, v the state's vector `[S, w]`."""
         sums = self._sums
         own = sums.scores(weight)
         if sums.full:
             u = np.zeros(vectors.shape)
-            u[sums.state, sums.param] = own
+            u[sums.state, sums.place] = own
             self._half += (reach[sums.state] * own)[:, None] * (0.5 * u + vectors)[sums.state]
         else:
-            self._half += reach[sums.state] * own * (0.5 * own + vectors[sums.state, sums.param])
+            self._half += reach[sums.state] * own * (0.5 * own + vectors[sums.state, sums.place])
 
     def total(self) -> Floats:
         """Returns the sum: the diagonal `[d]`, or all of it `[d, d]`."""
@@ -55,8 +55,7 @@ class OuterSums:
             # Component (s, b) of ψ is 1 − π(b) for action b itself, −π(b) for the others.
             others = sums.state_sum(weight)[sums.state] - weight
             return sums.by_param((1 - sums.pi) ** 2 * weight + sums.pi**2 * others + 2 * self._half)
-        half = np.zeros((sums.size, sums.size))
-        np.add.at(half, sums.param, self._half)
+        half = sums.matrix(self._half)
         matrix = half + half.T
         for lo, hi in itertools.pairwise([*sums.first_pair, len(sums.state)]):
             score = np.eye(hi - lo) - sums.pi[lo:hi]

@@ -8,6 +8,10 @@ parameter (s, b) the preference of action b in state s,
 so that no product needs a matrix of scores `[P, d]`. States that share an observation share parameters; their
 components add up. A policy that is no table of preferences is looked at through one with the same π, in which every
 pair has a parameter; sums are pulled back to its own θ in the end.
+
+What follows from a state has components of the parameters alone that can still be met. Where an MDP falls into parts
+that never meet, as that of a taxi does by its destination, each part's vectors have a place for each parameter of the
+part, and not of the whole (`parts`): w places, which of most MDPs are all d.
 """
 
 from collections.abc import Callable
@@ -19,6 +23,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.exact.bellman import first_outcomes
+from pgcheck.exact.parts import Parts
 from pgcheck.exact.sparse import SparseProduct, Terms
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy, pair_scores
@@ -35,8 +40,8 @@ class Onward:
     """v(s, a) = Σ_k weight[k] vectors[s′(k)] of each pair.
 
     Attributes:
-      by_state: Σ_a v(s, a) `[S, d]`.
-      by_pair: v(s, a) `[P, d]`, or of it only the component of the pair's own parameter `[P]`.
+      by_state: Σ_a v(s, a) `[S, w]`.
+      by_pair: v(s, a) `[P, w]`, or of it only the component of the pair's own parameter `[P]`.
     """
 
     by_state: Floats
@@ -46,13 +51,13 @@ class Onward:
 class PairSums:
     """The (state, action) pairs of a problem, P of them, and sums over their outcomes.
 
-    Vectors belong to pairs `[P, d]` or to states `[S, d]`; they have the policy's parameters as components.
+    Vectors belong to pairs `[P, w]` or to states `[S, w]`; they have the parameters of their part as components.
 
     Attributes:
       mdp: the problem.
       full: whether second moments are whole matrices `[d, d]`, or their diagonals `[d]`.
       size: the number of parameters d of the table.
-      state, action, param: of each pair, and the number of its parameter `[P]`.
+      state, action, param, place: of each pair, the number of its parameter, and its place in vectors `[P]`.
       pi: π(a|s) of each pair `[P]`.
       first_pair: the first pair of each state that acts.
       progress: called with the fraction of a recursion that is done, 0 to 1, from time to time.
@@ -81,16 +86,19 @@ class PairSums:
         self.first_pair = np.flatnonzero(np.r_[True, self.state[1:] != self.state[:-1]][: len(self.state)])
         self._acting = self.state[self.first_pair]
         pairs, outcomes = len(self.state), len(mdp.prob)
-        if pairs * self.size > MAX_VECTOR_NUMBERS:
+        self._parts = Parts(mdp, self.state, self.param, self.size)
+        self.place = self._parts.place[self.param]
+        self.width = self._parts.width
+        if pairs * (self.size if self.full else self.width) > MAX_VECTOR_NUMBERS:
             raise self._too_large()
         self._tolerance = ROUNDED * (4 + np.bincount(mdp.state, minlength=mdp.num_states))[self.state]
         pair = np.repeat(np.arange(pairs), np.diff(np.r_[self._first, outcomes]))
         self._going = np.flatnonzero(~mdp.ends)
         self._target = mdp.next_state[self._going]
         self._pair = pair[self._going]
-        self._own = self.param[self._pair]
+        self._own = self.place[self._pair]
         row, rows = (self._pair, pairs) if self.full else (mdp.state[self._going], mdp.num_states)
-        self._product = SparseProduct(row, self._target, (rows, mdp.num_states), self.size)
+        self._product = SparseProduct(row, self._target, (rows, mdp.num_states), self.width)
         work = 2e5 + PRODUCTS * self._product.nanoseconds
         self._max_steps = min(int(MAX_NANOSECONDS / work), MAX_VECTOR_NUMBERS // mdp.num_states)
 
@@ -103,7 +111,7 @@ class PairSums:
         """Returns Σ weight[k] vectors[s′(k)] over the outcomes k that do not end the episode, summed over terms.
 
         Args:
-          terms: weights of the outcomes `[K]`, vectors of the states `[S, d]`.
+          terms: weights of the outcomes `[K]`, vectors of the states `[S, w]`.
         """
         going = [(weight[self._going], vectors) for weight, vectors in terms]
         sums = self._product.of(going)
@@ -142,8 +150,27 @@ class PairSums:
         return components
 
     def add_scores(self, weight: Floats, vectors: Floats) -> None:
-        """Adds Σ_a weight[s, a] ψ(s, a) to each state's vector `[S, d]`, for weights `[P]`."""
-        vectors[self.state, self.param] += self.scores(weight)
+        """Adds Σ_a weight[s, a] ψ(s, a) to each state's vector `[S, w]`, for weights `[P]`."""
+        vectors[self.state, self.place] += self.scores(weight)
+
+    def mean(self, weight: Floats, vectors: Floats) -> Floats:
+        """Returns Σ_s weight[s] vectors[s] with all its components `[d]`, for `[S]` and `[S, w]`."""
+        if self.width == self.size:
+            return np.asarray(weight @ vectors)
+        states = np.flatnonzero(weight)
+        own, number = self._parts.numbers(states)
+        terms = weight[states, None] * vectors[states]
+        return np.bincount(number[own], weights=terms[own], minlength=self.size).astype(np.float64)
+
+    def matrix(self, rows: Floats) -> Floats:
+        """Returns the sums over the pairs of each parameter with all components `[d, d]`, of vectors `[P, w]`."""
+        matrix = np.zeros((self.size, self.size))
+        if self.width == self.size:
+            np.add.at(matrix, self.param, rows)
+        else:
+            own, number = self._parts.numbers(self.state)
+            np.add.at(matrix, (np.repeat(self.param, np.count_nonzero(own, axis=1)), number[own]), rows[own])
+        return matrix
 
     def by_param(self, values: Floats) -> Floats:
         """Returns the sums over the pairs of each parameter `[d]`, of values `[P]`."""

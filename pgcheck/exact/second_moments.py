@@ -4,7 +4,7 @@ One rollout's estimate is ĝ = Σ_t ψ_t w_t with ψ_t = ∇log π(a_t|s_t). Spl
 Given s_t, past and future are independent, so that E[ĝ ĝᵀ] is a sum over t and s of two factors:
 
     who is there     d_t(s), forwards in t: a number for each state and step, all of them kept
-    what follows     conditional means given s_t = s, backwards in t: vectors `[S, d]`, of one step at a time
+    what follows     conditional means given s_t = s, backwards in t: vectors `[S, w]`, of one step at a time
 
 There are three recursions, by the form of w_t:
 
@@ -77,7 +77,7 @@ def trace_moments(
     C_t = x_t + trace_t C_{t+1} is what follows: the return to go where x is the reward and both factors are γ.
     In the code, for each state and step
 
-      c1, c2 = E[C], E[C²] `[S]`     h, ch = E[H], E[C H] `[S, d]`     q1, q2 = E[C], E[C²] given the outcome `[K]`
+      c1, c2 = E[C], E[C²] `[S]`     h, ch = E[H], E[C H] `[S, w]`     q1, q2 = E[C], E[C²] given the outcome `[K]`
 
       E[H]     = Σ ψ (q1 − b) + carry E[H′]
       E[C H]   = Σ ψ (q2 − b q1) + carry (x E[H′] + trace E[C′H′])
@@ -96,7 +96,7 @@ def trace_moments(
     trace, carry = (np.where(mdp.ends, 0.0, factor) for factor in (trace, carry))
     reach = _occupancies(sums, joint * carry**2)
     second = OuterSums(sums)
-    h, ch = np.zeros((2, mdp.num_states, sums.size))
+    h, ch = np.zeros((2, mdp.num_states, sums.width))
     c1, c2 = np.zeros((2, mdp.num_states))
     on = joint * carry
     for t in range(len(reach) - 1, -1, -1):
@@ -115,7 +115,7 @@ def trace_moments(
         sums.add_scores(sums.pair_sum(joint * (q1 - b)), h)
         sums.add_scores(sums.pair_sum(joint * (q2 - b * q1)), ch)
         c1, c2 = (sums.state_sum(sums.pair_sum(joint * q)) for q in (q1, q2))
-    return TwoMoments(mdp.start @ h, second.total())
+    return TwoMoments(sums.mean(mdp.start, h), second.total())
 
 
 def state_moments(sums: PairSums, joint: Floats, weight: Callable[[int], Floats]) -> TwoMoments:
@@ -134,13 +134,13 @@ def state_moments(sums: PairSums, joint: Floats, weight: Callable[[int], Floats]
     carry = np.where(mdp.ends, 0.0, mdp.gamma)
     reach = _occupancies(sums, joint * carry**2)
     second = OuterSums(sums)
-    h = np.zeros((mdp.num_states, sums.size))
+    h = np.zeros((mdp.num_states, sums.width))
     for t in range(len(reach) - 1, -1, -1):
         sums.report(t, len(reach))
         h = sums.onward([(joint * carry, h)]).by_state
         second.add_state_squares(reach[t], weight(t), h)
         sums.add_scores(weight(t), h)
-    return TwoMoments(mdp.start @ h, second.total())
+    return TwoMoments(sums.mean(mdp.start, h), second.total())
 
 
 def return_moments(
@@ -156,7 +156,7 @@ def return_moments(
     With the probabilities of the outcomes for `joint` and 1 for `ending` the sums are expectations. In the code
 
       g[j] = Σ W (r + γ G′)^j given the outcome `[K]`     G_t = Σ_{k≥t} γ^{k−t} r_k, W of what follows
-      m[j] = Σ W G_t^j of each state `[S]`                v[j] = Σ W Ψ_{≥t} G_t^j of each state `[S, d]`
+      m[j] = Σ W G_t^j of each state `[S]`                v[j] = Σ W Ψ_{≥t} G_t^j of each state `[S, w]`
 
     all by the binomial theorem from those of the next step, and forwards past[t, j] = Σ W (R_{<t} − b)^j 1{s_t = s}.
     As R = R_{<t} + γ^t G_t, power i of R − b is Σ_j binomial(i, j) (R_{<t} − b)^{i−j} γ^{tj} G_t^j.
@@ -175,7 +175,7 @@ def return_moments(
     second = {power: OuterSums(sums) for power in powers}
     m = np.zeros((3, mdp.num_states))
     m[0] = ending(mdp.horizon)
-    v = [np.zeros((mdp.num_states, sums.size)) for _ in range(3 if 2 in powers else 2)]
+    v = [np.zeros((mdp.num_states, sums.width)) for _ in range(3 if 2 in powers else 2)]
     discount = gamma ** np.arange(len(past), dtype=np.float64)
     lo = hi = len(past)
     is_steady = False
@@ -202,7 +202,7 @@ def return_moments(
             ending(hi) == ending(lo) and np.array_equal(m, before[0]) and all(map(np.array_equal, v, before[1]))
         )
     mass = float(mdp.start @ np.where(mdp.terminal, ending(0), m[0]))
-    first = np.stack([mdp.start @ vectors for vectors in v[:2]])
+    first = np.stack([sums.mean(mdp.start, vectors) for vectors in v[:2]])
     first[1] -= baseline * first[0]
     return ReturnMoments(mass, first, {power: outer.total() for power, outer in second.items()})
 

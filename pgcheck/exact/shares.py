@@ -14,7 +14,7 @@ from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy, along
-from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits
+from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits, refuse_endless
 from pgcheck.trajectories.likely import Trajectory
 from pgcheck.trajectories.paths import enumerated_paths
 
@@ -62,6 +62,7 @@ def _along_gradient(mdp: MDP, policy: Policy, exact: ExactGradient) -> Floats:
 
 def _check_size(mdp: MDP) -> None:
     """Raises TooLargeError where there are too many trajectories to look at each."""
+    refuse_endless(mdp)
     try:
         count: int | None = count_trajectories(mdp)
     except TooLargeError:

@@ -7,6 +7,7 @@ from pgcheck.arrays import Floats
 from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
 from pgcheck.exact.layers import Layers, layers_of
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
@@ -52,6 +53,7 @@ def gradient_table(
       top: how many trajectories are wanted, with what they contribute.
       order: whether these are the most likely ones, or those with the largest |share| of ∇J.
     """
+    mdp = cut(mdp, policy)
     exact = exact_gradient(mdp, policy, method=method, max_trajectories=max_trajectories, progress=progress)
     shown: tuple[Contribution, ...] = ()
     if top is not None and order == "share":

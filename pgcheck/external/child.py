@@ -27,13 +27,13 @@ from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.contents import Kind, answer_of
 from pgcheck.external.draws.endings import UnanswerableError
-from pgcheck.external.failures import failure_text
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
 from pgcheck.external.loop import Lot
 from pgcheck.external.policies import Named
 from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
+from pgcheck.formats.environments.failures import failure_text
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy

@@ -3,15 +3,14 @@
 gymnasium is imported here: what can do without it imports this file where it is needed.
 """
 
-import operator
 from bisect import bisect_right
-from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats
 from pgcheck.errors import EstimatorError, ModelError, UsageError
+from pgcheck.external.choices import Choice, OutcomeTable, number_of, outcome_table
 from pgcheck.external.draws.answers import Answers, under_way
 from pgcheck.external.observations import Observations, masks_of, observations_of
 from pgcheck.model.mdp import MDP
@@ -28,19 +27,6 @@ TIME_LIMITS = ("truncated", "terminated")
 RENDER_MODES = ("ansi",)
 
 
-class _Choice(NamedTuple):
-    """A draw: its answers are numbered from `first`, with these probabilities and their running sums."""
-
-    first: int
-    probs: tuple[float, ...]
-    sums: tuple[float, ...]
-
-    @classmethod
-    def of(cls, first: int, probs: Floats) -> "_Choice":
-        listed = tuple(probs.tolist())
-        return cls(first, listed, tuple(accumulate(listed)))
-
-
 class Environment(gymnasium.Env[Any, Any]):
     """Episodes of an MDP, one step at a time; made by `environment_of`.
 
@@ -52,6 +38,8 @@ class Environment(gymnasium.Env[Any, Any]):
       mdp: rewards are those of its outcomes; `gamma` is for those who ask for it.
       observation_rows: what each state shows `[S, ...]`.
       masks: which actions each observation offers, by its number `[O, A]`.
+      state_names, action_names: the names of the model.
+      state_observations: the name of what each state shows.
     """
 
     metadata: dict[str, Any] = {"render_modes": [*RENDER_MODES], "render_fps": 4}  # noqa: RUF012 - as gymnasium declares it
@@ -66,6 +54,8 @@ class Environment(gymnasium.Env[Any, Any]):
         render_mode: str | None,
     ) -> None:
         self.mdp, self.gamma, self.horizon = mdp, mdp.gamma, mdp.horizon
+        self.state_names, self.action_names = mdp.states, mdp.actions
+        self.state_observations = tuple(mdp.observations[seen] for seen in mdp.observation.tolist())
         self.observation_rows, low, high = observations
         self.masks = masks_of(mdp)
         self.observation_space = (
@@ -77,8 +67,8 @@ class Environment(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self._pad, self._limit_terminates = pad, time_limit == "terminated"
         self._starts = np.flatnonzero(mdp.start)
-        self._start = _Choice.of(0, mdp.start[self._starts])
-        self._choices: dict[tuple[int, int], _Choice] = {}
+        self._start = Choice.of(0, mdp.start[self._starts])
+        self._choices: dict[tuple[int, int], Choice] = {}
         self._answers: Answers | None = None  # of the run in which the present episode began
         self._number = 0  # of this environment in that run
         self._episode: list[int] | None = None
@@ -92,6 +82,21 @@ class Environment(gymnasium.Env[Any, Any]):
     def __getstate__(self) -> dict[str, Any]:
         """A copy leaves the run and its record behind: they are not its own."""
         return {**self.__dict__, "_answers": None, "_episode": None}
+
+    @property
+    def P(self) -> OutcomeTable:  # noqa: N802 - as in Gymnasium
+        """Its table, `P[s][a] = [(p, s', r, done), ...]`."""
+        return outcome_table(self.mdp)
+
+    @property
+    def s(self) -> int:
+        """The number of the present state; -1 before the first reset."""
+        return self._state
+
+    @property
+    def initial_state_distrib(self) -> Floats:
+        """The probability of each state to be the first `[S]`."""
+        return self.mdp.start.copy()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Draws s_0 and returns what it shows, and in `info["action_mask"]` what it offers; there are no options."""
@@ -155,16 +160,16 @@ class Environment(gymnasium.Env[Any, Any]):
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self.action_masks().astype(np.int8)}
 
-    def _drawn(self, choice: _Choice, answers: Answers | None) -> int:
+    def _drawn(self, choice: Choice, answers: Answers | None) -> int:
         if answers is not None:
             return answers.of_model(choice.probs)
         if len(choice.probs) == 1:
             return 0
         return bisect_right(choice.sums, self.np_random.random() * choice.sums[-1])
 
-    def _offered(self, action: Any) -> _Choice:
+    def _offered(self, action: Any) -> Choice:
         """The outcomes of an action in the present state."""
-        mdp, state, number = self.mdp, self._state, _number(action)
+        mdp, state, number = self.mdp, self._state, number_of(action)
         if number is None or not 0 <= number < mdp.num_actions:
             raise EstimatorError(f"{mdp.name}: action {action!r}; expected a number from 0 to {mdp.num_actions - 1}")
         choice = self._choices.get((state, number))
@@ -178,7 +183,7 @@ class Environment(gymnasium.Env[Any, Any]):
                     f"it offers {names}.\n  Mask the logits: env.action_masks() and info['action_mask'] say which "
                     "actions a state offers."
                 )
-            choice = self._choices[state, number] = _Choice.of(int(first), mdp.prob[first:last])
+            choice = self._choices[state, number] = Choice.of(int(first), mdp.prob[first:last])
         return choice
 
     def _refuse(self, answers: Answers | None) -> None:
@@ -236,16 +241,3 @@ def environment_of(
         )
     seen = observations_of(mdp, observation, features)
     return Environment(mdp, seen, time_limit=time_limit, pad=pad, render_mode=render_mode)
-
-
-def _number(action: Any) -> int | None:
-    """The number of an action: an integer, or an array or tensor of one number that is whole; None for all else."""
-    try:
-        return operator.index(action)
-    except TypeError:
-        pass
-    try:
-        value = action.item() if hasattr(action, "item") else action
-        return int(value) if int(value) == value else None
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None

@@ -1,13 +1,14 @@
 """Environments by the names of models, and the model that runs are about."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgcheck.errors import EstimatorError, UsageError
-from pgcheck.formats.sources import bundled_names
+from pgcheck.formats.environments.registry import register
 
 if TYPE_CHECKING:
     from pgcheck.arrays import Floats
@@ -80,7 +81,8 @@ def env(
     which may have other rewards, and all its draws are answered.
 
     Args:
-      model: a path or the name of a bundled model as in `load_model`, a `Model`, an `MDP`, or an MDP and its policy.
+      model: any source of `load_model`, a `Model`, an `MDP`, or an MDP and its policy. Where it has no horizon,
+        episodes end at the cut.
       observation: what the policy sees: "index" (the default, the observation's number), "one-hot", or "features":
         those of a linear policy, of all actions side by side `[A d]`. States that share an observation show the same.
       time_limit: the flag by which an episode ends that the horizon cuts off: "truncated" (the default), or
@@ -103,7 +105,9 @@ def env(
     if not _IN_USE:
         register()
         mdp, features = _problem(model, horizon, gamma)
-        return environment_of(mdp, features=features, render_mode=render_mode, **settings)
+        environment = environment_of(mdp, features=features, render_mode=render_mode, **settings)
+        environment.spec = _spec_of(mdp.name, {"model": model, "horizon": horizon, "gamma": gamma, **settings})
+        return environment
     used = _IN_USE[-1]
     features = used.features_of(model)
     used.check("horizon", horizon)
@@ -139,24 +143,18 @@ def use_model(mdp: "MDP", **settings: Any) -> Iterator[None]:
         _IN_USE.remove(used)
 
 
-def register() -> None:
-    """Lets `gymnasium.make` know every bundled model, as pgcheck/NAME-v0; once more changes nothing.
+def _spec_of(name: str, keys: dict[str, Any]) -> Any:
+    """By what gymnasium makes the same environment again, for those who ask for `env.spec`.
 
-    Raises:
-      UsageError: gymnasium is missing.
+    Args:
+      name: of the model.
+      keys: arguments of `pgcheck.env`; those that are None are left out.
     """
-    try:
-        import gymnasium
-    except ModuleNotFoundError as error:
-        if error.name != "gymnasium":
-            raise
-        raise UsageError("an environment needs gymnasium: pip install 'pgcheck[gymnasium]'") from None
-    if "pgcheck/two_state-v0" in gymnasium.registry:  # as they all are then
-        return
-    for name in bundled_names():
-        identity = f"pgcheck/{name}-v0"
-        if identity not in gymnasium.registry:
-            gymnasium.register(identity, "pgcheck.external.environments:env", kwargs={"model": name})
+    from gymnasium.envs.registration import EnvSpec
+
+    identity = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII) or "model"
+    given = {key: value for key, value in keys.items() if value is not None}
+    return EnvSpec(f"pgcheck/{identity}-v0", "pgcheck.external.environments:env", kwargs=given)
 
 
 def _problem(
@@ -167,8 +165,10 @@ def _problem(
     from pgcheck.formats.loading import load_model
     from pgcheck.formats.modelfile import Model
     from pgcheck.formats.overrides import overridden
+    from pgcheck.model.endless import cut
     from pgcheck.model.linear import Linear
     from pgcheck.model.mdp import MDP
+    from pgcheck.model.softmax import TabularSoftmax
 
     policy: Policy | None = None
     if isinstance(model, str | Path):
@@ -185,6 +185,7 @@ def _problem(
             "and its policy"
         )
     mdp = overridden(mdp, horizon=horizon, gamma=gamma)
+    mdp = cut(mdp, TabularSoftmax.of(mdp) if policy is None else policy)
     return mdp, policy.features if isinstance(policy, Linear) else None
 
 

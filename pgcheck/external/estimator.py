@@ -13,7 +13,7 @@ from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import listed
+from pgcheck.trajectories.draws import examples
 
 
 class External(ABC):
@@ -50,7 +50,7 @@ class External(ABC):
           EstimatorError: it cannot be called, or returns something else than gradients, or other numbers when
             called again.
         """
-        self._contract = contract_of(self, listed(mdp, policy, most=EXAMPLES)[0])
+        self._contract = contract_of(self, examples(mdp, policy, EXAMPLES))
 
     @property
     def contract(self) -> Contract:

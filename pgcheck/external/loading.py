@@ -2,32 +2,25 @@
 
 import ast
 import contextlib
-import difflib
-import importlib
-import importlib.util
 import inspect
-import os
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
 
 from pgcheck.arrays import kind_of
 from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
 from pgcheck.external.agents import Agent, AgentFunction
+from pgcheck.formats.environments import places
 
-_PLACE = re.compile(r"([A-Za-z]:(?=\\))?[^:]+:[^:]+", re.DOTALL)  # a drive, a file or module, a name
 LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
 WRAPPERS = (*LOSSES, "agent")
+# What is called for an environment or a model: gymnasium.make, pgcheck.load, ...
+MODEL_MAKERS = ("make", "env", "load", "load_model", "loads", "from_arrays", "MDP", "Model")
+_LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.DictComp, ast.ListComp)
 
 WRITE_AN_AGENT = """  Write a function that makes it, and name that:
     @pgcheck.agents.agent
     def mine(env):
         ...
         return Agent(logits=..., parameters=..., update=...)"""
-
-_FILES: dict[tuple[str, int, int], ModuleType] = {}  # that have been run, by path, time of change and size
 
 
 def load(spec: str) -> Estimate | AgentFunction:
@@ -51,18 +44,10 @@ def find(spec: str, expected: str = "file.py:function or package.module:function
     Raises:
       EstimatorError: there is no such file, module or name.
     """
-    if not _PLACE.fullmatch(spec):
-        raise EstimatorError(f"{spec!r}: expected {expected}")
-    where, _, name = spec.rpartition(":")
-    module = _file(where) if where.endswith(".py") else _module(where)
-    value: object = module
-    for part in name.split("."):
-        if not hasattr(value, part):
-            near = difflib.get_close_matches(part, [n for n in dir(value) if callable(getattr(value, n, None))], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise EstimatorError(f"{spec}: {where} has no function {part!r}{hint}")
-        value = getattr(value, part)
-    return value
+    try:
+        return places.find(spec, expected)
+    except places.PlaceError as error:
+        raise EstimatorError(str(error)) from None
 
 
 def functions_in(path: str) -> list[str]:
@@ -72,15 +57,11 @@ def functions_in(path: str) -> list[str]:
       EstimatorError: there is no such file, or it is not Python.
     """
     try:
-        tree = ast.parse(Path(path).read_bytes(), path)
-    except FileNotFoundError:
-        raise EstimatorError(f"{path}: no such file") from None
-    except OSError as error:
-        raise EstimatorError(f"{path}: cannot be read: {error.strerror}") from None
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise EstimatorError(f"{path}: not Python: {error}") from None
+        statements = places.statements_of(path)
+    except places.PlaceError as error:
+        raise EstimatorError(str(error)) from None
     names: list[str] = []
-    for statement in tree.body:
+    for statement in statements:
         if isinstance(statement, ast.FunctionDef):
             parameters = [*statement.args.posonlyargs, *statement.args.args]
             required = len(parameters) - len(statement.args.defaults)
@@ -90,6 +71,52 @@ def functions_in(path: str) -> list[str]:
         elif isinstance(statement, ast.Assign) and _last_call(statement.value) in WRAPPERS:
             names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
     return names
+
+
+def makes_model(path: str, name: str) -> bool:
+    """Whether what a file calls `name` makes a model, as far as can be seen; none of the file runs.
+
+    It does if it is a function without arguments that it needs, a class of environments, or no function: a literal,
+    or what a call makes that looks like an environment or a model.
+    """
+    try:
+        statements = places.statements_of(path)
+    except places.PlaceError:
+        return False
+    last: ast.stmt | None = None
+    for statement in statements:  # the last one counts
+        named = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name
+        targets = (
+            statement.targets
+            if isinstance(statement, ast.Assign)
+            else [statement.target]
+            if isinstance(statement, ast.AnnAssign)
+            else []
+        )
+        if named or any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            last = statement
+    if isinstance(last, ast.FunctionDef):
+        is_agent = any(_last_name(decorator) == "agent" for decorator in last.decorator_list)
+        return not is_agent and _needs_nothing(last.args)
+    if isinstance(last, ast.ClassDef):
+        methods = {statement.name for statement in last.body if isinstance(statement, ast.FunctionDef)}
+        return {"reset", "step"} <= methods or any(_last_name(base).endswith("Env") for base in last.bases)
+    if isinstance(last, ast.Assign | ast.AnnAssign) and last.value is not None:
+        value = last.value
+        if isinstance(value, ast.Lambda):
+            return _needs_nothing(value.args)
+        if isinstance(value, ast.Call):
+            called = _last_name(value)
+            return called in MODEL_MAKERS or called.endswith("Env")
+        return isinstance(value, _LITERALS)
+    return False
+
+
+def _needs_nothing(arguments: ast.arguments) -> bool:
+    """Whether a function can be called without arguments; one that takes any number is to be called with some."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    keywords = any(default is None for default in arguments.kw_defaults)
+    return len(positional) == len(arguments.defaults) and arguments.vararg is None and not keywords
 
 
 def _last_name(expression: ast.expr) -> str:
@@ -161,35 +188,3 @@ def _too_many(where: str, name: str, needed: list[str]) -> str:
             f"    estimate = torch_loss({name})"
         )
     return f"{shape} needs {len(needed)} arguments; expected a function of one, the batch"
-
-
-def _file(path: str) -> ModuleType:
-    file = Path(path)
-    if not file.is_file():
-        raise EstimatorError(f"{path}: no such file")
-    # One file is one module, as in an import: an estimator and a policy in it share what lives there.
-    state = file.stat()
-    key = (str(file.resolve()), state.st_mtime_ns, state.st_size)
-    if key in _FILES:
-        return _FILES[key]
-    sys.path.insert(0, str(file.resolve().parent))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise EstimatorError(f"{path}: cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # as an import would, for pickle and dataclasses
-    spec.loader.exec_module(module)
-    _FILES[key] = module
-    return module
-
-
-def _module(name: str) -> ModuleType:
-    sys.path.insert(0, os.getcwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-            raise
-        raise EstimatorError(
-            f"{name}: no such module; a file is named with its ending, like {name}.py:function"
-        ) from None

@@ -16,10 +16,12 @@ from pgcheck.external.agents import Agent, AgentFunction
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import Process
-from pgcheck.external.loading import WRITE_AN_AGENT, functions_in
+from pgcheck.external.loading import WRITE_AN_AGENT, functions_in, makes_model
 from pgcheck.external.process import TIMEOUT, Child
 from pgcheck.external.program import Program
 from pgcheck.external.program_process import PREFIX
+from pgcheck.formats.loading import GYMNASIUM, PYTHON
+from pgcheck.formats.loading import kind_of as kind_of_source
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -98,8 +100,8 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
 def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns the estimators with which a list of words begins, and the words from the first that names none.
 
-    An estimator is a built-in name, a place with a colon that is no file, `cmd:PROGRAM ARGS`, or a `.py` file (whose
-    functions the error then lists).
+    An estimator is a built-in name, `package.module:name`, `file.py:name` where that is not what makes a model (see
+    `makes_model`), `cmd:PROGRAM ARGS`, or a `.py` file (whose functions the error then lists).
     """
     number = 0
     while number < len(words) and _is_estimator(words[number]):
@@ -110,7 +112,13 @@ def leading_estimators(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _is_estimator(word: str) -> bool:
     if word.startswith(PREFIX):
         return True
-    return word in NAMES or word in FORMER_NAMES or word.endswith(".py") or (":" in word and not os.path.exists(word))
+    if word in NAMES or word in FORMER_NAMES or word.endswith(".py"):
+        return True
+    kind = kind_of_source(word)
+    if kind is PYTHON:
+        where, _, name = word.rpartition(":")
+        return not makes_model(where, name)
+    return kind is not GYMNASIUM and ":" in word and not os.path.exists(word)
 
 
 def _which(path: str) -> str:

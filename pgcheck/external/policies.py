@@ -14,8 +14,8 @@ import numpy as np
 
 from pgcheck.arrays import Floats, kind_of
 from pgcheck.errors import EstimatorError, PgcheckError, PolicyError
-from pgcheck.external.failures import failure_text
 from pgcheck.external.loading import find
+from pgcheck.formats.environments.failures import failure_text
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy

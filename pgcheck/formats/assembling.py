@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.errors import UsageError
+from pgcheck.arrays import Bools, Floats
+from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.formats.given import Given
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.problems import Problems, hidden, visible
 from pgcheck.formats.reader import MAX_NAME, cropped, enumerated, quoted
+from pgcheck.formats.taking import with_policies
 from pgcheck.formats.transitions import MAX_SIZE, SIZE, sum_text
 from pgcheck.model.horizon import horizon_of
-from pgcheck.model.mdp import MDP, PROBABILITY_SLACK
+from pgcheck.model.mdp import MAX_PAIRS, MDP, PROBABILITY_SLACK
 from pgcheck.model.softmax import TabularSoftmax
 
 LOOSE_SLACK = 1e-3 * (1 + 1e-6)  # by which probabilities of other people's tables may miss 1; they are normalised
@@ -24,11 +25,11 @@ MAX_LISTED = 6  # names that a note lists
 def assembled(
     given: Given, *, start: str | None = None, horizon: float | None = None, gamma: float | None = None
 ) -> Model:
-    """Returns the model of what a source says, with the policy whose preferences are all 0.
+    """Returns the model of what a source says; where it has no policy, all preferences are 0.
 
     Probabilities that miss 1 by at most 1e-3 are normalised. States from which every outcome leads back to them
-    without a reward become terminal. Without a horizon it is math.inf, without a discount γ is 1. Each of these is
-    noted.
+    without a reward become terminal, unless the source settles what is terminal. Without a horizon it is math.inf,
+    without a discount γ is 1. Each of these is noted.
 
     Args:
       given: what the source says.
@@ -41,15 +42,18 @@ def assembled(
       TooLargeError: more than 20 million pairs of states and actions.
     """
     problems = Problems(given.source)
+    if len(given.states) * len(given.actions) > MAX_PAIRS:
+        sizes = f"{len(given.states):,} states x {len(given.actions):,} actions"
+        raise TooLargeError(f"{problems.file}: {sizes}; the limit is {MAX_PAIRS:,} pairs.")
     _check_names(given, problems)
     _check_numbers(given, problems)
     problems.check()
     given = _without(given, given.terminal)
     given = _normalised(given, problems)
-    given = _resting_states_terminal(given)
+    given = given if given.settled else _resting_states_terminal(given)
     _check_offered(given, problems)
     problems.check()
-    first = _start(given, start)
+    first = first_states(given, start)
     assumed = list(given.assumed)
     if horizon is None:
         horizon, limit = given.horizon, given.limit
@@ -68,7 +72,7 @@ def assembled(
         given.state, given.action, given.next_state, given.prob, given.reward, given.done,
     )  # fmt: skip
     notes = (f"{visible(given.source)}: {'; '.join(assumed)}",) if assumed else ()
-    return Model(mdp, TabularSoftmax.of(mdp), None, notes=notes)
+    return with_policies(Model(mdp, TabularSoftmax.of(mdp), None, notes=notes), given, problems)
 
 
 def listed(names: list[str]) -> str:
@@ -81,13 +85,18 @@ def _check_names(given: Given, problems: Problems) -> None:
     for noun, names in (("state", given.states), ("action", given.actions)):
         if not names:
             problems.add(0, 0, f"no {noun}s; expected at least one")
+        # Names are judged one by one only where one of them is at fault: there may be millions.
         seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                problems.add(0, 0, f"two {noun}s are called {quoted(name)}; expected different names")
-            if not name or len(name) > MAX_NAME or hidden(name):
-                problems.add(0, 0, f"{noun} {quoted(name)}: expected a name of 1 to {MAX_NAME} visible characters")
-            seen.add(name)
+        if len(set(names)) < len(names):
+            for name in names:
+                if name in seen:
+                    problems.add(0, 0, f"two {noun}s are called {quoted(name)}; expected different names")
+                seen.add(name)
+        if not all(names) or hidden("".join(names)) or max(map(len, names), default=0) > MAX_NAME:
+            for name in names:
+                if not name or len(name) > MAX_NAME or hidden(name):
+                    expected = f"expected a name of 1 to {MAX_NAME} visible characters"
+                    problems.add(0, 0, f"{noun} {quoted(name)}: {expected}")
 
 
 def _check_numbers(given: Given, problems: Problems) -> None:
@@ -97,10 +106,10 @@ def _check_numbers(given: Given, problems: Problems) -> None:
     if given.gamma is not None and not 0 <= given.gamma <= 1:
         problems.add(0, 0, f"gamma {given.gamma}; expected 0 to 1")
     is_probability = (given.prob >= 0) & (given.prob <= 1 + LOOSE_SLACK)  # false for NaN
-    for k in np.flatnonzero(~is_probability).tolist():
+    for k in problems.first(np.flatnonzero(~is_probability)):
         problems.add(0, 0, f"{_place(given, k)}: probability {given.prob[k]:.12g}; expected 0 to 1")
     is_number = np.abs(given.reward) <= MAX_SIZE
-    for k in np.flatnonzero(~is_number).tolist():
+    for k in problems.first(np.flatnonzero(~is_number)):
         problems.add(0, 0, f"{_place(given, k)}: reward {given.reward[k]:.12g}; expected {SIZE}")
     if given.start is not None:
         total = math.fsum(given.start.tolist())
@@ -128,19 +137,13 @@ def _without(given: Given, states: Bools) -> Given:
     return _kept(given, ~states[given.state] & (given.prob > 0))
 
 
-def _pairs(given: Given) -> tuple[Ints, Ints]:
-    """The (state, action) pairs that have outcomes, as numbers `[P]`, and each outcome's place among them `[K]`."""
-    pairs, which = np.unique(given.state * len(given.actions) + given.action, return_inverse=True)
-    return pairs, which.ravel()
-
-
 def _normalised(given: Given, problems: Problems) -> Given:
     """The same with probabilities that sum to 1; notes by how much they missed it, or faults where that is much."""
-    pairs, which = _pairs(given)
-    total = np.bincount(which, weights=given.prob, minlength=len(pairs))
-    missing = np.abs(total - 1)
-    for row in np.flatnonzero(missing > LOOSE_SLACK).tolist():
-        state, action = divmod(int(pairs[row]), len(given.actions))
+    pair = given.state * len(given.actions) + given.action
+    total = np.bincount(pair, weights=given.prob, minlength=len(given.states) * len(given.actions))
+    missing = np.where(total > 0, np.abs(total - 1), 0.0)  # probabilities are positive here
+    for row in problems.first(np.flatnonzero(missing > LOOSE_SLACK)):
+        state, action = divmod(row, len(given.actions))
         at = f"state {quoted(given.states[state])}, action {quoted(given.actions[action])}"
         problems.add(0, 0, f"{at}: {sum_text(float(total[row]))}")
     loose = int(np.count_nonzero((missing > PROBABILITY_SLACK) & (missing <= LOOSE_SLACK)))
@@ -149,7 +152,7 @@ def _normalised(given: Given, problems: Problems) -> Given:
         most = float(missing[missing <= LOOSE_SLACK].max())
         rows = f"{loose:,} rows" if loose > 1 else "1 row"
         assumed = (*assumed, f"the probabilities of {rows} miss 1 by up to {most:.1g} and were normalised")
-        given = replace(given, prob=given.prob / total[which])
+        given = replace(given, prob=given.prob / total[pair])
     if given.start is not None:
         start = math.fsum(given.start.tolist())
         if abs(start - 1) > PROBABILITY_SLACK:
@@ -179,7 +182,7 @@ def _check_offered(given: Given, problems: Problems) -> None:
     """Notes states without actions, and states that look alike but offer other actions."""
     offered = np.zeros((len(given.states), len(given.actions)), dtype=np.bool_)
     offered[given.state, given.action] = True
-    for s in np.flatnonzero(~given.terminal & ~offered.any(axis=1)).tolist():
+    for s in problems.first(np.flatnonzero(~given.terminal & ~offered.any(axis=1))):
         problems.add(0, 0, f"state {quoted(given.states[s])}: no actions; expected an outcome, or a terminal state")
     if given.observations is None:
         return
@@ -195,10 +198,10 @@ def _check_offered(given: Given, problems: Problems) -> None:
             )  # fmt: skip
 
 
-def _start(given: Given, start: str | None) -> Floats:
-    """The probability of each state to be the first `[S]`."""
+def first_states(given: Given, start: str | None) -> Floats:
+    """Returns the probability of each state to be the first `[S]`; arguments and errors are those of `assembled`."""
     size = len(given.states)
-    if start is None:
+    if start is None or (given.starts_as_asked and given.start is not None):
         if given.start is None:
             raise UsageError(
                 f"{visible(given.source)}: it does not say where episodes start\n"

@@ -1,6 +1,7 @@
 """What a source that is no model file says of a model, and what people say in its stead."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from pgcheck.arrays import Bools, Floats, Ints
@@ -31,6 +32,21 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False)
+class GivenPolicy:
+    """What a source says of a policy.
+
+    Attributes:
+      table: the preference of each action in each state `[S, A]`, or its features `[S, A, d]`.
+      weights: of the features `[d]`; None where there are none.
+      names: of the weights.
+    """
+
+    table: Floats
+    weights: Floats | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Given:
     """What a source says of a model: S states, A actions, K outcomes in any order, in which some may coincide.
 
@@ -41,11 +57,15 @@ class Given:
       state, action, next_state, prob, reward, done: the outcomes `[K]`, see `MDP`.
       terminal: states on whose entry an episode ends `[S]`; their outcomes are left out.
       start: the probability of each state to be the first `[S]`; None where the source does not say.
+      starts_as_asked: whether the reader has made `start` of what people say in its stead.
       observations: the name of what the policy sees in each state; None where it sees the state.
       horizon: the greatest number of steps, or math.inf; None where the source does not say.
       limit: what was taken for the horizon, a clause like `the time limit of 100 steps is the horizon`.
       gamma: the discount; None where the source does not say.
       assumed: what was taken for granted, in clauses like `costs were negated`.
+      settled: whether `terminal` is all that is terminal, so that absorbing states beside them stay as they are.
+      policies: by `policy`, `behavior` and `reference`; without a policy all preferences are 0.
+      entropy, kl: weights of the objective.
     """
 
     source: str
@@ -60,8 +80,13 @@ class Given:
     done: Bools
     terminal: Bools
     start: Floats | None = None
+    starts_as_asked: bool = False
     observations: tuple[str, ...] | None = None
     horizon: float | None = None
     limit: str | None = None
     gamma: float | None = None
     assumed: tuple[str, ...] = ()
+    settled: bool = False
+    policies: Mapping[str, GivenPolicy] = field(default_factory=dict)
+    entropy: float = 0.0
+    kl: float = 0.0

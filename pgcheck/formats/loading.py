@@ -9,6 +9,7 @@ from typing import Unpack
 from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.assembling import assembled
+from pgcheck.formats.explicit.exports import expect_explicit
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.modelfile import Model, loads
 from pgcheck.formats.overrides import overridden
@@ -17,7 +18,7 @@ from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
-Read = Callable[[str, Options], Given]
+Read = Callable[[str, Options], Given | Model]
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class Kind:
     options: tuple[str, ...]
 
 
-GYMNASIUM = Kind("a Gymnasium environment", "gymnasium", ("start", "explore", "max_states"))
-PYTHON = Kind("Python code", "python", ("start", "explore", "max_states"))
+GYMNASIUM = Kind("a Gymnasium environment", "environments.gymnasium", ("start", "explore", "max_states"))
+PYTHON = Kind("Python code", "environments.python", ("start", "explore", "max_states"))
 KINDS = {
-    ".npz": Kind("arrays", "npz", ("axes", "rewards_on", "start", "terminal")),
-    ".pomdp": Kind("a file in Cassandra's format", "pomdp", ("start", "observe")),
-    ".mdp": Kind("a file in Cassandra's format", "pomdp", ("start", "observe")),
-    ".tra": Kind("an explicit model of PRISM", "prism", ("start", "rewards", "terminal")),
-    ".drn": Kind("an explicit model of Storm", "storm", ("start", "rewards", "terminal")),
+    ".npz": Kind("arrays", "arrays.npz", ("axes", "rewards_on", "start", "terminal")),
+    ".pomdp": Kind("a file in Cassandra's format", "cassandra.pomdp", ("start", "observe")),
+    ".mdp": Kind("a file in Cassandra's format", "cassandra.pomdp", ("start", "observe")),
+    ".tra": Kind("an explicit model of PRISM", "explicit.prism", ("start", "rewards", "terminal")),
+    ".drn": Kind("an explicit model of Storm", "explicit.storm", ("start", "rewards", "terminal")),
 }
 
 
@@ -90,11 +91,16 @@ def load_model(
             what = "a model file" if kind is None else kind.what
             raise UsageError(f"--{name.replace('_', '-')} is not for {what}, which {visible(spec)} is")
     if kind is None:
+        expect_explicit(spec)
         file, text = sources.read_text(spec)
         model = loads(text, file)
     else:
         read: Read = import_module(f"pgcheck.formats.{kind.module}").read
-        model = assembled(read(spec, options), start=options.get("start"), horizon=horizon, gamma=gamma)
+        found = read(spec, options)
+        if isinstance(found, Given):
+            model = assembled(found, start=options.get("start"), horizon=horizon, gamma=gamma)
+        else:
+            model = found
     mdp = overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     return replace(model, mdp=cut(mdp, model.policy))
 

@@ -46,7 +46,7 @@ class Model:
 
     mdp: MDP
     policy: Policy
-    behavior: Policy | None
+    behavior: Policy | None = None
     reference: Policy | None = None
     notes: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from pgcheck.arrays import Ints
 from pgcheck.errors import ModelError
 
 MAX_SHOWN = 20  # errors that one message shows; the rest are counted
@@ -49,6 +50,11 @@ class Problems:
             self._errors.pop()
             self._more += 1
 
+    def first(self, places: Ints) -> list[int]:
+        """Returns the first of these places of faults, as many as can be shown; the rest are counted."""
+        self._more += len(places[MAX_SHOWN:])
+        return [int(place) for place in places[:MAX_SHOWN]]
+
     def add_at(self, position: int, message: str) -> None:
         """Notes an error at a position in the text."""
         ends = {end: self._text.count(end, 0, position) for end in (*LINE_ENDS, "\r\n")}
@@ -80,6 +86,11 @@ class Problems:
         before = ("..." if lo > begin else "") + visible(self._text[lo : max(lo, begin + column - 1)])
         cropped = ("..." if lo > begin else "") + visible(self._text[lo:hi]) + ("..." if hi < end else "")
         return f"\n{line:5} | {cropped}\n      | {' ' * _columns(before)}^"
+
+
+def fault(source: str, message: str) -> ModelError:
+    """Returns the error of a source without lines."""
+    return ModelError(f"{visible(source)}: error: {message}")
 
 
 def _place(error: tuple[int, int, str]) -> tuple[int, int]:

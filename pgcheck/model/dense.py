@@ -31,8 +31,12 @@ class Columns(NamedTuple):
         )  # fmt: skip
 
 
-def columns_of(transitions: ArrayLike, rewards: ArrayLike, axes: str, rewards_on: str) -> Columns:
-    """Returns the outcomes of positive probability in dense tables; arguments are those of `MDP.from_arrays`.
+def columns_of(
+    transitions: ArrayLike, rewards: ArrayLike, axes: str, rewards_on: str, *, finite: bool = True
+) -> Columns:
+    """Returns the outcomes in dense tables whose probability is not 0; arguments are those of `MDP.from_arrays`.
+
+    With `finite=False` entries may be infinite or NaN: for callers who judge outcomes, each in its place.
 
     Raises:
       ModelError: the shapes do not fit, or an entry is not a number.
@@ -43,7 +47,7 @@ def columns_of(transitions: ArrayLike, rewards: ArrayLike, axes: str, rewards_on
     if rewards_on not in ("leave", "enter"):
         raise UsageError(f"rewards_on {rewards_on!r}; expected leave or enter")
     order = [axes.index(axis) for axis in "sat"]
-    probs = _numbers(transitions, "transitions")
+    probs = _numbers(transitions, "transitions", finite=finite)
     table = probs.transpose(order) if probs.ndim == 3 else probs
     if table.ndim != 3 or table.shape[0] != table.shape[2]:
         wanted = ", ".join({"s": "S", "a": "A", "t": "S"}[axis] for axis in axes)
@@ -51,7 +55,7 @@ def columns_of(transitions: ArrayLike, rewards: ArrayLike, axes: str, rewards_on
         hint = f"; this shape fits axes={' or '.join(map(repr, fitting))}" if fitting else ""
         raise ModelError(f"transitions have shape {probs.shape}; axes={axes!r} expects [{wanted}]{hint}")
     state, action, next_state = np.nonzero(table)
-    given = _numbers(rewards, "rewards")
+    given = _numbers(rewards, "rewards", finite=finite)
     states, actions = table.shape[:2]
     if given.shape == (states,):
         reward = given[state if rewards_on == "leave" else next_state]
@@ -99,12 +103,12 @@ def _fits(shape: tuple[int, ...], axes: str) -> bool:
     return shape[axes.index("s")] == shape[axes.index("t")]
 
 
-def _numbers(values: ArrayLike, what: str) -> Floats:
-    """The values as double precision."""
+def _numbers(values: ArrayLike, what: str, *, finite: bool) -> Floats:
+    """The values as double precision; `finite`: they must be."""
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{what} are not an array of numbers: {error}") from None
-    if not np.all(np.isfinite(numbers)):
+    if finite and not np.all(np.isfinite(numbers)):
         raise ModelError(f"{what} hold a value that is not finite")
     return numbers

@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats, Ints, norm_of
-from pgcheck.errors import ModelError, TooLargeError
+from pgcheck.errors import TooLargeError
 from pgcheck.model.horizon import Cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.objective import credited
@@ -45,8 +45,8 @@ def cut(mdp: MDP, policy: Policy) -> MDP:
     With an objective its terms count as rewards. An MDP with a horizon is returned as it is.
 
     Raises:
-      ModelError: γ is 1, and there is a state from which episodes never end.
-      TooLargeError: they end so slowly that the horizon would be too long.
+      TooLargeError: γ is 1, and there is a state from which episodes never end; or they end so slowly
+        that the horizon would be too long.
     """
     if not mdp.is_endless:
         return mdp
@@ -120,14 +120,14 @@ def _size_of_gradient(mdp: MDP, policy: Policy, reached: Bools, visits: Floats, 
 
 
 def _refuse_without_end(mdp: MDP, reached: Bools, goes_on: Bools, probs: Floats) -> None:
-    """Raises ModelError where from a state that is reached no end is."""
+    """Raises TooLargeError where from a state that is reached no end is."""
     ending = mdp.ends & (probs[mdp.state, mdp.action] > 0)
     last = np.zeros(mdp.num_states, dtype=np.bool_)
     last[mdp.state[ending]] = True
     caught = reached & ~_closure(last, mdp.next_state[goes_on], mdp.state[goes_on])
     if caught.any():
         state = mdp.states[int(np.argmax(caught))]
-        raise ModelError(
+        raise TooLargeError(
             f"{mdp.name}: from state {state!r} no episode ends, and gamma is 1: horizon inf has no limit\n"
             "  Lower gamma, like --gamma 0.99, or give a horizon, like --horizon 100."
         )

@@ -224,12 +224,20 @@ class MDP:
         acting[self.state] = True
         expect(np.all(acting | self.terminal), "a state that is not terminal has no action")
 
+    def _order(self) -> Ints:
+        """The outcomes of positive probability, sorted by state, action, next state, reward and done."""
+        kept = np.flatnonzero(self.prob > 0)
+        ends = ((self.state * self.num_actions + self.action) * self.num_states + self.next_state)[kept]
+        if np.all(ends[1:] > ends[:-1]):
+            return kept
+        order = np.argsort(ends, kind="stable")
+        if np.any(ends[order[1:]] == ends[order[:-1]]):  # rewards and done decide between outcomes of equal ends
+            order = np.lexsort([self.done[kept], self.reward[kept], ends])
+        return np.asarray(kept[order])
+
     def _canonical(self) -> dict[str, NDArray[np.generic]]:
         """The arrays sorted, merged and normalised."""
-        kept = np.flatnonzero(self.prob > 0)
-        order = kept[
-            np.lexsort([c[kept] for c in (self.done, self.reward, self.next_state, self.action, self.state)])
-        ]
+        order = self._order()
         state, action, next_state = self.state[order], self.action[order], self.next_state[order]
         prob, reward, done = self.prob[order], self.reward[order] + 0.0, self.done[order]  # -0.0 is 0.0
         if len(prob):

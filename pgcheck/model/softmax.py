@@ -48,10 +48,12 @@ class TabularSoftmax:
         index = np.full(mdp.available.shape, -1, dtype=np.int64)
         index[acting] = number[row_of[mdp.observation[acting]]]
         index[~mdp.available] = -1
-        name_of_row = {int(row): mdp.observations[o] for o, row in enumerate(row_of) if row >= 0}
-        parameters = tuple((name_of_row[int(r)], mdp.actions[int(a)]) for r, a in zip(*np.nonzero(rows), strict=True))
-        given = preferences or {}
-        theta = np.array([given.get(key, 0.0) for key in parameters], dtype=np.float64)
+        name_of_row = [mdp.observations[o] for o in seen[np.argsort(first)].tolist()]
+        pairs = zip(*(index.tolist() for index in np.nonzero(rows)), strict=True)
+        parameters = tuple((name_of_row[r], mdp.actions[a]) for r, a in pairs)
+        theta = np.zeros(len(parameters))
+        if preferences:
+            theta[:] = [preferences.get(key, 0.0) for key in parameters]
         theta.flags.writeable = index.flags.writeable = False
         return cls(theta, parameters, index)
 

@@ -15,6 +15,7 @@ from pgcheck.report.words import (
     if_known,
     in_names,
     known_digits,
+    many,
     model_record,
     named,
     parameter_names,
@@ -82,6 +83,8 @@ def exact_view(table: GradientTable) -> View:
         )
     else:
         how = f"by backward induction, no enumeration; rounding at most {exact.rounding:.1e}"
+    if mdp.is_endless:
+        how = f"horizon inf: cut at {many(mdp.horizon, 'step')}, beyond which nothing above rounding is left\n{how}"
     blocks: list[Block] = [
         headline(mdp, exact.trajectories),
         "",

@@ -59,13 +59,17 @@ class Output:
         return (sys.stdout.encoding or "ascii") if self.is_stdout else "utf-8"
 
     def write(self, text: str, *, encoding: str = "utf-8") -> None:
-        """Writes and flushes; what the encoding lacks becomes `?`.
+        """Writes and flushes; what the encoding lacks becomes `?`. Errors are those of `write_bytes`."""
+        self.write_bytes(text.encode(encoding, "replace"))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Writes and flushes.
 
         Raises:
           ReaderGoneError: nobody reads the pipe any more.
           OutputError: the disk is full, or the like.
         """
-        rest = memoryview(text.encode(encoding, "replace"))
+        rest = memoryview(data)
         try:
             while rest:
                 written = self._stream.write(rest)

@@ -5,11 +5,13 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pgcheck.formats.problems import visible
 from pgcheck.report.output import Output
 from pgcheck.report.records import csv_line, to_json
 from pgcheck.report.terminal import is_coloured, terminal_width, wrapped
@@ -18,6 +20,7 @@ from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Recor
 SCHEMA = "pgcheck/1"
 UNBOUNDED = 1_000_000  # columns: wider than any table
 _STYLES = {"plain": "", "good": "bold green", "bad": "bold red", "unsure": "bold yellow", "dim": "dim"}
+FEW_ROWS = 50  # up to so many, rich is fast enough
 MAX_ROWS = 2_000  # of a table for people
 
 
@@ -125,8 +128,12 @@ class Printer:
 
     def _grid(self, columns: tuple[Column, ...], rows: Sequence[tuple[str, ...]], header: bool) -> None:
         grid = Grid(columns, rows)
-        table = self._table(grid, header)
         console = self._console()
+        if len(rows) > FEW_ROWS and not self.output.is_terminal and not console.is_terminal:
+            text = plain_table(grid, header=header, unicode=_is_unicode(self.output.encoding))
+            self.output.write(text, encoding=self.output.encoding)
+            return
+        table = self._table(grid, header)
         needed = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
         if self.output.is_terminal and needed > console.width and _narrow(columns, rows, console.width):
             self._blocks(grid)
@@ -183,6 +190,24 @@ class Printer:
 
 
 _ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+
+
+def plain_table(grid: Grid, *, header: bool, unicode: bool) -> str:
+    """Returns a table as rich prints it without colour at full width, in a twentieth of the time."""
+    cells = [tuple(column.title for column in grid.columns)] if header else []
+    cells += [tuple(map(visible, row)) for row in grid.rows]
+    lines, width = [""] * len(cells), -1
+    for column, texts in zip(grid.columns, zip(*cells, strict=True), strict=True):
+        texts = tuple(map(str.rstrip, texts)) if column.right else texts
+        widths = [len(text) if text.isascii() else cell_len(text) for text in texts]
+        widest = max([*widths, column.width or 1])
+        width += widest + 3
+        padding = [" " * (widest - width) for width in widths]
+        for k, (text, space) in enumerate(zip(texts, padding, strict=True)):
+            lines[k] += f" {space}{text}  " if column.right else f" {text}{space}  "
+    rule = ("\N{BOX DRAWINGS LIGHT HORIZONTAL}" if unicode else "-") * width
+    lines[1:1] = [rule] if header else []
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def _narrow(columns: Sequence[Column], rows: Sequence[tuple[str, ...]], width: int) -> bool:

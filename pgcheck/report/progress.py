@@ -6,8 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pgcheck.report.terminal import ELLIPSIS, terminal_width
+
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+PERCENT = len(" 100 %")  # columns at the end of the line
+LEAST_BAR, MOST_BAR = 10, 40  # columns of the bar; where fewer are left, there is none
 
 
 @contextlib.contextmanager
@@ -28,33 +33,43 @@ class ProgressBar:
     """Draws nothing for the first second."""
 
     SHOWN_AFTER = 1.0
+    DRAWN_EVERY = 0.1  # seconds
 
     def __init__(self, label: str, shown: bool) -> None:
         self.label = label
         self.fraction = 0.0
         self._shown = shown
-        self._since = time.monotonic()
+        self._due = time.monotonic() + self.SHOWN_AFTER
         self._bar: Progress | None = None
 
     def __call__(self, fraction: float) -> None:
         """Notes how much is done, 0 to 1."""
         self.fraction = fraction
-        if not self._shown or time.monotonic() - self._since < self.SHOWN_AFTER:
+        if not self._shown or time.monotonic() < self._due:
             return
         if self._bar is None:
             from rich.console import Console  # few commands take so long
-            from rich.progress import BarColumn, Progress, TextColumn
+            from rich.progress import Progress
 
             console = Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.percentage:3.0f} %"),
-            )
-            self._bar = Progress(*columns, console=console, transient=True)
-            self._bar.add_task(self.label, total=1.0)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=self.label, completed=fraction)
+            self._bar = Progress(console=console, transient=True, auto_refresh=False)
+            self._bar.add_task("", total=1.0)
+        self._draw(self._bar)
+        self._due = time.monotonic() + self.DRAWN_EVERY
+
+    def _draw(self, bar: "Progress") -> None:
+        """Draws one line, which fits the terminal as wide as it is now."""
+        from rich.progress import BarColumn, TextColumn
+
+        bar.console.width = terminal_width()  # COLUMNS may say how wide another terminal was
+        label, width = fitted(self.label, bar.console.width)
+        drawn = (BarColumn(width),) if width else ()
+        bar.columns = (
+            TextColumn("{task.description}", markup=False), *drawn, TextColumn("{task.percentage:3.0f} %")
+        )  # fmt: skip
+        bar.update(bar.task_ids[0], description=label, completed=self.fraction)
+        bar.start()  # the first time alone it does something
+        bar.refresh()
 
     def named(self, label: str, fraction: float) -> None:
         """Notes what is in hand, and how much of it is done."""
@@ -66,3 +81,23 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def fitted(label: str, columns: int) -> tuple[str, int]:
+    """Returns what a line of so many columns shows of a label, and how wide its bar is: 0 where there is no room.
+
+    A label that is too long is cropped at a word, and left out where there is room for the figure alone.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    bar = min(columns - cell_len(f"{label} ") - PERCENT, MOST_BAR)
+    if bar >= LEAST_BAR:
+        return label, bar
+    room = columns - PERCENT
+    if cell_len(label) <= room:
+        return label, 0
+    room -= len(ELLIPSIS)
+    if room <= 0:
+        return "", 0
+    words = set_cell_size(label, room + 1).rpartition(" ")[0] or set_cell_size(label, room)
+    return words.rstrip(" ,:") + ELLIPSIS, 0

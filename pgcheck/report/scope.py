@@ -15,7 +15,7 @@ def scope_text(verification: Verification) -> str:
     if scope.least == scope.greatest:
         rewards = f"rewards of {scope.least:,g}"
     sizes = [many(scope.steps, "step"), many(scope.states, "state"), many(scope.actions, "action")]
-    objectives = dict.fromkeys(objective(finding.mdp) for finding in verification.findings)
+    objectives = dict.fromkeys(objective(finding.mdp) for finding in verification.exact)
     weights = next(iter(objectives), "") if len(objectives) < 2 else ", each with its own objective"
     models = f"{many(scope.models, 'model')} (at most {', '.join(sizes)}, {rewards}{weights})"
     covered = f"exact over all {listed} of {models}, {_batches(verification)}{_stretch(verification)}"

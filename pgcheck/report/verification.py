@@ -93,7 +93,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
         if blocks[-1] != "":
             blocks.append("")
     if verification.sampled:
-        blocks += ["", sampled_table(verification), ""]
+        blocks += [*([] if blocks[-1] == "" else [""]), sampled_table(verification), ""]
     if verification.verdict != "inconclusive":
         blocks += list(_omissions(verification))
     blocks += list(loop_remarks(verification))

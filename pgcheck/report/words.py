@@ -17,9 +17,14 @@ MAX_STEPS = 12  # of a trajectory that are named
 
 def headline(mdp: MDP, trajectories: int | None) -> str:
     """Returns one line that says which model this is."""
-    sizes = f"{many(mdp.num_states, 'state')}, {many(mdp.num_actions, 'action')}, horizon {mdp.horizon:,}"
+    sizes = f"{many(mdp.num_states, 'state')}, {many(mdp.num_actions, 'action')}, {horizon(mdp)}"
     count = "" if trajectories is None else f"; {about(trajectories)}"
     return f"{mdp.name}: {sizes}, gamma {mdp.gamma:.12g}{objective(mdp)}{count}"
+
+
+def horizon(mdp: MDP) -> str:
+    """Returns the horizon, for a headline; where there is none, also where episodes are cut."""
+    return f"horizon inf, cut at {mdp.horizon:,}" if mdp.is_endless else f"horizon {mdp.horizon:,}"
 
 
 def objective(mdp: MDP) -> str:
@@ -101,9 +106,11 @@ def parameter_names(mdp: MDP, parameters: Sequence[tuple[str, ...]]) -> tuple[st
 
 
 def model_record(mdp: MDP) -> Record:
-    """Returns the keys with which every JSON object about a model begins."""
+    """Returns the keys with which every JSON object about a model begins; `endless`: the horizon is a cut."""
+    endless: Record = {"endless": True} if mdp.is_endless else {}
     return {
-        "model": mdp.name, "horizon": mdp.horizon, "gamma": mdp.gamma, "entropy": mdp.entropy, "kl": mdp.kl,
+        "model": mdp.name, "horizon": mdp.horizon, **endless, "gamma": mdp.gamma, "entropy": mdp.entropy,
+        "kl": mdp.kl,
     }  # fmt: skip
 
 

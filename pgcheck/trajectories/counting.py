@@ -24,8 +24,8 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
       TooLargeError: the integers have grown too long to go on.
     """
     going = ~mdp.ends
-    edge, times = np.unique(np.stack([mdp.state[going], mdp.next_state[going]]), axis=1, return_counts=True)
-    source, target = edge
+    edge, times = np.unique(mdp.state[going] * mdp.num_states + mdp.next_state[going], return_counts=True)
+    source, target = np.divmod(edge, mdp.num_states)
     sources, first = np.unique(source, return_index=True)
     constant = np.bincount(mdp.state[mdp.ends], minlength=mdp.num_states).astype(np.int64)
     constant[mdp.terminal] = 1
@@ -45,7 +45,7 @@ def counts_by_horizon(mdp: MDP) -> Iterator[int]:
             )
         following = constant.copy()
         if len(source):
-            following[sources] += np.add.reduceat(times * counts[target], first)
+            following[sources] += np.add.reduceat(times * np.take(counts, target, mode="clip"), first)
         total = int(following[starts].sum())
         yield total
         if np.array_equal(following, counts):
@@ -57,9 +57,19 @@ def count_trajectories(mdp: MDP) -> int:
     """Returns the number of trajectories at the model's horizon.
 
     Raises:
-      TooLargeError: the number is too long to count.
+      TooLargeError: the number is too long to count, or there is no horizon.
     """
+    refuse_endless(mdp)
     return deque(itertools.islice(counts_by_horizon(mdp), mdp.horizon), maxlen=1)[0]
+
+
+def refuse_endless(mdp: MDP) -> None:
+    """Raises TooLargeError where no horizon ends an episode: trajectories cannot be listed."""
+    if mdp.is_endless:
+        raise TooLargeError(
+            f"{mdp.name}: horizon inf: trajectories of any length cannot be listed.\n"
+            "  Give a horizon, like --horizon 10, or draw rollouts."
+        )
 
 
 def horizon_that_fits(mdp: MDP, limit: int) -> tuple[int, int] | None:

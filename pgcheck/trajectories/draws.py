@@ -9,14 +9,29 @@ from pgcheck.arrays import Ints
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import padded, sampled_paths
+from pgcheck.trajectories.paths import listed, padded, sampled_paths
 from pgcheck.trajectories.sampling import Sampler
+
+MAX_LISTED_STEPS = 500  # in an episode, where examples are listed and not drawn
+EXAMPLE_STEPS = 2**18  # in all examples that are drawn, at most
 
 
 def by_start(batch: Batch) -> Iterator[Ints]:
     """Yields the numbers of the episodes that share a first state, one first state at a time."""
     for state in np.unique(batch.starts):
         yield np.flatnonzero(batch.starts == state)
+
+
+def examples(mdp: MDP, policy: Policy, most: int, behavior: Policy | None = None) -> Batch:
+    """Returns about so many different episodes, the same each time: the first that the tree holds.
+
+    Where episodes may be long, the first trajectories differ in their last steps alone, and reaching them takes time:
+    they are drawn then, with a fixed seed, and of long ones there are fewer.
+    """
+    if not mdp.is_endless and mdp.horizon <= MAX_LISTED_STEPS:
+        return listed(mdp, policy, most, behavior)[0]
+    few = max(1, min(most, EXAMPLE_STEPS // mdp.horizon))
+    return drawn_batches(mdp, policy, few, 1, np.random.default_rng(0), behavior=behavior)[0]
 
 
 def drawn_batches(

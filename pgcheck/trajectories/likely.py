@@ -19,6 +19,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import TooLargeError
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 
@@ -48,6 +49,7 @@ def most_likely(mdp: MDP, policy: Policy, k: int) -> list[Trajectory]:
     Raises:
       TooLargeError: horizon x states is beyond 40 million.
     """
+    mdp = cut(mdp, policy)
     horizon = mdp.horizon
     if horizon * mdp.num_states > MAX_BOUNDS:
         raise TooLargeError(

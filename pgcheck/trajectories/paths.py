@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
+from pgcheck.trajectories.counting import refuse_endless
 from pgcheck.trajectories.frontier import Block, Leaves, node_numbers
 from pgcheck.trajectories.sampling import Sampler
 from pgcheck.trajectories.tree import Tree, split_probability
@@ -43,6 +45,9 @@ def enumerate_trajectories(mdp: MDP, policy: Policy) -> Iterator[tuple[Batch, Fl
     """Yields every trajectory once, in batches, with its probability `[N]`.
 
     Memory does not grow with their number; count them first where that matters.
+
+    Raises:
+      TooLargeError: there is no horizon.
     """
     for paths in _batched(mdp, enumerated_paths(mdp, policy)):
         yield Batch.from_paths(mdp, policy, paths.steps), paths.measure
@@ -57,12 +62,14 @@ def sample_trajectories(mdp: MDP, policy: Policy, n: int, rng: np.random.Generat
       UsageError: n is out of range.
       TooLargeError: single rollouts are too long to remember.
     """
+    mdp = cut(mdp, policy)
     for paths in _batched(mdp, sampled_paths(Sampler(mdp, policy, n, rng, paths=True))):
         yield Batch.from_paths(mdp, policy, paths.steps), paths.measure.astype(np.int64)
 
 
 def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
     """Yields all trajectories, some at a time; those of one lot have one length."""
+    refuse_endless(mdp)
     yield from _of_length_0(mdp, mdp.start)
     tree = Tree(mdp, policy.probs())
     root = tree.root(np.where(mdp.terminal, 0.0, mdp.start))

@@ -44,7 +44,7 @@ def stretch(
 
     if explanation.view != AS_IT_IS and not contract.by_episode:  # what divides each batch is taken away first
         viewed = prober.through(explanation.view).estimator
-        contract = contract_of(viewed, finding.setting.listed(EXAMPLES)[0])
+        contract = contract_of(viewed, finding.setting.examples(EXAMPLES))
         estimator = viewed
     rng = np.random.default_rng(SEED)
     return tuple(stretched(estimator, contract, finding.setting, finding.gradient, rng, expected=due))

@@ -69,7 +69,7 @@ def examine(
     for setting in settings:
         name = setting.mdp.name
         try:
-            examples, _ = setting.listed(EXAMPLES)
+            examples = setting.examples(EXAMPLES)
         except TooLargeError as error:
             skipped.append(Skipped(name, str(error).partition("\n")[0]))
             continue

@@ -61,7 +61,7 @@ def parts_of(setting: Setting) -> tuple[Weights, ...]:
         return (per_decision,)
     parts: tuple[Weights, ...] = (reward_to_go, _past, _constant)
     try:
-        exact_critic(setting.listed(1)[0]).values(0)
+        exact_critic(setting.examples(1)).values(0)
     except TooLargeError:
         return parts[:2]
     return (*parts, _value)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from pgcheck.errors import UsageError
 from pgcheck.external.agent_source import AgentSource
-from pgcheck.formats.modelfile import Model
 from pgcheck.verification.allowance import checked_ids, marked
 from pgcheck.verification.battery import LOOP_BATTERY, battery_models
 from pgcheck.verification.evidence import ModelProgress
@@ -77,11 +76,8 @@ def verify_agent(
     if tolerance is not None and not 0 < tolerance <= 1:
         raise UsageError(f"tolerance {tolerance}; expected more than 0, at most 1")
     is_battery = models is None
-    loaded: list[Model] = (
-        battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, names=LOOP_BATTERY)
-        if is_battery
-        else problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-    )
+    small = battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, names=LOOP_BATTERY)
+    loaded = problems_of(small if is_battery else models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     if not loaded:
         raise UsageError("no models to check on; give at least one")
     asked = _Asked(

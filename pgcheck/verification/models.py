@@ -7,6 +7,7 @@ from pathlib import Path
 from pgcheck.formats.loading import load_model
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.overrides import overridden
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.verification.battery import battery_models
@@ -37,15 +38,26 @@ def problems_of(
       UsageError: a number is out of range, or a behavior is missing or unfit.
     """
     if models is None:
-        return battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
+        models = battery_models(horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
     if isinstance(models, str | Path | Model):
         models = [models]
     loaded = []
     for given in models:
-        model = load_model(given) if isinstance(given, str | Path) else given
-        if not isinstance(model, Model):
-            model = Model(model[0], model[1], model[2] if len(model) > 2 else None)
-        model = replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl))
+        if isinstance(given, str | Path):
+            model = load_model(given, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
+        else:
+            model = given if isinstance(given, Model) else Model(*given)
+            model = replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl))
+        model = replace(model, mdp=_with_fixed_horizon(model))
         setting_of(model, off_policy=off_policy)  # a behavior that is missing or unfit is refused before any call
         loaded.append(model)
     return loaded
+
+
+def _with_fixed_horizon(model: Model) -> MDP:
+    """The MDP with the horizon at which the policy's episodes are cut, if it has none.
+
+    It is fixed, so that other rewards or an agent's own policy do not move it between two parts of one verdict.
+    """
+    mdp = cut(model.mdp, model.policy)
+    return replace(mdp, horizon=int(mdp.horizon)) if mdp.is_endless else mdp

@@ -18,7 +18,7 @@ def plain_finding(finding: Finding) -> Finding:
     enumeration = None if finding.enumeration is None else plain_enumeration(finding.enumeration)
     bare = _bare(mdp) if enumeration is None else enumeration.mdp
     setting = replace(finding.setting, mdp=bare)
-    examples = setting.listed(1)[0] if enumeration is None else enumeration.batch
+    examples = setting.examples(1) if enumeration is None else enumeration.batch
     truth = exact_gradient(bare, policy, method="backward-induction")
     gradient = examples.shaped(np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient)
     return replace(finding, setting=setting, gradient=gradient, enumeration=enumeration)

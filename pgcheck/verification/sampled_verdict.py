@@ -73,16 +73,15 @@ def judged_by_samples(
             rest = max(it.look.bound for it in again)
     if verdict == "pass" and not is_complete:
         verdict = "inconclusive"
-    common = Verification(
-        verdict, findings, contract, sampling.tolerance, _factor(findings) if sampling.up_to_scale else None,
-        marked(named.diagnoses, allow), None, (),
-        allowed=allow, sampling=sampling, excluded=named.excluded, rest=rest,
-    )  # fmt: skip
+    diagnosis = marked(named.diagnoses, allow)
     if exact is None:
-        return common
+        return Verification(
+            verdict, findings, contract, sampling.tolerance, _factor(findings) if sampling.up_to_scale else None,
+            diagnosis, None, (), allowed=allow, sampling=sampling, excluded=named.excluded, rest=rest,
+        )  # fmt: skip
     return replace(
         exact,
-        verdict=verdict, findings=(*exact.findings, *findings), diagnosis=(*common.diagnosis, *exact.diagnosis),
+        verdict=verdict, findings=(*exact.findings, *findings), diagnosis=(*diagnosis, *exact.diagnosis),
         sampling=sampling, excluded=named.excluded, rest=rest,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pgcheck.formats.modelfile import Model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.draws import drawn_batches
+from pgcheck.trajectories.draws import drawn_batches, examples
 from pgcheck.trajectories.paths import listed
 
 
@@ -40,9 +40,13 @@ class Setting:
         """Whether another policy draws the episodes."""
         return self.behavior is not None
 
-    def listed(self, most: int | None = None) -> tuple[Batch, Floats]:
-        """Returns all episodes with the probabilities by which they are drawn `[N]`; with `most`, about so many."""
-        return listed(self.mdp, self.policy, most, self.behavior)
+    def listed(self) -> tuple[Batch, Floats]:
+        """Returns all episodes with the probabilities by which they are drawn `[N]`."""
+        return listed(self.mdp, self.policy, None, self.behavior)
+
+    def examples(self, most: int) -> Batch:
+        """Returns about so many different episodes, the same each time; see `trajectories.draws.examples`."""
+        return examples(self.mdp, self.policy, most, self.behavior)
 
     def drawn(self, size: int, n: int, rng: np.random.Generator) -> tuple[Batch, Ints]:
         """Returns n batches of rollouts: the distinct episodes, and their numbers `[n, size]`."""

@@ -173,9 +173,10 @@ class Verification:
     @property
     def is_noisy(self) -> bool:
         """Whether the estimator is right by exact findings alone, but with a needlessly large variance."""
+        if self.verdict != "pass" or self.sampled or self.deviations:
+            return False
         ratio = self.variance_over_reward_to_go
-        is_exact = not self.sampled and not self.deviations
-        return self.verdict == "pass" and is_exact and ratio is not None and ratio > NOISY
+        return ratio is not None and ratio > NOISY
 
     @property
     def scope(self) -> Scope:

@@ -76,7 +76,20 @@ def test_what_cannot_be_listed_is_drawn(run: Run) -> None:
     assert "exact over all trajectories of 1 model (at most 3 steps" in both  # nothing exact is said of the other
     assert "On two-state, the exact expectation is the gradient" in both
     assert "Unbiased" not in both
+    assert "\n\n\n" not in both
     assert table.stderr == ""
+
+
+def test_what_is_said_of_listed_models_leaves_out_the_objective_of_a_drawn_one(run: Run, tmp_path: Path) -> None:
+    model = tmp_path / "bonus.yaml"
+    model.write_text(
+        "horizon: 2\nstates: [a, b]\nactions: [x, y]\nstart: a\nterminal: [b]\nobjective: {entropy: 0.1}\n"
+        "transitions: {a: {x: {to: b, reward: 1}, y: b}}\n"
+    )
+    drawn = run("verify", "reinforce", str(model), "frozen_lake", "--quiet").stdout
+    assert "entropy 0.1), batches of 1" in " ".join(drawn.split())
+    listed = run("verify", "reinforce", str(model), "two_state", "--quiet").stdout
+    assert "each with its own objective" in " ".join(listed.split())
 
 
 def test_too_few_rollouts_are_inconclusive_and_say_how_many_would_do(run: Run, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_overrides_are_checked() -> None:
     for name in ("entropy", "kl"):
         for wrong in (-1e-9, float("nan"), float("inf")):
             with pytest.raises(UsageError, match=f"{name} .*; expected 0 to"):
-                overridden(mdp, **{name: wrong})  # type: ignore[arg-type]
+                overridden(mdp, **{name: wrong})
     lonely, _ = pgcheck.load("bandit")
     with pytest.raises(UsageError, match=r"bandit has no reference policy: kl 0\.1"):
         overridden(lonely, kl=0.1)

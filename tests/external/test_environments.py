@@ -1,10 +1,14 @@
 """Environments by name, what they show, and the model that runs are about."""
 
+import importlib
+import math
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,7 @@ from pgcheck import MDP, EstimatorError, Linear, Model, TooLargeError, UsageErro
 from pgcheck.external.environments import use_model
 from pgcheck.external.observations import observations_of
 from pgcheck.formats.bundled import bundled_models
+from pgcheck.formats.environments.registry import register
 from tests.conftest import ROOT
 from tests.problems import random_linear
 
@@ -73,7 +78,7 @@ def test_the_code_of_the_readme_runs() -> None:
 def test_importing_pgcheck_after_gymnasium_loads_no_more_than_names() -> None:
     done = python("import gymnasium, sys, pgcheck\nprint(*sys.modules)")
     loaded = {name for name in done.stdout.split() if name.startswith("pgcheck")}
-    assert "pgcheck.external.environments" in loaded
+    assert "pgcheck.formats.environments.registry" in loaded
     assert not loaded & {"pgcheck.model.mdp", "pgcheck.external.environment", "pgcheck.formats.modelfile"}
 
 
@@ -224,3 +229,76 @@ def test_in_a_run_another_model_or_horizon_is_refused() -> None:
     with pytest.raises(UsageError, match="setting 'padding' of an environment; expected observation,"):
         use_model(mdp, padding=True).__enter__()
     assert pgcheck.env("bandit").mdp.name == "bandit"
+
+
+@GYMNASIUM
+@pytest.mark.parametrize("bundled", bundled_models(), ids=lambda bundled: bundled.name)
+def test_gymnasiums_own_checker_has_no_complaint(bundled: Any) -> None:
+    import gymnasium
+    from gymnasium.utils.env_checker import check_env
+
+    if not (bundled.mdp.available | bundled.mdp.terminal[:, None]).all():
+        pytest.skip("the checker takes actions that a state does not offer")
+    for observation in ("index", "one-hot"):
+        check_env(pgcheck.env(bundled.name, observation=observation))  # warnings are errors
+    check_env(gymnasium.make(f"pgcheck/{bundled.name}-v0").unwrapped)
+    check_env(pgcheck.env(bundled.mdp))
+
+
+@GYMNASIUM
+def test_the_checker_would_complain(two_state: tuple[MDP, Any]) -> None:
+    from gymnasium.utils.env_checker import check_env
+
+    environment = pgcheck.env(two_state)
+    environment.reset = lambda **_: (7, {})  # type: ignore[method-assign]
+    with pytest.raises(AssertionError):
+        check_env(environment)
+
+
+@GYMNASIUM
+def test_the_spec_makes_the_same_environment_again() -> None:
+    environment = pgcheck.env("two_state", observation="one-hot", horizon=5, gamma=0.5)
+    assert environment.spec is not None
+    again: Any = environment.spec.make().unwrapped
+    assert (again.horizon, again.gamma, again.observation_space.shape) == (5, 0.5, (3,))
+    assert again.mdp.states == environment.mdp.states
+
+
+@GYMNASIUM
+def test_the_table_is_that_of_the_model() -> None:
+    environment = pgcheck.env("two_state")
+    assert environment.P == {
+        0: {0: [(1.0, 0, 0.0, False)], 1: [(0.2, 0, 0.0, False), (0.8, 1, 1.0, False)]},
+        1: {0: [(1.0, 1, 0.5, False)], 1: [(1.0, 2, 2.0, True)]},
+        2: {0: [(1.0, 2, 0.0, True)], 1: [(1.0, 2, 0.0, True)]},
+    }
+    assert environment.initial_state_distrib.tolist() == [0.5, 0.5, 0]
+    assert environment.s == -1
+    observation, _ = environment.reset(seed=0)
+    assert environment.s == observation
+    corridor = pgcheck.env("short_corridor")
+    assert len(corridor.P) == 4
+    assert set(corridor.state_observations) == set(corridor.mdp.observations)
+
+
+@GYMNASIUM
+def test_any_source_makes_an_environment_and_without_a_horizon_it_is_cut(tmp_path: Path) -> None:
+    frozen = pgcheck.env("gym:FrozenLake-v1", horizon=math.inf, gamma=0.5)
+    assert frozen.mdp.is_endless
+    assert 10 < frozen.horizon < 200
+    stays = MDP.from_arrays(np.ones((1, 1, 1)), [1.0], horizon=math.inf, gamma=0.5)
+    environment = pgcheck.env(stays)
+    environment.reset(seed=0)
+    flags = [environment.step(0)[2:4] for _ in range(environment.horizon)]
+    assert flags == [(False, False)] * (environment.horizon - 1) + [(False, True)]
+    # What is left after n steps is 2^-n of J = 2; the gradient is 0, so that 26 more bits of it are asked for.
+    assert 53 <= environment.horizon <= 53 + 26 + 10
+    table = tmp_path / "tables_for_environments.py"
+    table.write_text("def walk():\n    return [[[(1.0, 0, 1.0, True)]]]\n")
+    assert pgcheck.env(pgcheck.load_model(f"{table}:walk", start="0", horizon=3)).horizon == 3
+
+
+def test_the_models_are_registered_by_entry_point() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    module, _, name = project["entry-points"]["gymnasium.envs"]["pgcheck"].partition(":")
+    assert getattr(importlib.import_module(module), name) is register

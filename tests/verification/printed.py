@@ -18,7 +18,7 @@ from tests.verification.zoo import Estimate
 
 
 def setting(name: str, *, off_policy: bool = False, same_start: bool = False, **overrides: float) -> Setting:
-    (model,) = problems_of([name], off_policy=off_policy, **overrides)  # type: ignore[arg-type]
+    (model,) = problems_of([name], off_policy=off_policy, **overrides)
     return setting_of(model, off_policy=off_policy, same_start=same_start)
 
 

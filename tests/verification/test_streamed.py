@@ -25,7 +25,7 @@ CALLED_FOR = {"nonlinear", "bootstrap", "other"}
 BY_EPISODE = [
     name
     for name, (estimate, _, _) in zoo.WRONG.items()
-    if np.asarray(estimate(setting("two_state").listed(5)[0])).ndim == 3 and "batch" not in name
+    if np.asarray(estimate(setting("two_state").examples(5))).ndim == 3 and "batch" not in name
 ]
 UNNAMED = {"baseline by action", "a discount written in the code", "an entropy bonus, and gamma^t forgotten"}
 

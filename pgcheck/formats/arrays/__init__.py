@@ -1,0 +1,1 @@
+"""Models in arrays, .npz files."""

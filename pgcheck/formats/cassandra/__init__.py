@@ -1,0 +1,1 @@
+"""Models in Cassandra's format, .POMDP and .MDP files."""

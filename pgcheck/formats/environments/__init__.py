@@ -1,0 +1,1 @@
+"""Environments and Python code as models."""

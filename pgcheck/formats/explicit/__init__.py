@@ -1,0 +1,1 @@
+"""Explicit models of PRISM and Storm, .tra and .drn files."""
