@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck.errors import ModelError
-from pgcheck.formats.explore_state import layers
+from pgcheck.formats.exploring.state import layers
 from pgcheck.formats.problems import visible
 
 MAX_ACTIONS = 10_000

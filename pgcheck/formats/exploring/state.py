@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pgcheck.formats.explore_writing import GENERATORS, SEEDS, Writer, attributes, hashed
+from pgcheck.formats.exploring.writing import GENERATORS, SEEDS, Writer, attributes, hashed
 
 
 @dataclass(frozen=True)
