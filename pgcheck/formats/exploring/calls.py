@@ -71,6 +71,8 @@ class Seen:
             texts.append(f"reward {self.reward:.9g} or {other.reward:.9g}")
         if self.done != other.done:
             texts.append("the episode ends or goes on")
+        elif self.truncated != other.truncated:
+            texts.append("terminated or truncated")
         if names := self.state.differing(other.state):
             texts.append(f"its attribute{'s' if len(names) > 1 else ''} {', '.join(names[:6])}")
         if self.observation != other.observation and not texts:
@@ -78,10 +80,10 @@ class Seen:
         return "; ".join(texts)
 
 
-def copied(environment: Any, where: Where) -> Any:
-    """Returns a copy that shares nothing with the environment; refuses what cannot be copied."""
+def copied(environment: Any, where: Where, memo: dict[int, Any] | None = None) -> Any:
+    """Returns a copy of an environment, and in `memo` those of its parts; refuses what cannot be copied."""
     try:
-        return copy.deepcopy(environment)
+        return copy.deepcopy(environment, memo)
     except Exception as error:
         holder = _uncopyable(environment)
         what = f"attribute {holder}" if holder else "it"
@@ -115,7 +117,8 @@ def stepped(environment: Any, action: Any, count: int, where: Where) -> Seen:
     return _seen(environment, number, ends or cut, cut and not ends, observation, info, count, where)
 
 
-def _state(environment: Any, offered: tuple[int, ...] | None, where: Where) -> Snapshot:
+def snapshot_of(environment: Any, offered: tuple[int, ...] | None, where: Where) -> Snapshot:
+    """Returns the state of an environment, of which the actions that it offers are part."""
     mask = None if offered is None else repr(offered).encode()
     try:
         return snapshot(environment, mask)
@@ -137,7 +140,7 @@ def _seen(
         offered = tuple(np.flatnonzero(allowed).tolist())
         if not offered and not done:
             raise where().fault("action_mask allows no action, but the episode goes on")
-    state = _state(environment, offered, where)
+    state = snapshot_of(environment, offered, where)
     return Seen(reward, done, cut, digest(observation), offered, state)
 
 
