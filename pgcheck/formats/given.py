@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
       observe: what the policy sees: `state`, `observation` or `memoryless`.
       explore: whether an environment without a table is explored by copies of it.
       max_states: at most so many states are explored.
-      progress: is told what is in hand, and how much of it is done, 0 to 1.
+      progress: is told what is in hand, and how much of it is done, 0 to 1; every source takes it.
     """
 
     axes: str
@@ -33,6 +33,11 @@ class Options(TypedDict, total=False):
     explore: bool
     max_states: int
     progress: Progress
+
+
+def said(options: Options) -> list[str]:
+    """Returns the names of what people say."""
+    return [name for name in options if name != "progress"]
 
 
 @dataclass(frozen=True, eq=False)
