@@ -61,10 +61,6 @@ def actions_of(environment: Any, source: str) -> Actions:
     """
     space: Any = getattr(environment, "action_space", None)
     kinds = {kind.__name__ for kind in type(space).__mro__}
-    if "Discrete" in kinds and hasattr(space, "n"):
-        first = int(getattr(space, "start", 0))
-        values = [np.int64(first + number) for number in range(_counted(int(space.n), source))]
-        return Actions(tuple(values), _enumerated(environment, values) or tuple(str(value) for value in values))
     if kinds & {"MultiDiscrete", "MultiBinary"}:
         shape = np.shape(space.nvec) if hasattr(space, "nvec") else tuple(space.shape)
         sizes = np.ravel(space.nvec).tolist() if hasattr(space, "nvec") else [2] * math.prod(shape)
@@ -74,6 +70,10 @@ def actions_of(environment: Any, source: str) -> Actions:
         return Actions(
             tuple(row.astype(space.dtype) for row in rows), tuple(",".join(map(str, np.ravel(row))) for row in rows)
         )
+    if isinstance(getattr(space, "n", None), int | np.integer):
+        first = int(getattr(space, "start", 0))
+        values = [np.int64(first + number) for number in range(_counted(int(space.n), source))]
+        return Actions(tuple(values), _enumerated(environment, values) or tuple(str(value) for value in values))
     raise ModelError(
         f"{visible(source)}: error: its action space is {type(space).__name__}; "
         "exploring needs finitely many actions: Discrete, MultiDiscrete or MultiBinary"

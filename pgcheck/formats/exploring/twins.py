@@ -76,10 +76,10 @@ def reseed(generators: Sequence[Any], rng: np.random.Generator) -> None:
         elif isinstance(generator, np.random.RandomState):
             generator = generator._bit_generator
         if isinstance(generator, np.random.BitGenerator):
-            generator.state = type(generator)(seed).state
-            generator = generator.seed_seq
-        if isinstance(generator, np.random.SeedSequence):
-            generator.spawn(1)  # the next child is another one
+            other: Any = type(generator)(seed)
+            generator.__setstate__(other.__getstate__())  # type: ignore[attr-defined] # with what it spawns
+        elif isinstance(generator, np.random.SeedSequence):
+            generator.spawn(1 + seed % 32)  # the next child is another one
         elif isinstance(generator, random.Random):
             generator.seed(seed)
 
