@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pgcheck.errors import ModelError
+from pgcheck.formats.exploring.attributes import attributes
 from pgcheck.formats.exploring.state import Snapshot, digest, layers, snapshot
-from pgcheck.formats.exploring.writing import UnreadableError, attributes
+from pgcheck.formats.exploring.writing import UnreadableError
 from pgcheck.formats.problems import visible
 
 T = TypeVar("T")

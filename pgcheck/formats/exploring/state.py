@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pgcheck.formats.exploring.writing import GENERATORS, SEEDS, Writer, attributes, hashed
+from pgcheck.formats.exploring.attributes import attributes
+from pgcheck.formats.exploring.writing import GENERATORS, SEEDS, Writer, hashed
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
-from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+
+from pgcheck.formats.exploring.attributes import by_class, holds_attributes, ordered, own, written_text
 
 GENERATORS = (
     np.random.Generator,
@@ -31,46 +32,13 @@ SCREENS = frozenset({"pygame", "pyglet", "matplotlib", "PIL", "tkinter", "loggin
 SPECIFICATION = "gymnasium.envs.registration.EnvSpec"  # how an environment was made
 ATOMS = (type, types.BuiltinFunctionType, types.ModuleType, types.CodeType, property, weakref.ref)
 
-T = TypeVar("T")
-
 
 class UnreadableError(Exception):
     """An object shows neither attributes nor a way to be saved."""
 
 
-def by_class(function: Callable[[type], T]) -> Callable[[type], T]:
-    """Lets a function of classes be asked once for each class."""
-    answers = functools.cache(function)
-    return lambda kind: answers(kind)
-
-
-def attributes(value: Any) -> list[tuple[str, Any]]:
-    """Returns the attributes of an object that are its own, in `__dict__` or in slots, by name."""
-    own: dict[str, Any] = getattr(value, "__dict__", {})
-    if slots := _slots(type(value)):
-        own = dict(own) | {name: getattr(value, name) for name in slots if hasattr(value, name)}
-    return sorted(own.items(), key=itemgetter(0))
-
-
-@by_class
-def _slots(kind: type) -> tuple[str, ...]:
-    """The names under which the slots of a class and of its bases are found."""
-    names: list[str] = []
-    for base in kind.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            private = name.startswith("__") and not name.endswith("__")
-            names.append(f"_{base.__name__.lstrip('_')}{name}" if private else name)
-    return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
-
-
 def hashed(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def _text(value: str) -> bytes:
-    data = value.encode("utf-8", "surrogatepass")
-    return b"s%d:%s" % (len(data), data)
 
 
 def _integer(value: Any) -> bytes:
@@ -88,7 +56,7 @@ def _truth(value: Any) -> bytes:
 # Values that hold nothing else. NumPy's usual scalars are written as the numbers of Python to which they are equal.
 _PLAIN: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda value: b"N", type(...): lambda value: b"E", bool: _truth, np.bool_: _truth,
-    int: _integer, np.int64: _integer, float: _float, np.float64: _float, str: _text, np.str_: _text,
+    int: _integer, np.int64: _integer, float: _float, np.float64: _float, str: written_text, np.str_: written_text,
     bytes: lambda value: b"b%d:%s" % (len(value), value), complex: lambda value: b"c" + repr(value).encode(),
 }  # fmt: skip
 
@@ -127,10 +95,10 @@ class Writer:
         self.generators.append(value)
 
     def _atom(self, value: Any) -> None:
-        self._out.append(b"a" + _text(_called(value)))
+        self._out.append(b"a" + written_text(_called(value)))
 
     def _member(self, value: Any) -> None:
-        self._out.append(b"e" + _text(f"{_called(type(value))}.{value!r}"))
+        self._out.append(b"e" + written_text(f"{_called(type(value))}.{value!r}"))
 
     def _object(self, value: Any) -> None:
         kind = type(value)
@@ -139,10 +107,16 @@ class Writer:
         content = _content(kind)
         if content is not None:
             content(self, value)
-        for name, part in attributes(value):
+        parts = own(value)
+        for name, text in ordered(tuple(parts)):
+            part = parts[name]
             if name not in SEEDS:
-                self._out.append(_text(name))
-                self._write(part)
+                self._out.append(text)
+                plain = _PLAIN.get(type(part))
+                if plain is None:
+                    self._write(part)
+                else:
+                    self._out.append(plain(part))
             elif isinstance(part, GENERATORS):
                 self.generators.append(part)
 
@@ -164,11 +138,15 @@ class Writer:
     def _sequence(self, mark: bytes, values: Iterable[Any]) -> None:
         self._out.append(mark)
         for value in values:
-            self._write(value)
+            plain = _PLAIN.get(type(value))
+            if plain is None:
+                self._write(value)
+            else:
+                self._out.append(plain(value))
         self._out.append(b")")
 
     def _array(self, value: Any) -> None:
-        self._out.append(b"%s%s" % (str(value.dtype.descr).encode(), repr(value.shape).encode()))
+        self._out.append(b"%s%s" % (_dtype(value.dtype), repr(value.shape).encode()))
         if value.dtype.hasobject:
             self._sequence(b"[", value.ravel().tolist() if value.dtype.fields is None else value.tolist())
         else:
@@ -184,7 +162,7 @@ class Writer:
         """A function is its code and what it has closed over; copies share it."""
         cells = [cell.cell_contents for cell in value.__closure__ or () if _filled(cell)]
         code = value.__code__
-        self._out.append(_text(f"{code.co_filename}:{code.co_firstlineno}:{_called(value)}"))
+        self._out.append(written_text(f"{code.co_filename}:{code.co_firstlineno}:{_called(value)}"))
         self._sequence(b"&", (cells, value.__defaults__, value.__kwdefaults__))
         self._kept.append(cells)
 
@@ -223,7 +201,7 @@ def _content(kind: type) -> Callable[[Writer, Any], None] | None:
         if issubclass(kind, bases):
             return write
     alike = all(getattr(kind, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
-    return None if alike and (kind.__dictoffset__ or _slots(kind)) else Writer._reduced
+    return None if alike and holds_attributes(kind) else Writer._reduced
 
 
 _CONTENTS: list[tuple[Any, Callable[[Writer, Any], None]]] = [
@@ -233,9 +211,14 @@ _CONTENTS: list[tuple[Any, Callable[[Writer, Any], None]]] = [
 ]  # fmt: skip
 
 
+@functools.lru_cache(1_000)
+def _dtype(dtype: Any) -> bytes:
+    return str(dtype.descr).encode()
+
+
 @by_class
 def _heading(kind: type) -> bytes:
-    return _text(_called(kind))
+    return written_text(_called(kind))
 
 
 def _filled(cell: types.CellType) -> bool:
