@@ -13,6 +13,7 @@ import numpy as np
 
 from pgcheck.formats.exploring.actions import actions_of, without_watchers
 from pgcheck.formats.exploring.calls import Seen, Trail, Where, copied, snapshot_of, was_reset
+from pgcheck.formats.exploring.copies import Copies
 from pgcheck.formats.exploring.replay import replayed
 from pgcheck.formats.exploring.state import snapshot
 from pgcheck.formats.exploring.table import Table
@@ -95,9 +96,10 @@ def _search(environment: Any, start: Seen, table: Table, twins: Twins, limit: in
         if depth == limit:
             return True  # all that wait are as far
         where = partial(table.trail, state)
-        _check_same(copied(environment, where), seen, "a copy of it is not the same", where)
+        copies = Copies(environment, seen.state.generators, where)
+        _check_same(copies.made()[0], seen, "a copy of it is not the same", where)
         for action in table.offered[state]:
-            copy, result = twins.stepped(environment, seen.state, action, partial(table.trail, state, action))
+            copy, result = twins.stepped(copies, action, partial(table.trail, state, action))
             outcome = table.add(state, action, result)
             if not outcome.done and outcome.state not in goes_on:
                 goes_on.add(outcome.state)

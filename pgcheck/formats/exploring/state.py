@@ -44,7 +44,7 @@ def snapshot(environment: Any, mask: bytes | None = None) -> Snapshot:
     """
     stack, writer = layers(environment), Writer()
     for number, layer in enumerate(stack):
-        writer.know(layer, b"layer %d" % number)
+        writer.know(layer, "layer", number)
     parts = {} if mask is None else {"action_mask": mask}
     for number, layer in enumerate(stack):
         prefix = "" if layer is stack[-1] else f"{type(layer).__name__}."

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pgcheck.formats.exploring.actions import Actions
-from pgcheck.formats.exploring.calls import Seen, Where, copied, stepped
-from pgcheck.formats.exploring.state import Snapshot, snapshot
+from pgcheck.formats.exploring.calls import Seen, Where, stepped
+from pgcheck.formats.exploring.copies import Copies
 
 MORE_TWINS = 15  # of a step that draws random numbers
 MOST_TWINS = 20_000  # after so many of them there are no more than one a step
@@ -35,30 +35,24 @@ class Twins:
         self.drawn = 0
         self._actions, self._rng = actions, rng
 
-    def stepped(self, environment: Any, before: Snapshot, action: int, where: Where) -> tuple[Any, Seen]:
-        """Returns a copy of an environment after a step, and what the step gave; the original stays as it is.
+    def stepped(self, copies: Copies, action: int, where: Where) -> tuple[Any, Seen]:
+        """Returns a copy of an environment after a step, and what the step gave.
 
         Raises:
           ModelError: the step did something else to a copy with other random numbers, or cannot be taken.
         """
-        first, seen, drew = self._tried(environment, before, action, where, other_numbers=False)
+        first, seen, drew = self._tried(copies, action, where, other_numbers=False)
         more = MORE_TWINS if drew and self.drawn < MOST_TWINS else 0
         for _ in range(1 + more):
-            _, other, also = self._tried(environment, before, action, where, other_numbers=True)
+            _, other, also = self._tried(copies, action, where, other_numbers=True)
             if difference := seen.differences(other):
                 raise where().fault(f"a step does not always do the same ({difference}); {NOT_A_FUNCTION}")
             self.drawn += drew or also
         return first, seen
 
-    def _tried(
-        self, environment: Any, before: Snapshot, action: int, where: Where, *, other_numbers: bool
-    ) -> tuple[Any, Seen, bool]:
+    def _tried(self, copies: Copies, action: int, where: Where, *, other_numbers: bool) -> tuple[Any, Seen, bool]:
         """A copy after a step, what the step gave, and whether random numbers were drawn."""
-        memo: dict[int, Any] = {}
-        twin = copied(environment, where, memo)
-        own = [memo.get(id(generator)) for generator in before.generators]
-        if any(generator is None for generator in own):  # copied in a way of its own
-            own = list(snapshot(twin).generators)
+        twin, own = copies.made()
         if other_numbers:
             reseed(own, self._rng)
         earlier = [_saved(generator) for generator in own]

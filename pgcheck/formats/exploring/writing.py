@@ -66,13 +66,13 @@ class Writer:
 
     def __init__(self) -> None:
         self.generators: list[Any] = []
-        self._met: dict[int, bytes] = {}  # objects that can change, and where they were met first
+        self._met: dict[int, tuple[str, int]] = {}  # objects that can change, and where they were met first
         self._kept: list[Any] = []  # what was made on the way: an address is used again when its object is gone
         self._out: list[bytes] = []
         self._place = ""
 
-    def know(self, value: Any, where: bytes) -> None:
-        self._met[id(value)] = where
+    def know(self, value: Any, place: str, number: int) -> None:
+        self._met[id(value)] = place, number
 
     def digest(self, value: Any, place: str) -> bytes:
         self._out, self._place = [], place
@@ -87,7 +87,8 @@ class Writer:
         elif kind is tuple:  # cannot change: which of two equal ones it is does not matter
             self._sequence(b"(", value)
         elif id(value) in self._met:
-            self._out.append(b"@" + self._met[id(value)])
+            place, number = self._met[id(value)]
+            self._out.append(b"@%s %d;" % (place.encode(), number))
         elif (write := _manner(kind)) is not None:
             write(self, value)
 
@@ -102,7 +103,7 @@ class Writer:
 
     def _object(self, value: Any) -> None:
         kind = type(value)
-        self.know(value, b"%s %d;" % (self._place.encode(), len(self._out)))
+        self.know(value, self._place, len(self._out))
         self._out.append(_heading(kind))
         content = _content(kind)
         if content is not None:
