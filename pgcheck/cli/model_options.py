@@ -7,6 +7,7 @@ slow to import (numpy, yaml) is imported where a command uses it.
 import inspect
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, TypedDict, get_type_hints
@@ -92,11 +93,17 @@ class AboutModel:
         return options
 
     def load(self, source: "str | Path", *, quiet: bool) -> "Model":
-        """Returns the model that `source` names, with these options; notes go to standard error unless quiet."""
+        """Returns the model that `source` names, with these options; unless quiet, notes go to standard error."""
         from pgcheck.formats.loading import load_model
         from pgcheck.report.output import note
+        from pgcheck.report.progress import progress_bar
 
-        model = self.with_policy(load_model(source, **self.overrides(), **self.source()))
+        options = self.source()
+        with progress_bar("exploring", quiet=quiet) if self.explore else nullcontext() as bar:
+            if bar is not None:
+                options["progress"] = bar.named
+            model = load_model(source, **self.overrides(), **options)
+        model = self.with_policy(model)
         for text in () if quiet else model.notes:
             note(f"note: {text}")
         return model

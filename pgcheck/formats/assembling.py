@@ -54,6 +54,7 @@ def assembled(
     _check_offered(given, problems)
     problems.check()
     first = first_states(given, start)
+    _check_reach(given, first, horizon)
     assumed = list(given.assumed)
     if horizon is None:
         horizon, limit = given.horizon, given.limit
@@ -196,6 +197,17 @@ def _check_offered(given: Given, problems: Problems) -> None:
                 f"state {quoted(given.states[s])} offers {mine}, but {quoted(given.states[other])}, also seen as "
                 f"{quoted(given.observations[s])}, offers {theirs}; states that look alike need the same actions",
             )  # fmt: skip
+
+
+def _check_reach(given: Given, first: Floats, horizon: float | None) -> None:
+    """Raises UsageError where episodes could go beyond what the source holds."""
+    if given.reach is None:
+        return
+    source = f"{visible(given.source)} was explored for {given.reach:,} steps from where it starts"
+    if horizon is not None and horizon > given.reach:
+        raise UsageError(f"--horizon {horizon}: {source}\n  Raise its time limit, or leave --horizon out.")
+    if given.start is not None and not np.array_equal(first, given.start):
+        raise UsageError(f"--start: {source} alone\n  Leave --start out, or take its time limit away.")
 
 
 def first_states(given: Given, start: str | None) -> Floats:

@@ -1,10 +1,12 @@
 """What a source that is no model file says of a model, and what people say in its stead."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 from pgcheck.arrays import Bools, Floats, Ints
+
+Progress = Callable[[str, float], None]
 
 
 class Options(TypedDict, total=False):
@@ -19,6 +21,7 @@ class Options(TypedDict, total=False):
       observe: what the policy sees: `state`, `observation` or `memoryless`.
       explore: whether an environment without a table is explored by copies of it.
       max_states: at most so many states are explored.
+      progress: is told what is in hand, and how much of it is done, 0 to 1; every source takes it.
     """
 
     axes: str
@@ -29,6 +32,12 @@ class Options(TypedDict, total=False):
     observe: str
     explore: bool
     max_states: int
+    progress: Progress
+
+
+def said(options: Options) -> list[str]:
+    """Returns the names of what people say."""
+    return [name for name in options if name != "progress"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,7 @@ class Given:
       starts_as_asked: whether the reader has made `start` of what people say in its stead.
       observations: the name of what the policy sees in each state; None where it sees the state.
       horizon: the greatest number of steps, or math.inf; None where the source does not say.
+      reach: the steps from `start` beyond which the source leaves things out; None where it does not.
       limit: what was taken for the horizon, a clause like `the time limit of 100 steps is the horizon`.
       gamma: the discount; None where the source does not say.
       assumed: what was taken for granted, in clauses like `costs were negated`.
@@ -84,6 +94,7 @@ class Given:
     observations: tuple[str, ...] | None = None
     horizon: float | None = None
     limit: str | None = None
+    reach: int | None = None
     gamma: float | None = None
     assumed: tuple[str, ...] = ()
     settled: bool = False

@@ -10,7 +10,7 @@ from pgcheck.errors import UsageError
 from pgcheck.formats import sources
 from pgcheck.formats.assembling import assembled
 from pgcheck.formats.explicit.exports import expect_explicit
-from pgcheck.formats.given import Given, Options
+from pgcheck.formats.given import Given, Options, said
 from pgcheck.formats.modelfile import Model, loads
 from pgcheck.formats.overrides import overridden
 from pgcheck.formats.problems import visible
@@ -86,7 +86,7 @@ def load_model(
       TooLargeError: without a horizon, episodes never end, or too slowly.
     """
     spec, kind = str(source), kind_of(str(source))
-    for name in options:
+    for name in said(options):
         if kind is None or name not in kind.options:
             what = "a model file" if kind is None else kind.what
             raise UsageError(f"--{name.replace('_', '-')} is not for {what}, which {visible(spec)} is")

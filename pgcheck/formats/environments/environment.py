@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from pgcheck.formats.environments.held import hold, hold_start
 from pgcheck.formats.environments.observed import AmbiguousError, Observer
 from pgcheck.formats.environments.stepping import Stepped, reset, stepped
 from pgcheck.formats.environments.tables import Table, table_of
+from pgcheck.formats.exploring.search import MAX_STATES, explored
 from pgcheck.formats.given import Given, Options
 from pgcheck.formats.problems import fault, visible
 from pgcheck.formats.reader import enumerated
@@ -59,7 +59,8 @@ def given_of(environment: Any, source: str, name: str, options: Options) -> Give
         observation, _ = reset(inner, SEED)
         given = getattr(inner, "P", None)
     if given is None:
-        return _explored(environment, source, limit, options)
+        with reporting(source):
+            return _explored(environment, inner, source, name, options)
     with reporting(source):
         table = table_of(given, source)
     states, actions = attributes.state_names(inner, table), attributes.action_names(inner, table)
@@ -108,19 +109,22 @@ def reporting(source: str) -> Iterator[None]:
         raise fault(source, failure_text(error, "it")) from None
 
 
-def _explored(environment: Any, source: str, limit: int | None, options: Options) -> Given:
+def _explored(environment: Any, inner: Any, source: str, name: str, options: Options) -> Given:
     """What exploring an environment without a table finds."""
     if not options.get("explore"):
         raise UsageError(
             f"{visible(source)}: it has no table of transitions (env.unwrapped.P)\n"
             "  With --explore it is explored by copies, if its transitions are deterministic."
         )
-    explored = import_module("pgcheck.formats.explore").explored
-    wanted = {"max_states": options["max_states"]} if "max_states" in options else {}
-    given: Given = explored(environment, source=source, **wanted)
-    if limit is not None and given.horizon is None:
-        given = replace(given, horizon=limit, limit=_limit_text(limit))
-    return given
+    with contextlib.redirect_stdout(io.StringIO()):  # of thousands of steps
+        given = explored(
+            environment, source=source, max_states=options.get("max_states", MAX_STATES),
+            progress=options.get("progress"),
+        )  # fmt: skip
+    gamma, assumed = attributes.discount_of(inner), given.assumed
+    if gamma is not None:
+        assumed = (*assumed, f"gamma {gamma:g} is the environment's attribute")
+    return replace(given, name=name, gamma=gamma, assumed=assumed)
 
 
 def _unwrapped(environment: Any) -> tuple[Any, list[str], int | None]:

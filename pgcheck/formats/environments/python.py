@@ -12,7 +12,7 @@ from pgcheck.errors import UsageError
 from pgcheck.formats.environments import places
 from pgcheck.formats.environments.environment import given_of, is_environment, reporting
 from pgcheck.formats.environments.tables import names_of, table_of
-from pgcheck.formats.given import Given, Options
+from pgcheck.formats.given import Given, Options, said
 from pgcheck.formats.modelfile import Model
 from pgcheck.formats.problems import fault, visible
 from pgcheck.model.mdp import MDP
@@ -40,7 +40,7 @@ def read(spec: str, options: Options) -> Given | Model:
         made = _made(value, spec)
     model = _model_of(made, spec)
     if model is not None:
-        for name in options:
+        for name in said(options):
             raise UsageError(f"--{name.replace('_', '-')} is not for {visible(spec)}, which is an MDP already")
         return model
     _, _, name = spec.rpartition(":")

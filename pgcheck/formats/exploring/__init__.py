@@ -1,0 +1,1 @@
+"""Environments without a table, explored by copies of them."""
