@@ -88,7 +88,7 @@ def test_the_option_and_the_line_in_the_file_are_one(run: Run, tmp_path: Path, e
     command, *more = call
     (tmp_path / "ten").mkdir()
     (tmp_path / "ten" / "errand.yaml").write_text(MODEL.replace("horizon: inf", "horizon: 10"))
-    for form in ("table", "json"):
+    for form in ("json",) if command == "compare" else ("table", "json"):
         own = run(command, errand, *more, "--format", form)
         given = run(command, "ten/errand.yaml", "--horizon", "inf", *more, "--format", form)
         assert own.returncode == 0
@@ -186,7 +186,7 @@ def test_verify_passes_the_right_code_and_fails_its_twins(run: Run, tmp_path: Pa
     cut = json.loads(run("exact", errand, "--format", "json").stdout)["horizon"]
     assert row["horizon"] == cut
     assert f"note: errand: horizon inf, cut at {cut}: beyond it nothing above rounding is left" in done.stderr
-    done = run("verify", "reinforce.py:forgets_the_discount", errand, "--format", "json")
+    done = run("verify", "reinforce.py:forgets_the_discount", errand, "--gamma", "0.5", "--format", "json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["verdict"]) == (1, "fail")
     assert "dropped-gamma" in [finding["id"] for finding in told["diagnosis"]]
