@@ -7,9 +7,12 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import pytest
 
+from pgcheck import ModelError
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.formats.assembling import assembled
+from pgcheck.formats.exploring.search import explored
 from pgcheck.formats.given import Given
 from tests.formats.lotteries import Space
 
@@ -139,6 +142,14 @@ def value(given: Given, horizon: int, gamma: float) -> float:
     """J of the uniform policy in a model."""
     model = assembled(given, horizon=horizon, gamma=gamma)
     return exact_gradient(model.mdp, model.policy).value
+
+
+def refusal(environment: Any) -> str:
+    """What is said when an environment is refused."""
+    with pytest.raises(ModelError) as caught:
+        explored(environment, source="env")
+    assert str(caught.value).startswith("env: error: ")
+    return str(caught.value).removeprefix("env: error: ")
 
 
 def outcomes(given: Given) -> dict[tuple[int, str], tuple[int, float, bool]]:

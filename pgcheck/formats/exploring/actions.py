@@ -33,24 +33,29 @@ def without_watchers(environment: Any) -> tuple[Any, int | None]:
 
     The wrappers between others are taken out in place: the environment is a copy that nobody else uses.
     """
-    limits: list[int] = []
-
-    def inside(layer: Any) -> Any:
-        while _watches(layer):
-            limits.extend([layer._max_episode_steps] if type(layer).__name__ == "TimeLimit" else [])
-            layer = layer.env
-        return layer
-
-    outermost = inside(environment)
+    limits = [layer._max_episode_steps for layer in layers(environment) if _kind(layer) == "TimeLimit"]
+    outermost = watched(environment)
     for layer in layers(outermost)[:-1]:
         if not _watches(layer) and hasattr(layer, "env"):
-            layer.env = inside(layer.env)
+            layer.env = watched(layer.env)
     return outermost, min((limit for limit in limits if limit is not None), default=None)
 
 
+def watched(environment: Any) -> Any:
+    """Returns the environment without its outermost wrappers that only limit or watch, which stay as they are."""
+    while _watches(environment):
+        environment = environment.env
+    return environment
+
+
 def _watches(layer: Any) -> bool:
+    return _kind(layer) in WATCHING
+
+
+def _kind(layer: Any) -> str:
+    """The name of a wrapper of Gymnasium; empty for other people's."""
     kind = type(layer)
-    return kind.__name__ in WATCHING and kind.__module__.split(".")[0] in ("gymnasium", "gym")
+    return kind.__name__ if kind.__module__.split(".")[0] in ("gymnasium", "gym") else ""
 
 
 def actions_of(environment: Any, source: str) -> Actions:

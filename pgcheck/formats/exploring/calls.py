@@ -121,12 +121,16 @@ def stepped(environment: Any, action: Any, count: int, where: Where) -> Seen:
 def snapshot_of(environment: Any, offered: tuple[int, ...] | None, where: Where) -> Snapshot:
     """Returns the state of an environment, of which the actions that it offers are part."""
     mask = None if offered is None else repr(offered).encode()
+    return _read("its state", lambda: snapshot(environment, mask), where)
+
+
+def _read(what: str, read: Callable[[], T], where: Where) -> T:
     try:
-        return snapshot(environment, mask)
+        return read()
     except UnreadableError as error:
-        raise where().fault(f"its state cannot be read: {error}") from None
+        raise where().fault(f"{what} cannot be read: {error}") from None
     except RecursionError:
-        raise where().fault("its state cannot be read: objects hang on each other thousands deep") from None
+        raise where().fault(f"{what} cannot be read: objects hang on each other thousands deep") from None
 
 
 def _seen(
@@ -142,7 +146,8 @@ def _seen(
         if not offered and not done:
             raise where().fault("action_mask allows no action, but the episode goes on")
     state = snapshot_of(environment, offered, where)
-    return Seen(reward, done, cut, digest(observation), offered, state)
+    shown = _read("its observation", lambda: digest(observation), where)
+    return Seen(reward, done, cut, shown, offered, state)
 
 
 def _called(name: str, call: Callable[[], T], where: Where) -> T:

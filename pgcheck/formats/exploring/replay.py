@@ -1,27 +1,53 @@
 """Random walks through an environment, held against the table that exploring has made of it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pgcheck.formats.exploring.actions import watched
 from pgcheck.formats.exploring.calls import Seen, Trail, copied, stepped, was_reset
 from pgcheck.formats.exploring.table import Outcome, Table
 from pgcheck.formats.exploring.twins import reseed
 from pgcheck.formats.given import Progress
 
 STEPS = 1_000  # of all walks together
+STEPS_ITSELF = 200  # of those through the environment itself
 LONGEST = 100  # steps of a walk, so that there are several
 
 
-def replayed(pristine: Any, table: Table, limit: int | None, rng: np.random.Generator, progress: Progress) -> None:
-    """Walks through copies, each for two episodes, without copying on the way.
+class Way(NamedTuple):
+    """A way to walk, in messages: where, and what to look for if the walk parts from the table."""
 
-    In the second episode only what the environment shows is held against the table: it may count its episodes.
+    where: str
+    question: str
+
+
+OUTSIDE = "outside the environment's attributes (in its class, a module, a file, the clock)"
+COPY = Way("", f"is there a state {OUTSIDE}")
+AGAIN = Way("in a second episode, after another reset, ", f"does reset leave a state as it was, or is one {OUTSIDE}")
+ITSELF = Way(
+    "in the environment itself, ", f"do copies lose something, as arrays that are views of others, or is it {OUTSIDE}"
+)
+
+
+def replayed(
+    environment: Any,
+    pristine: Any,
+    table: Table,
+    limit: int | None,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> None:
+    """Walks through copies, each for two episodes, and through the environment itself, without copying on the way.
+
+    In a second episode, and in the environment itself, only what it shows is held against the table: it may count its
+    episodes.
 
     Args:
-      pristine: the environment as it was before exploring.
+      environment: with its wrappers.
+      pristine: a copy of it as it was before exploring.
       table: what exploring has found.
-      limit: the steps beyond which nothing was explored; None where all was.
+      limit: the time limit; None where there is none.
       progress: is told how much is done.
 
     Raises:
@@ -31,13 +57,17 @@ def replayed(pristine: Any, table: Table, limit: int | None, rng: np.random.Gene
     longest = LONGEST if limit is None else min(LONGEST, limit)
     while taken < STEPS:
         walker = copied(pristine, table.trail)
-        for second in (False, True):
-            taken += _walked(walker, table, longest, rng, second=second)
-            done = min(taken, STEPS)
-            progress(f"replaying: {done:,} of {STEPS:,} steps", done / STEPS)
+        for way in (COPY, AGAIN):
+            taken += _walked(walker, table, longest, rng, way)
+            progress(f"replaying: {min(taken, STEPS):,} of {STEPS:,} steps", min(taken / STEPS, 1.0))
+    itself = watched(environment)
+    longest -= limit is not None  # where a time limit is deeper inside, it ends the last step
+    taken = 0
+    while taken < STEPS_ITSELF and longest:
+        taken += _walked(itself, table, longest, rng, ITSELF)
 
 
-def _walked(walker: Any, table: Table, longest: int, rng: np.random.Generator, *, second: bool) -> int:
+def _walked(walker: Any, table: Table, longest: int, rng: np.random.Generator, way: Way) -> int:
     """The number of steps of a walk from a reset."""
     path: list[int] = []
 
@@ -45,13 +75,9 @@ def _walked(walker: Any, table: Table, longest: int, rng: np.random.Generator, *
         return table.trail_of(path)
 
     def held(seen: Seen, expected: Outcome) -> None:
-        difference = _difference(seen, expected, table, by_state=not second)
-        if difference:
-            episode = "in a second episode, after another reset, " if second else ""
+        if difference := _difference(seen, expected, table, by_state=way is COPY):
             raise here().fault(
-                f"{episode}a random walk parts from what exploring has found: {difference}; does the environment "
-                "depend on more than its attributes and the action, as on its class, a module, a file or the clock"
-                f"{', or does reset leave something as it was' if second else ''}?"
+                f"{way.where}a random walk parts from what exploring has found: {difference}; {way.question}?"
             )
 
     count = len(table.actions.values)

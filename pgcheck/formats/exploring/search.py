@@ -35,7 +35,7 @@ def explored(
     horizon, beyond which nothing is explored.
 
     Args:
-      environment: with its wrappers; it stays as it is.
+      environment: with its wrappers; it is reset and stepped.
       source: as it stands in messages.
       max_states: so many states are explored at most.
       progress: is told what is in hand, and how much of it is done, 0 to 1.
@@ -54,7 +54,7 @@ def explored(
         table = Table(source, SEED, actions, start, max_states)
         twins = Twins(actions, rng)
         cut = _search(started, start, table, twins, limit, progress or _unwatched)
-        replayed(pristine, table, limit, rng, progress or _unwatched)
+        replayed(environment, pristine, table, limit, rng, progress or _unwatched)
         assumed = ["it was explored, so that the policy sees the environment's whole state"]
         if _other_layouts(pristine, start, source, len(actions.values)):
             assumed.append(f"one seed is one layout: that of reset(seed={SEED}) was taken")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgcheck.formats.exploring.attributes import attributes
-from pgcheck.formats.exploring.writing import GENERATORS, SEEDS, Writer, hashed
+from pgcheck.formats.exploring.writing import SEEDS, Writer, hashed
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def snapshot(environment: Any, mask: bytes | None = None) -> Snapshot:
         for name, value in attributes(layer):
             if layer is not stack[-1] and name == "env":
                 continue
-            if name in SEEDS:
-                value = value if isinstance(value, GENERATORS) else None
+            if name in SEEDS and writer.gathers(value):
+                continue
             place = prefix + name
             place += f" of wrapper {number}" if place in parts else ""  # two wrappers of one class
             parts[place] = writer.digest(value, place)

@@ -28,9 +28,10 @@ GENERATORS = (
     random.Random,
 )
 SEEDS = frozenset({"np_random", "_np_random", "np_random_seed", "_np_random_seed"})  # of environments and spaces
-SCREENS = frozenset({"pygame", "pyglet", "matplotlib", "PIL", "tkinter", "logging"})  # packages without a state
+WITHOUT_STATE = frozenset({"matplotlib", "logging"})  # packages that only draw or log
+SCREENS = frozenset({"Surface", "Clock", "Font"})  # of pygame, whose other classes, as Rect, may hold a state
 SPECIFICATION = "gymnasium.envs.registration.EnvSpec"  # how an environment was made
-ATOMS = (type, types.BuiltinFunctionType, types.ModuleType, types.CodeType, property, weakref.ref)
+ATOMS = (type, types.ModuleType, types.CodeType, property, weakref.ref)
 
 
 class UnreadableError(Exception):
@@ -74,6 +75,13 @@ class Writer:
     def know(self, value: Any, place: str, number: int) -> None:
         self._met[id(value)] = place, number
 
+    def gathers(self, value: Any) -> bool:
+        """Gathers a random generator that an environment or a space draws from; whether it is none of their state."""
+        if isinstance(value, GENERATORS):
+            self.generators.append(value)
+            return True
+        return value is None or isinstance(value, int)  # not made yet, or its seed
+
     def digest(self, value: Any, place: str) -> bytes:
         self._out, self._place = [], place
         self._write(value)
@@ -111,15 +119,14 @@ class Writer:
         parts = own(value)
         for name, text in ordered(tuple(parts)):
             part = parts[name]
-            if name not in SEEDS:
-                self._out.append(text)
-                plain = _PLAIN.get(type(part))
-                if plain is None:
-                    self._write(part)
-                else:
-                    self._out.append(plain(part))
-            elif isinstance(part, GENERATORS):
-                self.generators.append(part)
+            if name in SEEDS and self.gathers(part):
+                continue
+            self._out.append(text)
+            plain = _PLAIN.get(type(part))
+            if plain is None:
+                self._write(part)
+            else:
+                self._out.append(plain(part))
 
     def _mapping(self, value: Any) -> None:
         self._sequence(b"{", (part for item in value.items() for part in item))
@@ -135,6 +142,9 @@ class Writer:
 
     def _method(self, value: Any) -> None:
         self._sequence(b"m", (value.__func__, value.__self__))
+
+    def _builtin(self, value: Any) -> None:
+        self._sequence(b"m", (value.__qualname__, value.__self__))
 
     def _sequence(self, mark: bytes, values: Iterable[Any]) -> None:
         self._out.append(mark)
@@ -157,7 +167,9 @@ class Writer:
         """What orders the members of a set: each by itself, whatever else holds it."""
         writer = Writer()
         writer._met = dict(self._met)
-        return writer.digest(value, self._place)
+        found = writer.digest(value, self._place)
+        self.generators += writer.generators
+        return found
 
     def _function(self, value: types.FunctionType) -> None:
         """A function is its code and what it has closed over; copies share it."""
@@ -188,7 +200,9 @@ def _manner(kind: type) -> Callable[[Writer, Any], None] | None:
         return Writer._member
     if issubclass(kind, ATOMS):
         return Writer._atom
-    apart = kind.__module__.partition(".")[0] in SCREENS or _called(kind) == SPECIFICATION
+    package = kind.__module__.partition(".")[0]
+    drawn = package == "pygame" and kind.__qualname__ in SCREENS
+    apart = drawn or package in WITHOUT_STATE or _called(kind) == SPECIFICATION
     return None if apart else Writer._object
 
 
@@ -208,7 +222,7 @@ def _content(kind: type) -> Callable[[Writer, Any], None] | None:
 _CONTENTS: list[tuple[Any, Callable[[Writer, Any], None]]] = [
     (np.ndarray, Writer._array), (dict, Writer._mapping), ((list, tuple, deque), Writer._list),
     ((set, frozenset), Writer._set), (np.generic, Writer._scalar), (types.FunctionType, Writer._function),
-    (types.MethodType, Writer._method),
+    (types.MethodType, Writer._method), (types.BuiltinFunctionType, Writer._builtin),
 ]  # fmt: skip
 
 
