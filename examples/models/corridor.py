@@ -1,4 +1,4 @@
-"""Models in Python: a table of transitions, and the arrays of an MDP. No package is needed."""
+"""Models in Python: a table of transitions, an environment without one, and the arrays of an MDP."""
 
 import numpy as np
 
@@ -10,6 +10,29 @@ slippery = [
     [[(1.0, 0, 0.0, False)], [(0.8, 2, 1.0, True), (0.2, 1, 0.0, False)]],
     [[], []],
 ]
+
+
+class Actions:
+    """What an environment says of its actions, where Gymnasium is not at hand."""
+
+    n = 2
+
+
+class Corridor:
+    """An environment that has no table: five rooms in a row, and a coin in the last that can be taken once."""
+
+    action_space = Actions()
+
+    def reset(self, *, seed=None, options=None):
+        self.room, self.has_coin = 0, False
+        return self.room, {}
+
+    def step(self, action):
+        self.room = max(0, self.room - 1) if action == 0 else min(4, self.room + 1)
+        reward = float(self.room == 4 and not self.has_coin)
+        self.has_coin = self.has_coin or self.room == 4
+        terminated = self.room == 0 and self.has_coin
+        return self.room, reward, terminated, False, {}
 
 
 def long(rooms=30):
