@@ -185,6 +185,9 @@ def test_the_command_line_explores_what_a_file_has(run: Run, tmp_path: Path) -> 
     without = run("exact", "own.py:Walk")
     assert without.returncode == 2
     assert "With --explore" in without.stderr
+    other = run("exact", "two_state", "--explore")
+    assert other.returncode == 2
+    assert "--explore is not for a model file, which two_state is" in other.stderr
 
 
 WATCHED = """
