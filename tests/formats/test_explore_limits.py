@@ -40,7 +40,7 @@ def test_too_many_states_name_what_counts() -> None:
 
 
 def test_a_time_limit_is_the_horizon_and_ends_what_counts() -> None:
-    given = explored(TimeLimit(Counter(), 4), source="count")
+    given = explored(TimeLimit(Counter(), 4), source="count", max_states=100)
     assert (given.horizon, given.reach) == (4, 4)
     assert given.limit == "the time limit of 4 steps is the horizon, beyond which nothing was explored"
     expected = value_by_walking(Counter, 4, 0.9)
