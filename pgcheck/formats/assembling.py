@@ -38,7 +38,7 @@ def assembled(
 
     Raises:
       ModelError: what the source says is no MDP; the message lists up to 20 faults, each with its state and action.
-      UsageError: no first state is known.
+      UsageError: no first state is known, or episodes could go beyond what an environment was explored for.
       TooLargeError: more than 20 million pairs of states and actions.
     """
     problems = Problems(given.source)

@@ -1,7 +1,10 @@
 """Exploring environments without a table: what is found is what walking through them shows."""
 
 import json
+import os
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from pgcheck.formats.environments.environment import given_of
 from pgcheck.formats.exploring.search import explored
 from tests.conftest import Run
 from tests.formats.explorable import Corridor, Keys, Step, outcomes, value, value_by_walking
+from tests.report.terminals import lines_of, seen_on_terminal
 
 
 def test_a_corridor_is_found_step_by_step() -> None:
@@ -167,7 +171,7 @@ class Walk:
 """
 
 
-def test_the_command_line_explores_what_a_file_has(run: Run, tmp_path: Any) -> None:
+def test_the_command_line_explores_what_a_file_has(run: Run, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     result = run("exact", "own.py:Walk", "--explore", "--horizon", "4", "--format", "json")
     assert result.returncode == 0
@@ -181,3 +185,26 @@ def test_the_command_line_explores_what_a_file_has(run: Run, tmp_path: Any) -> N
     without = run("exact", "own.py:Walk")
     assert without.returncode == 2
     assert "With --explore" in without.stderr
+    other = run("exact", "two_state", "--explore")
+    assert other.returncode == 2
+    assert "--explore is not for a model file, which two_state is" in other.stderr
+
+
+WATCHED = """
+import sys
+from pgcheck.cli.main import run
+from pgcheck.report.progress import ProgressBar
+ProgressBar.SHOWN_AFTER = ProgressBar.DRAWN_EVERY = 0
+run(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_bar_is_drawn_while_a_person_watches(quiet: bool, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    words = ["exact", f"{tmp_path / 'own.py'}:Walk", "--explore", *(["--quiet"] if quiet else [])]
+    lines = lines_of(seen_on_terminal([sys.executable, "-c", WATCHED, *words], 100, dict(os.environ)))
+    drawn = [line for line in lines if line.rstrip().endswith("%")]
+    assert any(line.startswith("exploring: 4 states") for line in drawn) != quiet
+    assert any(line.startswith("replaying: 1,000 of 1,000 steps") for line in drawn) != quiet
+    assert any("horizon inf, cut at" in line for line in lines)

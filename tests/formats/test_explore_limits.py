@@ -40,9 +40,9 @@ def test_too_many_states_name_what_counts() -> None:
 
 
 def test_a_time_limit_is_the_horizon_and_ends_what_counts() -> None:
-    given = explored(TimeLimit(Counter(), 4), source="count")
+    given = explored(TimeLimit(Counter(), 4), source="count", max_states=100)
     assert (given.horizon, given.reach) == (4, 4)
-    assert given.limit == "the time limit of 4 steps is the horizon"
+    assert given.limit == "the time limit of 4 steps is the horizon, beyond which nothing was explored"
     expected = value_by_walking(Counter, 4, 0.9)
     assert_allclose(value_by_walking(lambda: TimeLimit(Counter(), 4), 6, 0.9), expected, rtol=1e-12)
     assert_allclose(value(given, 4, 0.9), expected, rtol=1e-12)
@@ -57,6 +57,7 @@ def test_a_time_limit_is_the_horizon_and_ends_what_counts() -> None:
 def test_a_time_limit_that_cuts_nothing_may_be_overridden() -> None:
     given = explored(TimeLimit(Corridor(), 4), source="cut")
     assert (given.horizon, given.reach) == (4, None)
+    assert given.limit == "the time limit of 4 steps is the horizon"
     assert_allclose(value(given, 7, 0.9), value_by_walking(Corridor, 7, 0.9), rtol=1e-12)
     assert assembled(given, start="1").mdp.start.tolist() == [0, 1, 0]
 

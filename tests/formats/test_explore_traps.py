@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from pgcheck.formats.exploring import replay
 from pgcheck.formats.exploring.search import explored
-from tests.formats.explorable import DRAWS, Corridor, Drawing, outcomes, refusal, value, value_by_walking
+from tests.formats.explorable import DRAWS, Corridor, Drawing, Step, outcomes, refusal, value, value_by_walking
 
 UNSEEN = (
     "a generator of a module",
@@ -40,6 +40,31 @@ def test_random_numbers_on_which_nothing_depends_do_no_harm(name: str) -> None:
     note = next((text for text in given.assumed if "random numbers" in text), None)
     # Steps forward from two cells, each taken in 1 + 1 + 15 copies, all but the first of which are twins.
     assert note == (None if name in UNSEEN else "steps draw random numbers, on which nothing depended in 32 tries")
+
+
+def test_how_a_step_ends_may_not_be_drawn_either() -> None:
+    class Ends(Corridor):
+        chance = 0.5
+
+        def step(self, action: Any) -> Step:
+            cut = self.np_random.random() < self.chance
+            return 0, 0.0, not cut, cut, {}
+
+    assert "after reset(seed=0) and 0: a step does not always do the same (terminated or truncated)" in refusal(
+        Ends()
+    )
+    sure = explored(type("Sure", (Ends,), {"chance": 1.0})(), source="env")
+    assert "where step says truncated, the episode ends" in sure.assumed
+    assert sure.done.tolist() == [True, True]
+
+
+def test_what_is_seen_may_not_be_drawn_either() -> None:
+    class Noisy(Corridor):
+        def step(self, action: Any) -> Step:
+            _, *rest = super().step(action)
+            return (self.np_random.random(), *rest)  # type: ignore[return-value]
+
+    assert "after reset(seed=0) and 0: a step does not always do the same (what is observed)" in refusal(Noisy())
 
 
 def test_what_is_drawn_is_tried_more_often() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgcheck.formats.exploring.calls import Where, copied
-from pgcheck.formats.exploring.state import snapshot
+from pgcheck.formats.exploring.state import layers, snapshot
 
 
 class Copies:
@@ -34,7 +34,7 @@ class Copies:
 
 def _has_own_way(environment: Any) -> bool:
     """Whether an environment says how it is copied, which `pickle` does not heed."""
-    return hasattr(type(environment), "__deepcopy__")
+    return any(hasattr(type(layer), "__deepcopy__") for layer in layers(environment))
 
 
 def _pickled(value: Any) -> bytes | None:

@@ -83,6 +83,8 @@ class Table:
         start[0] = 1.0
         terminal[pairs[:, 0]] = False
         limit = None if horizon is None else f"the time limit of {horizon:,} steps is the horizon"
+        if limit is not None and reach is not None:
+            limit += ", beyond which nothing was explored"
         return Given(
             self.source, self.source, tuple(map(str, range(len(self)))), self.actions.names,
             pairs[:, 0], pairs[:, 1], np.array(following, dtype=np.int64), np.ones(len(pairs)),
