@@ -48,8 +48,9 @@ def assembled(
     _check_names(given, problems)
     _check_numbers(given, problems)
     problems.check()
-    given = _without(given, given.terminal)
+    given = _kept(given, ~given.terminal[given.state])
     given = _normalised(given, problems)
+    given = _kept(given, given.prob > 0)
     given = given if given.settled else _resting_states_terminal(given)
     _check_offered(given, problems)
     problems.check()
@@ -133,16 +134,12 @@ def _kept(given: Given, kept: Bools) -> Given:
     )  # fmt: skip
 
 
-def _without(given: Given, states: Bools) -> Given:
-    """The same without outcomes of these states `[S]`, and without those of probability 0."""
-    return _kept(given, ~states[given.state] & (given.prob > 0))
-
-
 def _normalised(given: Given, problems: Problems) -> Given:
     """The same with probabilities that sum to 1; notes by how much they missed it, or faults where that is much."""
     pair = given.state * len(given.actions) + given.action
     total = np.bincount(pair, weights=given.prob, minlength=len(given.states) * len(given.actions))
-    missing = np.where(total > 0, np.abs(total - 1), 0.0)  # probabilities are positive here
+    listed = np.bincount(pair, minlength=len(total)) > 0
+    missing = np.where(listed, np.abs(total - 1), 0.0)
     for row in problems.first(np.flatnonzero(missing > LOOSE_SLACK)):
         state, action = divmod(row, len(given.actions))
         at = f"state {quoted(given.states[state])}, action {quoted(given.actions[action])}"

@@ -126,3 +126,13 @@ def test_a_rest_is_terminal_whatever_is_observed_there(tmp_path: Path) -> None:
     path.write_text(text + "R: go : off : off : y 1\nR: go : off : off : n -1\n")
     with pytest.raises(TooLargeError, match="no episode ends"):  # it pays, if nothing on average
         load(path, observe="memoryless")
+
+
+def test_rows_that_are_rounded_differently_are_the_same_row(tmp_path: Path) -> None:
+    moves, shows = np.full((2, 2, 2), 0.5), np.full((2, 2, 3), 1 / 3)
+    shows[1] = [0.33333, 0.33333, 0.33333]
+    path = tmp_path / "m.POMDP"
+    path.write_text(written(moves, shows, np.zeros((2, 2, 2, 3)), np.array([1.0, 0.0])))
+    model = load_model(path, observe="memoryless", horizon=3)
+    assert "the first one is drawn as any other" in model.notes[0]
+    assert model.mdp.start.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0, 0], rel=1e-12)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from pgcheck import MDP, UsageError, exact_gradient, load, load_model
+from pgcheck import MDP, ModelError, UsageError, exact_gradient, load, load_model
 from tests import oracles
 from tests.formats.explicit_models import ACTIONS, FOLDER, PROB, assert_same, rover
 
@@ -101,8 +101,21 @@ def test_rewards_of_another_model_are_left_alone(tmp_path: Path) -> None:
     copied(tmp_path, "rover.tra", "rover.lab", "rover1.srew", "rover1.trew", "rover2.trew")
     shutil.copy(FOLDER / "rover.tra", tmp_path / "rover1.tra")
     assert "rewards: samples" in note(tmp_path / "rover.tra")
+    (tmp_path / "rover2.trew").unlink()
     shutil.copy(FOLDER / "rover1.srew", tmp_path / "rover.srew")
     assert "rewards: fuel" in note(tmp_path / "rover.tra")
+
+
+def test_rewards_of_an_earlier_export_are_not_taken_for_all(tmp_path: Path) -> None:
+    copied(tmp_path, "rover.tra", "rover.lab", "rover1.srew", "rover1.trew", "rover2.trew")
+    path = tmp_path / "rover.srew"
+    path.write_text("5 1\n0 7\n")
+    with pytest.raises(UsageError, match="3 reward structures: rover, fuel, samples\n  Add --rewards rover"):
+        load(tmp_path / "rover.tra")
+    assert load(tmp_path / "rover.tra", rewards="rover", horizon=1)[0].reward[0] == 7
+    path.write_text('# Reward structure "fuel"\n5 1\n0 7\n')
+    with pytest.raises(ModelError, match="another reward structure is called 'fuel', too; rename one"):
+        load(tmp_path / "rover.tra", rewards="fuel")
 
 
 def test_first_states_come_from_their_label(tmp_path: Path) -> None:

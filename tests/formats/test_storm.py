@@ -33,6 +33,20 @@ def test_several_rewards_need_a_name() -> None:
         load(ROVER)
 
 
+@pytest.mark.parametrize(("names", "column"), [(" a ", 1), ("a  ", 0), ("a b ", 0), ("\ta  b", 0), ("b a", 1)])
+def test_rewards_without_a_name_keep_their_place(names: str, column: int, tmp_path: Path) -> None:
+    # Storm writes a blank after each name, and rewards of PRISM's language may have an empty one.
+    path = tmp_path / "names.drn"
+    path.write_text(
+        f"@type: MDP\n@reward_models\n{names}\n@nr_states\n2\n@nr_choices\n1\n@model\n"
+        "state 0 [0, 0] init\naction go [1, 5]\n1 : 1\nstate 1 [0, 0]\n"
+    )
+    model = load_model(path, rewards="a", horizon=3, gamma=1)
+    assert exact_gradient(model.mdp, model.policy).value == (1, 5)[column]
+    other = load_model(path, rewards="b" if "b" in names else f"rew{1 - column}", horizon=3, gamma=1)
+    assert exact_gradient(other.mdp, other.policy).value == (5, 1)[column]
+
+
 def test_numbers_of_choices_are_no_labels(tmp_path: Path) -> None:
     path = tmp_path / "rover.drn"
     text = ROVER.read_text().replace("action wait", "action 1").replace("action back", "action 2")

@@ -100,7 +100,11 @@ def tables(arrays: Arrays, terminal: Bools, options: Options) -> Outcomes:
         arrays.problems.check()
     found = columns_of(probs, rewards, axes, when or "leave", finite=False)
     outcomes = Outcomes(*found[:5], np.zeros(len(found.prob), dtype=np.bool_), states, actions, assumed)
-    return _offered(outcomes.kept(~terminal[found.state]))
+    empty = np.repeat(~terminal, actions)
+    empty[found.state * actions + found.action] = False
+    if rewards.shape == (states, actions):
+        empty &= ~np.isneginf(rewards.ravel())
+    return _offered(outcomes.kept(~terminal[found.state], *_not_offered(empty, "a row of zeros in P")))
 
 
 def columns(arrays: Arrays, states: int | None, actions: int | None) -> Outcomes:
@@ -162,6 +166,12 @@ def _offered(outcomes: Outcomes) -> Outcomes:
     size = outcomes.num_states * outcomes.num_actions
     closed = np.ones(size, dtype=np.bool_)
     closed[pair[~never]] = False
-    number = int(np.count_nonzero(np.bincount(pair[never], minlength=size)[closed]))
-    what = "1 action with reward -inf is" if number == 1 else f"{number:,} actions with reward -inf are"
-    return outcomes.kept(~(never & closed[pair]), *([f"{what} not offered"] if number else []))
+    shut = (np.bincount(pair[never], minlength=size) > 0) & closed
+    return outcomes.kept(~(never & closed[pair]), *_not_offered(shut, "reward -inf"))
+
+
+def _not_offered(which: Bools, why: str) -> list[str]:
+    """A clause about the actions `[S A]` that a table says are not available."""
+    number = int(np.count_nonzero(which))
+    what = f"1 action with {why} is" if number == 1 else f"{number:,} actions with {why} are"
+    return [f"{what} not offered"] if number else []

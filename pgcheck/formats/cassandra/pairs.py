@@ -13,6 +13,7 @@ from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.formats.cassandra.kernels import Kernel, check_size, spread
 from pgcheck.formats.cassandra.tables import Table
 
+SAME = 1e-9  # by which probabilities of one observation may differ, as where they are rounded differently
 FIRST = "start"  # the name of what is seen before the first action, where the format leaves it open
 
 
@@ -98,15 +99,16 @@ def _reached(first: Bools, transitions: Kernel) -> Bools:
 def _first(start: Floats, observations: Kernel) -> tuple[Ints, Floats, bool]:
     """The first pairs (state x (O + 1) + observation), their probabilities, and whether observations are drawn."""
     o, wide = observations, observations.shape[2] + 1
+    row = o.i * len(start) + o.j
+    chance = o.prob / np.bincount(row, weights=o.prob)[row]
     among = start[o.j] > 0
     of_first = among & (o.i == 0)
-    pair, prob = o.j[of_first] * wide + o.k[of_first], o.prob[of_first]
+    pair, prob = o.j[of_first] * wide + o.k[of_first], chance[of_first]
     others = among & (o.i > 0)
     place = np.minimum(np.searchsorted(pair, o.j[others] * wide + o.k[others]), len(pair) - 1)
-    same = (pair[place] == o.j[others] * wide + o.k[others]) & (prob[place] == o.prob[others])
+    same = (pair[place] == o.j[others] * wide + o.k[others]) & (np.abs(prob[place] - chance[others]) <= SAME)
     as_many = np.count_nonzero(others) == len(pair) * (o.shape[0] - 1)
     if as_many and same.all():
-        total = np.bincount(pair // wide, weights=prob, minlength=len(start))
-        return pair, start[pair // wide] * prob / total[pair // wide], True
+        return pair, start[pair // wide] * prob, True
     states = np.flatnonzero(start)
     return states * wide + o.shape[2], start[states], False

@@ -39,18 +39,22 @@ class Structure:
 def find_rewards(spec: str) -> list[Structure]:
     """Returns the reward structures beside x.tra; x1.srew is not among them where there is a model x1.tra.
 
+    Without names they are called by their numbers. Beside x1.srew a file x.srew, perhaps of an earlier export, is one
+    more structure, called x: which of them is meant, has to be said.
+
     Raises:
       ModelError: two structures have one name, or the two files of a structure have two.
     """
     stem = str(Path(spec).with_suffix(""))
-    stems = [stem]
-    if not _files(stem):
-        stems, number = [], 1
-        while _files(f"{stem}{number}"):
-            stems += [] if os.path.exists(f"{stem}{number}.tra") else [f"{stem}{number}"]
-            number += 1
+    stems, number = [], 1
+    while _files(f"{stem}{number}"):
+        stems += [] if os.path.exists(f"{stem}{number}.tra") else [f"{stem}{number}"]
+        number += 1
+    numbers = list(map(str, range(1, len(stems) + 1)))
+    if _files(stem):
+        stems, numbers = [stem, *stems], [Path(stem).name if stems else "1", *numbers]
     structures: dict[str, Structure] = {}
-    for number, path in enumerate(stems, 1):
+    for called, path in zip(numbers, stems, strict=True):
         files = {ending: Lines(*read_text(file)) for ending, file in _files(path).items()}
         name = ""
         for lines in files.values():
@@ -62,7 +66,7 @@ def find_rewards(spec: str) -> list[Structure]:
             lines.problems.check()
             name = name or own
         if files:
-            structures[name or str(number)] = Structure(name or str(number), files.get(".srew"), files.get(".trew"))
+            structures[name or called] = Structure(name or called, files.get(".srew"), files.get(".trew"))
     return list(structures.values())
 
 

@@ -23,8 +23,7 @@ def read(spec: str, options: Options) -> Given:
     lines = Lines(*read_text(spec))
     header = read_header(lines)
     model = read_states(lines, header)
-    count = model.rewards.shape[1]
-    names = [*header.rewards, *(f"rew{number}" for number in range(len(header.rewards), count))]
+    names = _names(header.rewards, model.rewards.shape[1])
     number, clause = chosen_rewards(spec, names, options)
     column = slice(0, 0) if number is None else slice(number, number + 1)
     assumed = ("a DTMC has one action", clause) if header.type == "DTMC" else (clause,)
@@ -34,3 +33,10 @@ def read(spec: str, options: Options) -> Given:
         model.labels.get("init", np.zeros(0, dtype=np.int64)), model.observation, assumed,
     )  # fmt: skip
     return given_by(explicit, options)
+
+
+def _names(said: tuple[str, ...], count: int) -> list[str]:
+    """The names of so many reward structures; one without a name keeps its place among those that Storm writes."""
+    names = list(said) if len(said) == count else [name for name in said if name]
+    names += [""] * (count - len(names))
+    return [name or f"rew{number}" for number, name in enumerate(names)]

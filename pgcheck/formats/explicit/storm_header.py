@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from pgcheck.formats.explicit.lines import MAX_STATES, WORD, Lines
+from pgcheck.formats.explicit.lines import MAX_STATES, Lines
 from pgcheck.formats.reader import quoted
 
 TYPES = ("DTMC", "MDP", "POMDP")
@@ -24,7 +24,7 @@ class Header:
     Attributes:
       type: DTMC, MDP or POMDP.
       num_states, num_choices: the latter is None where it is not said.
-      rewards: the names of the reward structures.
+      rewards: the names of the reward structures; as Storm writes them, one without a name is empty.
       placeholders: numbers that have a name, like `$0`.
       states_at, choices_at: the lines of the two numbers.
       end: the line `@model`.
@@ -66,7 +66,7 @@ def read_header(lines: Lines) -> Header:
         elif section == "@placeholders" and bare:
             _placeholder(lines, at, text, placeholders)
         elif section and section != "@placeholders" and at == said[section][0]:
-            said[section] = at, bare
+            said[section] = at, text if section == "@reward_models" else bare
         elif bare:
             lines.fail(at, 0, f"found {quoted(bare)}; expected {', '.join(('@type: MDP', *SECTIONS))} or @model")
     if not end and not lines.problems.count:
@@ -76,9 +76,10 @@ def read_header(lines: Lines) -> Header:
     num_states = _whole(lines, said.get("@nr_states"), end, "@nr_states")
     num_choices = _whole(lines, said["@nr_choices"], end, "@nr_choices") if "@nr_choices" in said else None
     at, text = said.get("@reward_models", (end, ""))
-    rewards = tuple(WORD.findall(text))
-    for place, name in enumerate(rewards):
-        if name in rewards[:place]:
+    rewards = tuple(re.split("[ \t]", text.removesuffix(" "))) if text else ()  # Storm writes a blank after each name
+    named = [name for name in rewards if name]
+    for place, name in enumerate(named):
+        if name in named[:place]:
             lines.fail(at, place, f"{quoted(name)} appears twice; keep one")
         lines.is_name(name, at, place, "reward model")
     lines.problems.check()

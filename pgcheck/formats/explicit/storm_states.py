@@ -97,7 +97,7 @@ class _Reader:
             lines.fail(header.choices_at, 0, f"{header.num_choices:,} choices; the file has {self.choices:,}")
         lines.expect_sums(state, choice, prob, line, "" if header.type == "DTMC" else "choice")
         lines.problems.check()
-        values = np.zeros((len(self.values), max([len(header.rewards), *map(len, self.values)])))
+        values = np.zeros((len(self.values), max([len(list(filter(None, header.rewards))), *map(len, self.values)])))
         for row, numbers in enumerate(self.values):
             values[row, : len(numbers)] = numbers
         texts = tuple(self.names)
