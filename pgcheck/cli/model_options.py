@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict, get_type_hints
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,8 @@ class AboutModel:
             options["terminal"] = self.terminal
         if self.explore:
             options["explore"] = True
+        if self.max_states is not None and not self.explore:
+            raise UsageError("--max-states is how many states --explore may find; add --explore")
         if self.max_states is not None:
             options["max_states"] = arguments.count(self.max_states, "--max-states", MAX_EXPLORED)
         return options

@@ -178,6 +178,8 @@ def test_the_command_line_explores_what_a_file_has(run: Run, tmp_path: Path) -> 
     assert "note: own.py:Walk: it was explored" in result.stderr
     # An episode is shorter than 4 steps only after three steps forward: 4 - 1/8 steps are expected.
     assert_allclose(json.loads(result.stdout)["value"], 4 - 1 / 8, rtol=1e-12)
+    alone = run("exact", "own.py:Walk", "--max-states", "3")
+    assert (alone.returncode, "add --explore" in alone.stderr) == (2, True)
     few = run("exact", "own.py:Walk", "--explore", "--max-states", "3")
     assert few.returncode == 2
     assert "error: own.py:Walk: more than 3 states" in few.stderr

@@ -291,6 +291,11 @@ def test_wrappers_that_change_something_are_named() -> None:
     assert "the table is that of the environment without its wrappers DoubleReward" in found.assumed
 
 
+def test_an_environment_that_has_a_table_is_not_explored() -> None:
+    found = given_of(Lottery(LOOP), "env", "env", {"explore": True})
+    assert "it has a table, so that it was not explored" in found.assumed
+
+
 def test_without_a_table_exploring_is_offered() -> None:
     environment = Lottery(LOOP)
     del environment.P

@@ -67,7 +67,7 @@ def given_of(environment: Any, source: str, name: str, options: Options) -> Give
     known = attributes.start_of(inner, table, source)
     own = attributes.horizon_of(inner)
     ends = min((steps for steps in (limit, own) if steps is not None), default=None)
-    assumed = []
+    assumed = ["it has a table, so that it was not explored"] if options.get("explore") else []
     seen = _seen(inner, observation, table, ends, source)
     if seen is None:
         assumed.append("its steps could not be held against its table P, because it does not tell its state")
