@@ -67,8 +67,8 @@ def _loaded(about: AboutModel, source: str, *, quiet: bool) -> "tuple[Model, boo
     if about.policy == RANDOM.removesuffix(":"):
         raise UsageError("--policy random: expected a seed, like random:0, or uniform, or file.py:function")
     if seed is None and about.policy != UNIFORM:
-        return about.load(source, quiet=quiet), False
-    model = replace(about, policy=None).load(source, quiet=quiet)
+        return about.load(source, quiet=quiet, as_it_stands=True), False
+    model = replace(about, policy=None).load(source, quiet=quiet, as_it_stands=True)
 
     import numpy as np
 

@@ -95,9 +95,13 @@ class AboutModel:
             options["max_states"] = arguments.count(self.max_states, "--max-states", MAX_EXPLORED)
         return options
 
-    def load(self, source: "str | Path", *, quiet: bool) -> "Model":
-        """Returns the model that `source` names, with these options; unless quiet, notes go to standard error."""
-        from pgcheck.formats.loading import load_model
+    def load(self, source: "str | Path", *, quiet: bool, as_it_stands: bool = False) -> "Model":
+        """Returns the model that `source` names, with these options; unless quiet, notes go to standard error.
+
+        Where it has no horizon, episodes of its policy are cut, unless it is wanted as it stands.
+        """
+        from pgcheck.formats.loading import read_model
+        from pgcheck.model.endless import cut
         from pgcheck.report.output import note
         from pgcheck.report.progress import progress_bar
 
@@ -105,8 +109,10 @@ class AboutModel:
         with progress_bar("exploring", quiet=quiet) if self.explore else nullcontext() as bar:
             if bar is not None:
                 options["progress"] = bar.named
-            model = load_model(source, **self.overrides(), **options)
+            model = read_model(source, **self.overrides(), **options)
         model = self.with_policy(model)
+        if not as_it_stands:
+            model = replace(model, mdp=cut(model.mdp, model.policy))
         for text in () if quiet else model.notes:
             note(f"note: {text}")
         return model

@@ -85,6 +85,20 @@ def load_model(
         not for this source.
       TooLargeError: without a horizon, episodes never end, or too slowly.
     """
+    model = read_model(source, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, **options)
+    return replace(model, mdp=cut(model.mdp, model.policy))
+
+
+def read_model(
+    source: str | Path,
+    *,
+    horizon: float | None = None,
+    gamma: float | None = None,
+    entropy: float | None = None,
+    kl: float | None = None,
+    **options: Unpack[Options],
+) -> Model:
+    """Returns the model as it stands, before it is known where episodes are cut; else as `load_model`."""
     spec, kind = str(source), kind_of(str(source))
     for name in said(options):
         if kind is None or name not in kind.options:
@@ -101,8 +115,7 @@ def load_model(
             model = assembled(found, start=options.get("start"), horizon=horizon, gamma=gamma)
         else:
             model = found
-    mdp = overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl)
-    return replace(model, mdp=cut(mdp, model.policy))
+    return replace(model, mdp=overridden(model.mdp, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl))
 
 
 def kind_of(source: str) -> Kind | None:

@@ -110,3 +110,14 @@ def test_what_cannot_be_written_is_exit_status_74(tmp_path: Path, run: Run) -> N
 def test_an_environment_becomes_a_file(file: str, tmp_path: Path, run: Run) -> None:
     assert run("convert", "gym:FrozenLake-v1?map_name=4x4", "--gamma", "0.99", "-o", file).returncode == 0
     same(load_model(tmp_path / file), load_model("gym:FrozenLake-v1?map_name=4x4", gamma=0.99))
+
+
+def test_a_model_that_never_ends_is_written_as_it_stands(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "never.yaml").write_text(
+        "horizon: inf\nstates: [a]\nactions: [x]\nstart: a\ntransitions: {a: {x: {to: a, reward: 1}}}\n"
+    )
+    done = run("convert", "never.yaml")
+    assert (done.returncode, "horizon: inf\ngamma: 1\n" in done.stdout) == (0, True)
+    assert run("convert", "never.yaml", "-o", "never.npz").returncode == 0
+    assert run("exact", "never.npz").returncode == 2  # its J is infinite
+    assert run("exact", "never.npz", "--gamma", "0.9").returncode == 0
