@@ -21,7 +21,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\
 _DIRECTIVE = re.compile(f"(?<![^{LINE_ENDS}])%(?!YAML)[A-Za-z]{{1,40}}")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUOTES = frozenset("'\"|>")
-_MAX_SHARED_WORDS = 100_000
+MAX_SHARED_WORDS = 100_000
 _NODES_TO_JUDGE = 1000  # after so many nodes it is clear whether the text can become a model file
 _MAX_KEYS = 50  # of the top level: a model file has 11
 
@@ -108,7 +108,7 @@ def _build(text: str, problems: Problems) -> Node | None:
             line = line if mark.line + 1 == line else mark.line + 1
             node: Node
             if isinstance(event, ScalarEvent):
-                word = words.setdefault(event.value, event.value) if len(words) < _MAX_SHARED_WORDS else event.value
+                word = words.setdefault(event.value, event.value) if len(words) < MAX_SHARED_WORDS else event.value
                 node = Scalar(word, line, mark.column + 1, event.style in _QUOTES)
             elif isinstance(event, CollectionEndEvent):
                 open_.pop()

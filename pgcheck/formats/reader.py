@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Collection, Iterable
 
-from pgcheck.formats.nodes import Mapping, Node, Scalar, Sequence, parse
+from pgcheck.formats.nodes import Mapping, Node, Scalar, Sequence
 from pgcheck.formats.problems import Problems, hidden, visible
+from pgcheck.formats.rows import parse
 
 MAX_NAMES = 1_000_000
 MAX_NAME = 1000  # characters; YAML itself allows a key no more than 1024
