@@ -14,7 +14,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="MODEL is a path, - for standard input, or a bundled name (see: pgcheck models). "
+    epilog="MODEL is a path, - for standard input, a bundled name (see: pgcheck models), gym:ID or file.py:name. "
     "--debug, anywhere, shows the traceback of a bug in pgcheck.",
 )
 

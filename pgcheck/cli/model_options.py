@@ -51,7 +51,9 @@ class AboutModel:
         str | None, _option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).")
     ] = None
     rewards: Annotated[str | None, _option("NAME", "The reward structure in .tra or .drn.")] = None
-    terminal: Annotated[str | None, _option("LABEL", "States with this label in .tra or .drn end episodes.")] = None
+    terminal: Annotated[
+        str | None, _option("LABEL", "States with this label in .npz, .tra or .drn end episodes.")
+    ] = None
     observe: Annotated[
         str | None, _option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
     ] = None

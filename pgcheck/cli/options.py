@@ -30,7 +30,10 @@ METHODS = ("enumeration", "backward-induction")
 FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "table"}
 
 ModelName = Annotated[
-    str, typer.Argument(metavar="[MODEL]", show_default="two_state", help="Path, -, or bundled name.")
+    str,
+    typer.Argument(
+        metavar="[MODEL]", show_default="two_state", help="A path, -, a bundled name, gym:ID or file.py:name."
+    ),
 ]
 Form = Annotated[
     str | None,

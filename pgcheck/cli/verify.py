@@ -47,7 +47,7 @@ def verify(
         typer.Argument(
             metavar="[MODEL]...",
             show_default="a battery of small models",
-            help="Paths or bundled names; they begin with the first word that names no estimator.",
+            help="Paths, names, gym:ID or file.py:name; they begin with the first word that names no estimator.",
         ),
     ] = None,
     tolerance: Annotated[

@@ -182,10 +182,10 @@ def _fault(outcome: Any, size: int | None) -> str | None:
     prob, following, reward, done = outcome
     for noun, value in (("probability", prob), ("reward", reward)):
         try:
-            float(value)
+            is_number = not np.ndim(value) and isinstance(float(value), float)
         except (TypeError, ValueError, OverflowError):
-            return f"{noun} {_shown(value)}; expected a number"
-        if np.ndim(value):
+            is_number = False
+        if not is_number:
             return f"{noun} {_shown(value)}; expected a number"
     if type(done) not in TRUTHS:
         return f"done {_shown(done)}; expected True or False"

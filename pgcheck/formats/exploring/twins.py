@@ -107,9 +107,10 @@ def _watched_shared_generators(seed: int) -> Iterator[list[None]]:
         drew.append(None)
 
 
-def _saved(generator: Any) -> bytes | None:
+def _saved(generator: Any) -> tuple[bytes, int] | None:
     """What changes where a generator is drawn from; None for those that keep nothing, as SystemRandom."""
+    seeds = getattr(getattr(generator, "bit_generator", generator), "seed_seq", generator)
     try:
-        return pickle.dumps(generator)
+        return pickle.dumps(generator), getattr(seeds, "n_children_spawned", 0)  # numpy 1 does not pickle these
     except Exception:
         return None
