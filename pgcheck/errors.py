@@ -49,6 +49,27 @@ class PrecisionError(PgcheckError):
     """Rounding would leave no digit that can be trusted."""
 
 
+class WorkerError(PgcheckError):
+    """A part of a computation was given up, because all workers that did it died.
+
+    Attributes:
+      label: what is computed.
+      part: the number of the part, from 0.
+      parts: how many there are.
+      tries: how often it was tried.
+    """
+
+    def __init__(self, label: str, part: int, parts: int, tries: int) -> None:
+        super().__init__(label, part, parts, tries)  # all of them, so that it can be pickled
+        self.label, self.part, self.parts, self.tries = label, part, parts, tries
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label}: part {self.part + 1:,} of {self.parts:,} was given up: {self.tries} workers died at it.\n"
+            "  Were they out of memory? Use fewer --workers, or a smaller problem."
+        )
+
+
 class EstimatorError(PgcheckError):
     """A user's estimator could not be loaded or called, or returned something else than gradients.
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pgcheck"
 
 # Every file may import files of packages above its own, and of its own package.
 ORDER = (
-    "errors", "arrays", "model", "formats", "trajectories", "exact", "estimators", "external", "verification",
+    "errors", "arrays", "model", "workers", "formats", "trajectories", "exact", "estimators", "external", "verification",
     "report", "cli",
 )  # fmt: skip
 # These may import everything.

@@ -1,4 +1,6 @@
-"""Where episodes without a horizon are cut: the smallest horizon beyond which nothing is left above rounding.
+"""Where episodes without a horizon are cut: a horizon beyond which nothing is left above rounding.
+
+By the bounds below it is the smallest that will do, or up to about half more.
 
 Let M(s, s′) = γ Σ_a π(a|s) Σ_k P(k|s, a) over the outcomes that lead to s′ and go on, ρ(s) the mean of |r|, both at
 one step, and w_t = start M^t. What the steps from n on add to J is at most
@@ -52,14 +54,14 @@ def cut(mdp: MDP, policy: Policy) -> MDP:
         return mdp
     of_policy = _CUTS.setdefault(mdp, WeakKeyDictionary())
     if policy not in of_policy:
-        steps = Cut(_smallest_horizon(mdp, policy))
+        steps = Cut(_sufficient_horizon(mdp, policy))
         of_policy[policy] = mdp if steps == mdp.horizon else replace(mdp, horizon=steps)
         _CUTS.setdefault(of_policy[policy], WeakKeyDictionary())[policy] = of_policy[policy]
     return of_policy[policy]
 
 
-def _smallest_horizon(mdp: MDP, policy: Policy) -> int:
-    """The smallest number of steps beyond which neither J nor ∇J changes above rounding."""
+def _sufficient_horizon(mdp: MDP, policy: Policy) -> int:
+    """A number of steps beyond which neither J nor ∇J changes above rounding."""
     problem, probs = credited(mdp, policy), policy.probs()
     goes_on = ~mdp.ends & (probs[mdp.state, mdp.action] > 0)
     reached = _closure(mdp.start > 0, mdp.state[goes_on], mdp.next_state[goes_on]) & ~mdp.terminal
