@@ -72,9 +72,9 @@ def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
     refuse_endless(mdp)
     yield from _of_length_0(mdp, mdp.start)
     tree = Tree(mdp, policy.probs())
-    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start))
+    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start), trails=True)
     block_size = int(np.clip(TRAIL_NODES // mdp.horizon, 1, 2**14))
-    for block, leaves in tree.walk(root, split_probability, trails=True, block_size=block_size):
+    for block, leaves in tree.walk(root, split_probability, block_size=block_size):
         if leaves is not None:
             yield from _of_leaves(tree, block, leaves)
 

@@ -92,9 +92,8 @@ class Sampler:
         counts = self._rng.multinomial(self._n, mdp.start / mdp.start.sum())
         self.ended_at_start = np.where(mdp.terminal, counts, 0).astype(np.float64)
         self.gatherer.add(self.gatherer.measure, float(self.ended_at_start.sum()))
-        root = self.tree.root(np.where(mdp.terminal, 0, counts))
-        tree = self.tree
-        for block, leaves in tree.walk(root, split_counts, rng=self._rng, settle=self._settle, trails=self._paths):
+        root = self.tree.root(np.where(mdp.terminal, 0, counts), rng=self._rng, trails=self._paths)
+        for block, leaves in self.tree.walk(root, split_counts, settle=self._settle):
             yield block, leaves
             if not self._paths:
                 self.gatherer.take(block, leaves)

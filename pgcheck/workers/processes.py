@@ -1,8 +1,8 @@
 """Parts done by processes of this machine, each of them in a process pool of its own.
 
 One pool a worker: a worker that dies takes down its own pool and no other, and it is known which part it had.
-Workers are forked from a server that has loaded the package (`forkserver`), where there is one, else spawned. Each has
-one thread for linear algebra, ignores Ctrl-C, which is for its parent to handle, and ends with its parent.
+Workers are forked from a server that has loaded the package (`forkserver`), where there is one, else spawned. Each
+has one thread for linear algebra, ignores Ctrl-C, which is for its parent to handle, and ends with its parent.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
