@@ -7,6 +7,7 @@ What comes of a part follows from the part alone. Where measures are numbers of 
 stream of its own, so that this holds there too.
 """
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Part:
         for state, lo, hi in zip(states.tolist(), first, [*first[1:], len(self.states)], strict=True):
             measure = self.measure[lo:hi].copy()  # a walk may set it to 0
             frontier[state] = Group(measure, self.returns[lo:hi], np.zeros(hi - lo), int(lo))
-        return Block(self.depth, frontier, self.rng, self._trail())
+        return Block(self.depth, frontier, copy.deepcopy(self.rng), self._trail())  # each time the same draws
 
     def _trail(self) -> Trail | None:
         trail = None
@@ -150,8 +151,7 @@ class Below:
         with np.errstate(over="ignore"):
             for _ in range(mdp.horizon):
                 following = np.where(mdp.ends, 1.0, counts[mdp.next_state])
-                counts = np.bincount(mdp.state, weights=following, minlength=mdp.num_states)
-                counts[mdp.terminal] = 1.0
+                counts = np.add(np.bincount(mdp.state, weights=following, minlength=mdp.num_states), mdp.terminal)
                 kept.append(counts)
         self._by_depth = list(reversed(kept))
 

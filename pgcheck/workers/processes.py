@@ -19,7 +19,7 @@ from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 
 from pgcheck.errors import WorkerError
-from pgcheck.workers.executor import Arrays, Part, Task
+from pgcheck.workers.executor import HERE, Arrays, Part, Task
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
@@ -38,23 +38,39 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pools: list[_Worker] = []
+        self._starting: threading.Thread | None = None
 
     def __enter__(self) -> "Processes":
         return self
 
+    def start(self) -> None:
+        """Starts them all meanwhile, so that they are there when there are parts."""
+        self._starting = threading.Thread(target=self._start, args=[self.workers])
+        self._starting.start()
+
+    def _start(self, number: int) -> None:
+        while len(self._pools) < number:
+            self._pools.append(_Worker())
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._starting is not None:
+            self._starting.join()
         for worker in self._pools:
             worker.end()
         self._pools.clear()
 
     def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
-        """Yields the results of the parts in their order; see `Executor`."""
+        """Yields the results of the parts in their order; a single one is done here. See `Executor`."""
+        if len(parts) < 2:
+            yield from HERE.map(task, parts)
+            return
         blob = pickle.dumps(task)
         work = _Work(task.label, len(parts))
-        while len(self._pools) < min(self.workers, len(parts)):
-            self._pools.append(_Worker())
+        if self._starting is not None:
+            self._starting.join()
+        self._start(min(self.workers, len(parts)))
         idle = list(self._pools)
         under_way: dict[Future[Arrays], tuple[_Worker, int]] = {}
         todo = iter(range(len(parts)))
@@ -159,7 +175,10 @@ class _Worker:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Processes that are started meanwhile have one thread each, and do not hear Ctrl-C before they can ignore it."""
+    """Processes that are started meanwhile have one thread each, and do not hear Ctrl-C before they can ignore it.
+
+    Changes the environment of this process meanwhile, where it does not ask for one thread itself.
+    """
     before = {name: os.environ.get(name) for name in THREADS}
     blocks = hasattr(signal, "pthread_sigmask")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if blocks else set()
