@@ -6,7 +6,8 @@ Where few rollouts reach a node, drawing them one by one costs less than splitti
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,14 +26,27 @@ MIN_SPLIT = 256  # a node that fewer rollouts reach is rolled out one by one
 ROLLED_TOGETHER = 2**15  # rollouts that are rolled out together; their arrays fit in a processor's cache
 
 
-def streams(rng: np.random.Generator) -> Callable[..., np.random.Generator]:
-    """Returns a function from integers to independent generators.
+@dataclass(frozen=True)
+class Streams:
+    """A function from integers to independent generators.
 
     A key's generator does not depend on which other keys are used, so that a row of a table has the same digits
-    whichever other rows the table has. `rng` is advanced once.
+    whichever other rows the table has.
+
+    Attributes:
+      entropy: what all of them follow from.
     """
-    entropy = [int(word) for word in rng.integers(2**32, size=4)]
-    return lambda *key: np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+
+    entropy: tuple[int, ...]
+
+    def __call__(self, *key: int) -> np.random.Generator:
+        """Returns the generator of a key, at its beginning."""
+        return np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=key))
+
+
+def streams(rng: np.random.Generator) -> Streams:
+    """Returns streams that follow from `rng`, which is advanced once."""
+    return Streams(tuple(int(word) for word in rng.integers(2**32, size=4)))
 
 
 def split_counts(branches: Branches, counts: Floats, rng: np.random.Generator | None, out: Floats) -> None:
