@@ -52,7 +52,7 @@ class Checkpoint:
 
     def _map(self, executor: Executor, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
         call, self._calls = self._calls, self._calls + 1
-        return self._results(executor, task, parts, call, bytes.fromhex(digest_of(task, list(parts))))
+        return self._results(executor, task, parts, call, bytes.fromhex(digest_of(task, tuple(parts))))
 
     def _results(
         self, executor: Executor, task: Task, parts: Sequence[Part], call: int, computation: bytes

@@ -9,11 +9,14 @@ and any other object by what pickle would rebuild it from, without what its cach
 import dataclasses
 import functools
 import hashlib
+import itertools
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
+
+PLAIN = {type(None), bool, float, complex, str, bytes}  # that differ exactly if their texts differ
 
 
 def digest_of(*things: object) -> str:
@@ -51,10 +54,10 @@ def _content(thing: Any, above: tuple[int, ...]) -> Iterator[bytes]:
     """What a thing is, first its type."""
     kind = type(thing)
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
-    if kind is int:
+    if kind in PLAIN or (kind is tuple and _is_plain(thing)):
+        yield repr(thing).encode()
+    elif kind is int:
         yield b"%x" % thing  # of any length, unlike decimal digits
-    elif thing is None or kind in (bool, float, complex, str, bytes):
-        yield thing if kind is bytes else repr(thing).encode()
     elif kind in (tuple, list):
         for item in thing:
             yield _digest(item, above)
@@ -78,6 +81,12 @@ def _content(thing: Any, above: tuple[int, ...]) -> Iterator[bytes]:
         yield _digest((thing.theta, thing.parameters, thing.probs()), above)
     else:
         yield _digest(_rebuilt_from(thing), above)
+
+
+def _is_plain(items: Collection[Any]) -> bool:
+    """Whether a tuple holds texts and numbers, or tuples of them, all as deep: millions of names are quickly read."""
+    kinds = set(map(type, items))
+    return kinds <= PLAIN or (kinds == {tuple} and _is_plain([*itertools.chain.from_iterable(items)]))
 
 
 def _rebuilt_from(thing: Any) -> object:
