@@ -21,6 +21,8 @@ PART = (
     "arrays TEXT NOT NULL, data BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (call, computation, number))"
 )
 MAGIC = b"SQLite format 3\0"
+HEAD = 20  # bytes at the beginning of a SQLite file, of which the last two say how it is read and written
+FORMATS = slice(18, 20)
 LOGS = ("-wal", "-journal")  # that SQLite leaves beside the file of a killed process
 SHOWN = 60  # characters of a text in a message
 ADVICE = "  Give another file, or delete this one to begin anew."
@@ -44,7 +46,8 @@ def checksum(problem: bytes, call: int, computation: bytes, number: int, arrays:
 
 def damaged(path: str, why: str) -> UsageError:
     """Returns the error that a file is damaged."""
-    return UsageError(f"{path}: this checkpoint is damaged: {why}.\n{ADVICE}")
+    shown = "".join(letter if letter.isprintable() else " " for letter in why.strip())
+    return UsageError(f"{path}: this checkpoint is damaged: {shown}.\n{ADVICE}")
 
 
 def check_kind(path: str) -> None:
@@ -75,11 +78,16 @@ def is_begun(path: str, real: str, problem: Mapping[str, str]) -> bool:
     if not os.path.exists(real) or not os.path.getsize(real):
         return False
     with open(real, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise _foreign(path)
+        head = file.read(HEAD)
+    if not head.startswith(MAGIC):
+        raise _foreign(path)
+    if not set(head[FORMATS]) <= {1, 2}:
+        raise damaged(path, "it begins like no file that SQLite could write to")
     try:
         with _unchanged(real) as connection:
             return _examine(path, connection, problem)
+    except UnicodeDecodeError:  # of what SQLite says, which quotes the file
+        raise damaged(path, "its tables cannot be read") from None
     except sqlite3.Error as error:
         raise damaged(path, str(error)) from None
 
@@ -123,7 +131,7 @@ def _examine(path: str, connection: sqlite3.Connection, problem: Mapping[str, st
         raise UsageError(f"{path}: this is the checkpoint of something else: {_difference(then, problem)}.\n{ADVICE}")
     (verdict,) = ask("PRAGMA integrity_check(1)")
     if verdict != ("ok",):
-        raise damaged(path, str(verdict[0]).strip().replace("\n", " "))
+        raise damaged(path, str(verdict[0]))
     rows = connection.execute("SELECT call, computation, number, arrays, data, checksum FROM part")
     for call, computation, number, arrays, data, kept in rows:
         own = isinstance(data, bytes) and checksum(digest(description), call, computation, number, arrays, data)
