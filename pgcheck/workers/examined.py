@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from pgcheck.errors import UsageError
@@ -77,14 +77,9 @@ def is_begun(path: str, real: str, problem: Mapping[str, str]) -> bool:
     """
     if not os.path.exists(real) or not os.path.getsize(real):
         return False
-    with open(real, "rb") as file:
-        head = file.read(HEAD)
-    if not head.startswith(MAGIC):
-        raise _foreign(path)
-    if not set(head[FORMATS]) <= {1, 2}:
-        raise damaged(path, "it begins like no file that SQLite could write to")
+    logs = [real + log for log in LOGS if os.path.exists(real + log)]
     try:
-        with _unchanged(real) as connection:
+        with _copied(real, logs) if logs else _unchanged(path, real) as connection:
             return _examine(path, connection, problem)
     except UnicodeDecodeError:  # of what SQLite says, which quotes the file
         raise damaged(path, "its tables cannot be read") from None
@@ -93,18 +88,29 @@ def is_begun(path: str, real: str, problem: Mapping[str, str]) -> bool:
 
 
 @contextlib.contextmanager
-def _unchanged(real: str) -> Iterator[sqlite3.Connection]:
-    """Opens a file for reading. SQLite would change one that has a log beside it: of that it gets a copy."""
-    logs = [real + log for log in LOGS if os.path.exists(real + log)]
-    with contextlib.ExitStack() as stack:
-        if logs:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgcheck-"))
-            for name in (real, *logs):
-                shutil.copyfile(name, os.path.join(folder, os.path.basename(name)))
-            connection = sqlite3.connect(os.path.join(folder, os.path.basename(real)))
-        else:
-            connection = sqlite3.connect(f"file:{quote(os.fsencode(real))}?mode=ro&immutable=1", uri=True)
-        yield stack.enter_context(contextlib.closing(connection))
+def _unchanged(path: str, real: str) -> Iterator[sqlite3.Connection]:
+    """Opens a file that is whole for reading."""
+    with open(real, "rb") as file:
+        head = file.read(HEAD)
+    if not head.startswith(MAGIC):
+        raise _foreign(path)
+    if not set(head[FORMATS]) <= {1, 2}:
+        raise damaged(path, "it begins like no file that SQLite could write to")
+    with contextlib.closing(sqlite3.connect(f"file:{quote(os.fsencode(real))}?immutable=1", uri=True)) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _copied(real: str, logs: Sequence[str]) -> Iterator[sqlite3.Connection]:
+    """Opens a copy of a file that is whole only together with the logs beside it: SQLite brings them together."""
+    with tempfile.TemporaryDirectory(prefix="pgcheck-") as folder:
+        for name in (real, *logs):
+            shutil.copyfile(name, os.path.join(folder, os.path.basename(name)))
+        copy = os.path.join(folder, os.path.basename(real))
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # fails where the file itself could not be written to
+            connection.execute("ROLLBACK")
+            yield connection
 
 
 def _examine(path: str, connection: sqlite3.Connection, problem: Mapping[str, str]) -> bool:
@@ -150,7 +156,8 @@ def _difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     texts = []
     for name in names:
         before, after = then.get(name, "(none)"), now.get(name, "(none)")
-        same = next((i for i, (b, a) in enumerate(zip(before, after, strict=False)) if b != a), 0)
+        pairs = enumerate(zip(before, after, strict=False))
+        same = next((place for place, (b, a) in pairs if b != a), min(len(before), len(after)))
         start = max(0, same - SHOWN // 3)
         texts.append(f"{name} was {_cropped(before, start)}, and is {_cropped(after, start)}")
     return "; ".join(texts)
