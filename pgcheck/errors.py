@@ -70,6 +70,10 @@ class WorkerError(PgcheckError):
         )
 
 
+class ClusterError(PgcheckError):
+    """A cluster has no workers, or other versions than are here, or is gone."""
+
+
 class EstimatorError(PgcheckError):
     """A user's estimator could not be loaded or called, or returned something else than gradients.
 
