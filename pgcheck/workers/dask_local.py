@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterator
 
 from pgcheck.errors import UsageError
-from pgcheck.workers.processes import THREADS, TRIES
+from pgcheck.workers import threads
+from pgcheck.workers.processes import TRIES
 
 try:
     import dask
@@ -18,7 +19,7 @@ except ImportError:
 
 SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
-    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, "1"),
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(threads.NAMES, "1"),
     "distributed.worker.profile.enabled": False,  # it would look at the worker 100 times a second
 }
 NEVER = logging.CRITICAL + 1

@@ -19,13 +19,12 @@ from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 
 from pgcheck.errors import WorkerError
+from pgcheck.workers import threads
 from pgcheck.workers.executor import HERE, Arrays, Part, Task
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
 PRELOADED = ["pgcheck.exact.gradient", "pgcheck.trajectories.sampling"]
-# One thread for each worker: more of them would fight for the same processors, and may add in another order.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class Processes:
@@ -147,7 +146,7 @@ class _Worker:
 
     def _start(self) -> None:
         self._task: bytes | None = None  # that the process has
-        with _environment():
+        with threads.one_each(), _deaf():
             self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin)
             self._pid: Future[int] = self._pool.submit(os.getpid)
 
@@ -174,25 +173,16 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Processes that are started meanwhile have one thread each, and do not hear Ctrl-C before they can ignore it.
-
-    Changes the environment of this process meanwhile, where it does not ask for one thread itself.
-    """
-    before = {name: os.environ.get(name) for name in THREADS}
-    blocks = hasattr(signal, "pthread_sigmask")
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if blocks else set()
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def _deaf() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C before they can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if blocks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _context() -> "multiprocessing.context.BaseContext":
