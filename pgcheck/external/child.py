@@ -30,7 +30,7 @@ from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
 from pgcheck.external.loop import Lot
-from pgcheck.external.policies import Named
+from pgcheck.external.policies import made_here
 from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.environments.failures import failure_text
@@ -150,13 +150,9 @@ def _made(request: wire.Model) -> _Model:
     """The model with policies that are made here, where they are named."""
     mdp = request.mdp
     drawn_by_itself = request.behavior is request.policy
-    behavior = None if drawn_by_itself or request.behavior is None else _here(request.behavior, mdp)
-    policy = _here(request.policy, mdp)  # made last: what its function leaves behind is that of the policy
+    behavior = None if drawn_by_itself or request.behavior is None else made_here(request.behavior, mdp)
+    policy = made_here(request.policy, mdp)  # made last: what its function leaves behind is that of the policy
     return _Model(mdp, policy, policy if drawn_by_itself else behavior)
-
-
-def _here(policy: Policy | Named, mdp: MDP) -> Policy:
-    return policy.made(mdp) if isinstance(policy, Named) else policy
 
 
 def _called(estimator: LocalFunction, model: _Model, request: wire.Call) -> Gradients:
