@@ -24,6 +24,7 @@ from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.external.wire import Read
+from pgcheck.workers import threads
 
 TIMEOUT = 60.0  # seconds
 ENDING_SECONDS = 5.0  # for a child to end that has closed its pipe
@@ -181,9 +182,7 @@ def environment() -> dict[str, str]:
 
     With more of them, sums are added in an order that depends on how many there are, and with it the last digits.
     """
-    from pgcheck.workers.processes import THREADS  # it takes some time to load, and not every command needs it
-
-    return {**os.environ, **dict.fromkeys(THREADS, "1")}
+    return {**os.environ, **dict.fromkeys(threads.NAMES, "1")}
 
 
 def no_directory(name: str, directory: str) -> EstimatorError:

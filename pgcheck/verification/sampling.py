@@ -88,7 +88,7 @@ def looked_until_decided(
                 sums.add(errors, gradients)
                 most = clock.most(len(errors), sums.rollouts, last)
                 if told is not None:
-                    told(*_progress(sums.rollouts, look, most, clock.seconds))
+                    told(*_progress(sums.rollouts, look, most))
         look = looked_at(
             sums, gradient, number,
             alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
@@ -134,10 +134,9 @@ def _look_within(rollouts: float) -> int:
     return min(MOST_LOOKS, 1 + math.floor(math.log2(max(rollouts / FIRST_LOOK, 1.0))))
 
 
-def _progress(done: int, look: Look | None, most: int, seconds: float) -> tuple[str, float]:
-    """How far it is: the rollouts, the bound so far, and the time left; and the fraction of what is likely needed."""
+def _progress(done: int, look: Look | None, most: int) -> tuple[str, float]:
+    """How far it is: the rollouts and the bound so far; and the fraction of what is likely needed."""
     aim = most if look is None or look.needed is None else min(most, max(look.needed, 2 * look.rollouts))
     aim = max(aim, done)
     bound = "" if look is None or not math.isfinite(look.bound) else f", bias below {100 * look.bound:.3g} %"
-    left = seconds * (aim - done)
-    return f"{done:,} rollouts{bound}, {left:.0f} s left", done / aim
+    return f"{done:,} rollouts{bound}", done / aim

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-import pgcheck
-from pgcheck.errors import ClusterError, EstimatorError, ExitStatus, UsageError, WorkerError
+from pgcheck.errors import EstimatorError, ExitStatus, UsageError, WorkerError
 from pgcheck.workers.executor import HERE, Arrays, Part
 from pgcheck.workers.processes import Processes
 from tests.conftest import ROOT
@@ -222,7 +221,19 @@ def _count(dask_scheduler: Any) -> int:
 @pytest.mark.dask
 @pytest.mark.parametrize(
     "address",
-    ["", "local", "local:0", "local:-1", "local:two", "host", "host:", ":8786", "http://host:8786", "tcp://host", "a b:1"],
+    [
+        "",
+        "local",
+        "local:0",
+        "local:-1",
+        "local:two",
+        "host",
+        "host:",
+        ":8786",
+        "http://host:8786",
+        "tcp://host",
+        "a b:1",
+    ],
 )
 def test_what_is_no_address_is_refused_before_anything_starts(address: str) -> None:
     with pytest.raises(UsageError, match=r"--scheduler .*: not an address; expected tcp://HOST:8786"):
@@ -230,7 +241,9 @@ def test_what_is_no_address_is_refused_before_anything_starts(address: str) -> N
 
 
 @pytest.mark.dask
-@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tls://host:1", "host:8786", "tcp://[::1]:8786", "local:3"])
+@pytest.mark.parametrize(
+    "address", ["tcp://10.0.0.1:8786", "tls://host:1", "host:8786", "tcp://[::1]:8786", "local:3"]
+)
 def test_what_is_an_address_is_not(address: str) -> None:
     assert cluster_at(address).address == address
 
