@@ -79,12 +79,9 @@ class ProgressBar:
         if not 0 < self.fraction < 1:
             return ""
         seconds = (time.monotonic() - self._began) * (1 - self.fraction) / self.fraction
-        amount, unit = next(
-            it
-            for it in ((seconds, "s"), (seconds / 60, "min"), (seconds / 3600, "h"))
-            if it[0] < 99.5 or it[1] == "h"
-        )
-        return f", {amount:,.0f} {unit} left"
+        if seconds < 99.5:
+            return f", {seconds:.0f} s left"
+        return f", {seconds / 60:.0f} min left" if seconds < 5970 else f", {seconds / 3600:,.0f} h left"
 
     def named(self, label: str, fraction: float) -> None:
         """Notes what is in hand, and how much of it is done."""

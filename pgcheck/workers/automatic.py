@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from pgcheck.workers.executor import Arrays, Part, Task
+from pgcheck.workers.executor import Arrays, Finished, Part, Task
 from pgcheck.workers.processes import Processes
 
 TRIED_SECONDS = 0.5  # after which it is known how long a part takes
@@ -34,17 +34,21 @@ class Automatic(contextlib.ExitStack):
         self._tell, self._workers = tell, workers or processors()
         self._processes: Processes | None = None
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; see `Executor`."""
         spent, done = 0.0, 0
         while done < len(parts):
             left = spent / max(done, 1) * (len(parts) - done)
             if spent > TRIED_SECONDS and left > LONG_SECONDS and self._workers > 1 and len(parts) - done > 1:
-                yield from self._started(left).map(task, parts[done:])
+                rest = None if finished is None else _after(done, finished)
+                yield from self._started(left).map(task, parts[done:], rest)
                 return
             since = time.monotonic()
             result = task(parts[done])
-            spent, done = spent + time.monotonic() - since, done + 1
+            spent += time.monotonic() - since
+            if finished is not None:
+                finished(done, result)
+            done += 1
             yield result
 
     def _started(self, left: float) -> Processes:
@@ -52,3 +56,8 @@ class Automatic(contextlib.ExitStack):
             self._tell(left, self._workers)
             self._processes = self.enter_context(Processes(self._workers))
         return self._processes
+
+
+def _after(done: int, finished: Finished) -> Finished:
+    """Numbers the parts after the first ones from 0."""
+    return lambda number, result: finished(done + number, result)

@@ -20,7 +20,7 @@ from types import TracebackType
 
 from pgcheck.errors import WorkerError
 from pgcheck.workers import threads
-from pgcheck.workers.executor import HERE, Arrays, Part, Task
+from pgcheck.workers.executor import HERE, Arrays, Finished, Part, Task
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
@@ -60,10 +60,10 @@ class Processes:
             worker.end()
         self._pools.clear()
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; a single one is done here. See `Executor`."""
         if len(parts) < 2:
-            yield from HERE.map(task, parts)
+            yield from HERE.map(task, parts, finished)
             return
         blob = pickle.dumps(task)
         work = _Work(task.label, len(parts))
@@ -93,6 +93,8 @@ class Processes:
                             again.append(number)
                         else:
                             work.done[number] = future
+                            if finished is not None and future.exception() is None:
+                                finished(number, future.result())
                     continue
                 yield work.next()
         finally:
