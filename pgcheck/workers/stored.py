@@ -88,7 +88,10 @@ def opened(path: str, problem: Mapping[str, str]) -> Iterator[Stored]:
             check_kind(path)
             if not stack.enter_context(alone(real)):
                 raise _in_use(path)
-            is_there, begun = os.path.exists(real), is_begun(path, real, problem)
+            is_there = os.path.exists(real)
+            if is_there:
+                os.close(os.open(real, os.O_RDWR))  # SQLite would say less of what it may not write to
+            begun = is_begun(path, real, problem)
         except OSError as error:
             raise OutputError(f"{path}: the checkpoint cannot be used: {error.strerror}") from None
         with _told(path):
@@ -99,7 +102,8 @@ def opened(path: str, problem: Mapping[str, str]) -> Iterator[Stored]:
             except sqlite3.Error:
                 connection.close()
                 if not is_there:
-                    os.unlink(real)
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(real)
                 raise
         yield Stored(path, connection, digest(described(problem)))
 

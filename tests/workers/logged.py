@@ -1,6 +1,7 @@
 """A task that writes down each part that it begins, and a program that does it, for tests that kill it.
 
-python -m tests.workers.logged FILE LOG PARTS WORKERS prints the digest of the results.
+python -m tests.workers.logged FILE LOG PARTS WORKERS [MOUNTS] prints the digest of the results; MOUNTS says
+of what kind the disks are, as /proc/mounts does.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pgcheck.workers import locking
 from pgcheck.workers.checkpoint import Checkpoint
 from pgcheck.workers.executor import HERE, Arrays, Executor
 from pgcheck.workers.processes import Processes
@@ -53,7 +55,8 @@ def digest(results: Iterable[Arrays]) -> str:
     return state.hexdigest()
 
 
-def main(path: str, log: str, parts: str, workers: str) -> None:
+def main(path: str, log: str, parts: str, workers: str, mounts: str = "") -> None:
+    locking.MOUNTS = mounts or locking.MOUNTS
     with Checkpoint(path, PROBLEM) as checkpoint, contextlib.ExitStack() as stack:
         executor: Executor = HERE if workers == "1" else stack.enter_context(Processes(int(workers)))
         print(digest(checkpoint.around(executor).map(Logged(log, 0.02), range(int(parts)))))

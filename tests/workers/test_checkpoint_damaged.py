@@ -96,6 +96,18 @@ def test_a_changed_file_is_refused_or_gives_the_right_results(
     assert outcomes["refused"] > 20
 
 
+def test_the_file_of_another_problem_is_left_as_it_is_with_what_is_beside_it(
+    folder: Path, log: str, right: str
+) -> None:
+    before = contents(folder)
+    with pytest.raises(UsageError, match="something else"), Checkpoint(str(folder / "run.ckpt"), {"version": "2"}):
+        pass
+    assert contents(folder) | {"run.ckpt-lock": b""} == before | {"run.ckpt-lock": b""}
+    with Checkpoint(str(folder / "run.ckpt"), PROBLEM) as checkpoint:
+        assert digest(checkpoint.around(HERE).map(Logged(log), PARTS)) == right
+        assert checkpoint.resumed == len(PARTS) - 2
+
+
 @pytest.mark.parametrize("folder", ["ended"], indirect=True)
 def test_without_its_checksum_a_changed_number_would_pass(
     folder: Path, log: str, right: str, monkeypatch: pytest.MonkeyPatch
