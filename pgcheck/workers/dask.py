@@ -34,7 +34,7 @@ AHEAD = 8  # parts for each thread that are handed over, or finished and not yet
 CONNECTING = 10  # seconds for a scheduler to answer, and for its first worker to be there
 LOOK = 5  # seconds after which it is looked whether there still are workers
 PATIENCE = 60  # seconds without any worker after which the work is given up
-ADDRESS = re.compile(r"(tcp://|tls://)?[^/\s]+:\d+")
+ADDRESS = re.compile(r"(tcp://|tls://|(?!local:))[^/\s]+:\d+")
 LOCAL = re.compile(r"local:([1-9]\d*)")
 
 
