@@ -79,7 +79,7 @@ class Cluster:
             self.scheduler = address
             self._client = _connected(address, self.address)
             stack.callback(self._client.close, timeout=1)
-            self._check()
+            check_versions(self._client, self.address)
             self._stack = stack.pop_all()
         return self
 
@@ -133,9 +133,6 @@ class Cluster:
             for future in [*waiting, carried]:
                 future.release()  # tells the scheduler that nobody waits for it, and does not wait for the answer
 
-    def _check(self) -> None:
-        check_versions(self._client, self.address)
-
     def _outcome(self, future: Any) -> BaseException | None:
         """Waits for a part, and returns the error that it failed with, or none.
 
@@ -154,11 +151,15 @@ class Cluster:
                     raise ClusterError(f"{self.address}: no worker is left, for {PATIENCE} seconds") from None
 
     def _understood(self, error: BaseException, label: str, number: int, parts: int) -> BaseException:
-        """Returns what the error of a part means."""
+        """Returns what the error of a part means.
+
+        Raises:
+          ClusterError: a worker joined that has other versions, and fails in whatever way.
+        """
+        if isinstance(error, ClusterError) or not isinstance(error, PgcheckError | CancelledError):
+            check_versions(self._client, self.address)
         if isinstance(error, distributed.KilledWorker):
             return WorkerError(label, number, parts, error.allowed_failures + 1)
-        if not isinstance(error, PgcheckError | CancelledError):
-            self._check()  # a worker of another version fails in any way
         return error
 
 
