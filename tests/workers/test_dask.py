@@ -389,7 +389,7 @@ def test_another_python_or_numpy_is_refused_with_both_numbers() -> None:
 
     same = ("3.11", "2.4.6", pgcheck.__version__)
     check_versions(Answers({"tcp://a:1": same, "tcp://b:1": same}), "tcp://host:8786")
-    others = {
+    others: dict[str, tuple[str, str | None, str | Exception]] = {
         "tcp://b:1": ("3.12", "2.4.6", pgcheck.__version__),
         "tcp://c:1": ("3.11", "2.0.0", ImportError("pgcheck")),
     }
