@@ -15,7 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +32,7 @@ except ImportError:
 
 AHEAD = 8  # parts for each thread that are handed over, or finished and not yet due
 CONNECTING = 10  # seconds for a scheduler to answer, and for its first worker to be there
+LINGER = 0.25  # seconds that a result may wait for others
 LOOK = 5  # seconds after which it is looked whether there still are workers
 PATIENCE = 60  # seconds without any worker after which the work is given up
 ADDRESS = re.compile(r"(tcp://|tls://|(?!local:))[^/\s]+:\d+")
@@ -119,6 +120,9 @@ class Cluster:
                 error = self._outcome(waiting[0])
                 if error is not None:
                     raise self._understood(error, task.label, given - len(waiting), len(parts))
+                if given < len(parts):  # a question for several results costs no more than for one
+                    with suppress(TimeoutError):
+                        waiting[len(waiting) // 2].exception(timeout=LINGER)
                 finished = [waiting.popleft()]
                 while waiting and waiting[0].status == "finished":
                     finished.append(waiting.popleft())

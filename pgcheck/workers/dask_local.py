@@ -21,7 +21,9 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     "distributed.comm.timeouts.connect": "5s",  # after which what a killed worker had is asked of it no more
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, "1"),
-    "distributed.worker.profile.enabled": False,  # it would look at the worker 100 times a second
+    # What else would look at each process 50 or 100 times a second.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
 }
 NEVER = logging.CRITICAL + 1
 
