@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from pgcheck.workers.executor import Arrays, Finished, Part, Task
+from pgcheck.workers.executor import Arrays, Finished, Part, Task, done
 from pgcheck.workers.processes import Processes
 
 TRIED_SECONDS = 0.5  # after which it is known how long a part takes
@@ -36,19 +36,19 @@ class Automatic(contextlib.ExitStack):
 
     def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; see `Executor`."""
-        spent, done = 0.0, 0
-        while done < len(parts):
-            left = spent / max(done, 1) * (len(parts) - done)
-            if spent > TRIED_SECONDS and left > LONG_SECONDS and self._workers > 1 and len(parts) - done > 1:
-                rest = None if finished is None else _after(done, finished)
-                yield from self._started(left).map(task, parts[done:], rest)
+        spent, number = 0.0, 0
+        while number < len(parts):
+            left = spent / max(number, 1) * (len(parts) - number)
+            if spent > TRIED_SECONDS and left > LONG_SECONDS and self._workers > 1 and len(parts) - number > 1:
+                rest = None if finished is None else _after(number, finished)
+                yield from self._started(left).map(task, parts[number:], rest)
                 return
             since = time.monotonic()
-            result = task(parts[done])
+            result = done(task, parts[number])
             spent += time.monotonic() - since
             if finished is not None:
-                finished(done, result)
-            done += 1
+                finished(number, result)
+            number += 1
             yield result
 
     def _started(self, left: float) -> Processes:
@@ -58,6 +58,6 @@ class Automatic(contextlib.ExitStack):
         return self._processes
 
 
-def _after(done: int, finished: Finished) -> Finished:
-    """Numbers the parts after the first ones from 0."""
-    return lambda number, result: finished(done + number, result)
+def _after(first: int, finished: Finished) -> Finished:
+    """Numbers the parts from the first of them on."""
+    return lambda number, result: finished(first + number, result)

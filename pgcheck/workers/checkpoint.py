@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
 from pgcheck.workers.digests import digest_of
-from pgcheck.workers.executor import Arrays, Executor, Part, Task
+from pgcheck.workers.executor import Arrays, Executor, Finished, Part, Task
 from pgcheck.workers.stored import Stored, opened
 
 
@@ -59,15 +59,19 @@ class Checkpoint:
     ) -> Iterator[Arrays]:
         stored: Stored = self._stored
         there = stored.numbers(call, computation)
-        missing = [part for number, part in enumerate(parts) if number not in there]
-        fresh = executor.map(task, missing) if missing else iter(())
+        missing = [number for number in range(len(parts)) if number not in there]
+
+        def keep(number: int, result: Arrays) -> None:
+            stored.add(call, computation, missing[number], result)
+
+        fresh = executor.map(task, [parts[number] for number in missing], keep) if missing else iter(())
         try:
             for number in range(len(parts)):
                 if number in there:
                     self.resumed += 1
                     yield stored.result(call, computation, number)
                 else:
-                    yield stored.add(call, computation, number, next(fresh))
+                    yield next(fresh)
         finally:
             close = getattr(fresh, "close", None)  # iterators that are generators have it
             if close is not None:
@@ -80,6 +84,10 @@ class _Resuming:
     def __init__(self, checkpoint: Checkpoint, executor: Executor) -> None:
         self._checkpoint, self._executor = checkpoint, executor
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; see `Executor`."""
-        return self._checkpoint._map(self._executor, task, parts)
+        results = self._checkpoint._map(self._executor, task, parts)
+        for number, result in enumerate(results):
+            if finished is not None:
+                finished(number, result)
+            yield result

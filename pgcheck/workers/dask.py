@@ -15,7 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -23,7 +23,7 @@ import pgcheck
 from pgcheck.errors import ClusterError, PgcheckError, UsageError, WorkerError
 from pgcheck.workers.dask_local import local_cluster, silence
 from pgcheck.workers.dask_versions import check_versions
-from pgcheck.workers.executor import Arrays, Part, Task
+from pgcheck.workers.executor import Arrays, Finished, Part, Task, done
 
 try:
     import distributed
@@ -32,9 +32,10 @@ except ImportError:
 
 AHEAD = 8  # parts for each thread that are handed over, or finished and not yet due
 CONNECTING = 10  # seconds for a scheduler to answer, and for its first worker to be there
+LINGER = 0.25  # seconds that a result may wait for others
 LOOK = 5  # seconds after which it is looked whether there still are workers
 PATIENCE = 60  # seconds without any worker after which the work is given up
-ADDRESS = re.compile(r"(tcp://|tls://)?[^/\s]+:\d+")
+ADDRESS = re.compile(r"(tcp://|tls://|(?!local:))[^/\s]+:\d+")
 LOCAL = re.compile(r"local:([1-9]\d*)")
 
 
@@ -79,7 +80,7 @@ class Cluster:
             self.scheduler = address
             self._client = _connected(address, self.address)
             stack.callback(self._client.close, timeout=1)
-            self._check()
+            check_versions(self._client, self.address)
             self._stack = stack.pop_all()
         return self
 
@@ -88,8 +89,10 @@ class Cluster:
     ) -> None:
         self._stack.close()
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; see `Executor`.
+
+        Results stay on the cluster until it is their turn, and `finished` is called then.
 
         Raises:
           WorkerError: all workers that did a part died.
@@ -119,22 +122,26 @@ class Cluster:
                 error = self._outcome(waiting[0])
                 if error is not None:
                     raise self._understood(error, task.label, given - len(waiting), len(parts))
-                finished = [waiting.popleft()]
+                if given < len(parts):  # a question for several results costs no more than for one
+                    with suppress(TimeoutError):
+                        waiting[len(waiting) // 2].exception(timeout=LINGER)
+                first = given - len(waiting)
+                there = [waiting.popleft()]
                 while waiting and waiting[0].status == "finished":
-                    finished.append(waiting.popleft())
-                results = client.gather(finished)
-                for future in finished:
+                    there.append(waiting.popleft())
+                results = [pickle.loads(result) for result in client.gather(there)]
+                for future in there:
                     future.release()
+                for number, result in enumerate(results, first):
+                    if finished is not None:
+                        finished(number, result)
                 for result in results:
-                    yield pickle.loads(result)
+                    yield result
         except (CancelledError, distributed.comm.CommClosedError) as error:
             raise ClusterError(f"{self.address}: the connection to the scheduler was lost") from error
         finally:
             for future in [*waiting, carried]:
                 future.release()  # tells the scheduler that nobody waits for it, and does not wait for the answer
-
-    def _check(self) -> None:
-        check_versions(self._client, self.address)
 
     def _outcome(self, future: Any) -> BaseException | None:
         """Waits for a part, and returns the error that it failed with, or none.
@@ -154,11 +161,15 @@ class Cluster:
                     raise ClusterError(f"{self.address}: no worker is left, for {PATIENCE} seconds") from None
 
     def _understood(self, error: BaseException, label: str, number: int, parts: int) -> BaseException:
-        """Returns what the error of a part means."""
+        """Returns what the error of a part means.
+
+        Raises:
+          ClusterError: a worker joined that has other versions, and fails in whatever way.
+        """
+        if isinstance(error, ClusterError) or not isinstance(error, PgcheckError | CancelledError):
+            check_versions(self._client, self.address)
         if isinstance(error, distributed.KilledWorker):
             return WorkerError(label, number, parts, error.allowed_failures + 1)
-        if not isinstance(error, PgcheckError | CancelledError):
-            self._check()  # a worker of another version fails in any way
         return error
 
 
@@ -200,4 +211,4 @@ def _do(carried: tuple[str, bytes], part: bytes) -> bytes:
         )
     if getattr(_tasks, "blob", None) is not blob:
         _tasks.task, _tasks.blob = pickle.loads(blob), blob
-    return pickle.dumps(_tasks.task(pickle.loads(part)))
+    return pickle.dumps(done(_tasks.task, pickle.loads(part)))

@@ -18,9 +18,13 @@ except ImportError:
     raise UsageError("a scheduler needs Dask: pip install 'pgcheck[dask]'") from None
 
 SETTINGS = {
+    "distributed.deploy.lost-worker-timeout": "1000 days",  # its keeper replaces a worker, however often it dies
     "distributed.scheduler.allowed-failures": TRIES - 1,
+    "distributed.comm.timeouts.connect": "5s",  # after which what a killed worker had is asked of it no more
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(threads.NAMES, "1"),
-    "distributed.worker.profile.enabled": False,  # it would look at the worker 100 times a second
+    # What else would look at each process 50 or 100 times a second.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
 }
 NEVER = logging.CRITICAL + 1
 
@@ -28,11 +32,14 @@ NEVER = logging.CRITICAL + 1
 @contextlib.contextmanager
 def local_cluster(workers: int) -> Iterator[str]:
     """Yields the address of a scheduler with workers of one thread each; all of them end with the block."""
-    with tempfile.TemporaryDirectory(prefix="pgcheck-dask-", ignore_cleanup_errors=True) as folder:
-        with dask.config.set(SETTINGS), _deaf():
+    with (
+        tempfile.TemporaryDirectory(prefix="pgcheck-dask-", ignore_cleanup_errors=True) as folder,
+        dask.config.set(SETTINGS),
+    ):
+        with _deaf():
             cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=NEVER, memory_limit=0,
-                local_directory=folder,
+                n_workers=workers, threads_per_worker=1, silence_logs=NEVER, memory_limit=0, local_directory=folder,
+                dashboard_address=None, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             )  # fmt: skip
         try:
             yield cluster.scheduler_address

@@ -20,7 +20,7 @@ from types import TracebackType
 
 from pgcheck.errors import WorkerError
 from pgcheck.workers import threads
-from pgcheck.workers.executor import HERE, Arrays, Finished, Part, Task
+from pgcheck.workers.executor import HERE, Arrays, Finished, Part, Task, done
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
@@ -217,4 +217,4 @@ def _do(task: bytes | None, part: Part) -> Arrays:
     if task is not None:
         _task = pickle.loads(task)
     assert _task is not None
-    return _task(part)
+    return done(_task, part)

@@ -15,7 +15,7 @@ from pgcheck.trajectories import dealing
 from pgcheck.trajectories.counting import count_trajectories
 from pgcheck.trajectories.parts import Below, Part
 from pgcheck.trajectories.paths import sample_trajectories
-from pgcheck.workers.executor import HERE, Arrays, Task
+from pgcheck.workers.executor import HERE, Arrays, Finished, Task
 from pgcheck.workers.processes import Processes
 
 MODELS = ("two_state", "frozen_lake", "cliff_walk", "short_corridor")
@@ -27,9 +27,9 @@ class Counting:
     def __init__(self) -> None:
         self.parts: list[Part] = []
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         self.parts += parts
-        return HERE.map(task, parts)
+        return HERE.map(task, parts, finished)
 
 
 @pytest.fixture

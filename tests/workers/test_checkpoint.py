@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from pgcheck.errors import UsageError
+from pgcheck.workers import automatic
+from pgcheck.workers.automatic import Automatic
 from pgcheck.workers.checkpoint import Checkpoint
-from pgcheck.workers.executor import HERE, Arrays, Executor, Task
+from pgcheck.workers.executor import HERE, Arrays, Executor, Finished, Task
 from pgcheck.workers.processes import Processes
 from tests.conftest import HANG, ROOT
-from tests.workers.logged import PROBLEM, Logged, begun, digest
+from tests.workers.logged import PROBLEM, Failing, Logged, begun, digest
 
 PARTS = range(12)
 
@@ -65,11 +67,11 @@ class Interrupting:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def map(self, task: Task, parts: Sequence[int]) -> Iterator[Arrays]:
-        for count, part in enumerate(parts):
-            if count == self.number:
+    def map(self, task: Task, parts: Sequence[int], finished: Finished | None = None) -> Iterator[Arrays]:
+        for count, result in enumerate(HERE.map(task, parts[: self.number], finished), 1):
+            yield result
+            if count == self.number < len(parts):
                 raise KeyboardInterrupt
-            yield task(part)
 
 
 def interrupted(file: str, log: str, number: int) -> None:
@@ -111,7 +113,7 @@ class Adding:
 
 
 @dataclass(frozen=True)
-class Failing:
+class Never:
     """A task that must not be asked for anything."""
 
     number: float
@@ -174,9 +176,36 @@ def test_an_error_of_a_part_comes_after_the_results_before_it(file: str) -> None
             assert checkpoint.resumed == resumed
 
 
+def test_what_is_done_before_its_turn_is_stored_at_once(file: str, log: str) -> None:
+    task = Failing(log, parts=len(PARTS))
+    for _ in range(2):
+        with (
+            Processes(2) as processes,
+            Checkpoint(file, PROBLEM) as checkpoint,
+            pytest.raises(UsageError, match="part 0 is wrong"),
+        ):
+            next(checkpoint.around(processes).map(task, PARTS))
+    assert sorted(begun(log)) == list(PARTS)[1:]  # all others were done the first time, and not again
+
+
+def test_parts_that_go_on_in_processes_keep_their_numbers(
+    file: str, log: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "TRIED_SECONDS", 0.0)
+    monkeypatch.setattr(automatic, "LONG_SECONDS", 0.0)
+    started: list[int] = []
+    for resumed in (0, 12):
+        executor = Automatic(lambda _, workers: started.append(workers), 2)
+        with executor, Checkpoint(file, PROBLEM) as checkpoint:
+            assert digest(checkpoint.around(executor).map(Logged(log), PARTS)) == plainly(log)
+            assert checkpoint.resumed == resumed
+    assert started == [2]
+    assert sorted(begun(log)) == list(PARTS)
+
+
 def test_no_parts_are_no_results(file: str) -> None:
     with Checkpoint(file, PROBLEM) as checkpoint:
-        assert list(checkpoint.around(HERE).map(Failing(1.0), [])) == []
+        assert list(checkpoint.around(HERE).map(Never(1.0), [])) == []
 
 
 def test_results_are_laid_out_the_same_whether_or_not_they_were_there(file: str) -> None:
@@ -193,7 +222,7 @@ def test_results_are_laid_out_the_same_whether_or_not_they_were_there(file: str)
             (arrays,) = checkpoint.around(HERE).map(Strided(), [0])
             layouts.append([(a.strides, a.flags.aligned, a.flags.writeable, a.tobytes()) for a in arrays])
     assert layouts[0] == layouts[1]
-    assert layouts[0][1][0] == (8, 16)
+        assert layouts[0][1][0] == (24, 8)
     assert layouts[0][0][3] == np.arange(24.0).reshape(2, 3, 4).T[::2].tobytes()
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -31,6 +31,7 @@ def arrays(draw: st.DrawFn) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]
     return array.T if order == "T" else np.array(array, order="C" if order == "C" else "F")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(arrays(), max_size=4).map(tuple))
 def test_every_bit_comes_back(before: Arrays) -> None:
     after = unpacked(*packed(before))
