@@ -222,7 +222,7 @@ def test_results_are_laid_out_the_same_whether_or_not_they_were_there(file: str)
             (arrays,) = checkpoint.around(HERE).map(Strided(), [0])
             layouts.append([(a.strides, a.flags.aligned, a.flags.writeable, a.tobytes()) for a in arrays])
     assert layouts[0] == layouts[1]
-        assert layouts[0][1][0] == (24, 8)
+    assert layouts[0][1][0] == (24, 8)
     assert layouts[0][0][3] == np.arange(24.0).reshape(2, 3, 4).T[::2].tobytes()
 
 
