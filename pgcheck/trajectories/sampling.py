@@ -6,6 +6,7 @@ Where few rollouts reach a node, drawing them one by one costs less than splitti
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -31,7 +32,12 @@ def streams(rng: np.random.Generator) -> Callable[..., np.random.Generator]:
     whichever other rows the table has. `rng` is advanced once.
     """
     entropy = [int(word) for word in rng.integers(2**32, size=4)]
-    return lambda *key: np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+    return partial(_stream, entropy)
+
+
+def _stream(entropy: list[int], *key: int) -> np.random.Generator:
+    """The generator of a key."""
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
 
 
 def split_counts(branches: Branches, counts: Floats, rng: np.random.Generator | None, out: Floats) -> None:

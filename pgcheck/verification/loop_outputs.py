@@ -1,6 +1,6 @@
 """The gradients of an agent's runs whose draws come out at random, and what each is compared with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from pgcheck.external.episodes import decoded
 from pgcheck.external.sample import Sample
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
-from pgcheck.verification.batch_sums import BATCHES, errors_of
+from pgcheck.verification.batch_sums import BATCHES, Sums, errors_of, sums_of_lots
 from pgcheck.verification.drawn import BLOCK, FEW, Draw
 from pgcheck.verification.known import Known, best_known, parts_of
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import Executor
 
 LOT_SECONDS = 0.5  # that a request for runs should take
 APART = 2**48  # the number of the first of the runs that are in no block
@@ -71,6 +72,11 @@ class OfAgent:
     def is_compared(self) -> bool:
         """Whether runs are compared with what a right estimator makes of their episodes."""
         return self._known is not None
+
+    def sums(self, blocks: Sequence[int], executor: Executor) -> Iterator[Sums]:
+        """Yields the sums over the gradients of blocks, 64 at a time."""
+        for number in blocks:
+            yield from sums_of_lots(self.block(number))
 
     def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
         """Yields errors and gradients of the 4,096 runs of a block, 64 at a time `[64, d]`."""
