@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 from pgcheck.errors import UsageError
 from pgcheck.workers import threads
@@ -36,7 +37,7 @@ def local_cluster(workers: int) -> Iterator[str]:
         tempfile.TemporaryDirectory(prefix="pgcheck-dask-", ignore_cleanup_errors=True) as folder,
         dask.config.set(SETTINGS),
     ):
-        with _deaf():
+        with _deaf():  # for about a second: Ctrl-C is heard then
             cluster = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, silence_logs=NEVER, memory_limit=0, local_directory=folder,
                 dashboard_address=None, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
@@ -72,6 +73,7 @@ def _deaf() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # which lets its thread hear Ctrl-C again when it starts
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
