@@ -38,6 +38,7 @@ KEYS = {
     "observe": TEXT, "explore": FLAG, "max-states": NUMBER,
 }  # fmt: skip
 ESTIMATORS = {"estimator": TEXT, "estimators": TEXTS}
+PROJECT = "pyproject.toml"
 # Of the command line alone: they say how all checks are run and printed.
 OF_ALL = ("config", "format", "output", "quiet", "workers", "scheduler", "checkpoint")
 

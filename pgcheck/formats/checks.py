@@ -19,6 +19,7 @@ from pgcheck.formats.check_keys import (
     ESTIMATORS,
     FLAG,
     KEYS,
+    PROJECT,
     Kind,
     placed_estimator,
     placed_model,
@@ -31,9 +32,6 @@ from pgcheck.formats.toml_places import Path
 TABLE: Path = ("tool", "pgcheck")  # in pyproject.toml
 EXPECTATIONS = ("pass", "fail")
 NEEDS_ESTIMATOR = 'a check needs estimator = "file.py:function", or estimators = ["file.py:function", ...]'
-PROJECT = "pyproject.toml"
-
-
 Texts = tuple[str, ...] | bool
 Meaning = Callable[[str], object]
 
