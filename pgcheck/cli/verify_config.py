@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pgcheck.workers.executor import Executor
 
 FLAGS = ("off-policy", "same-start", "up-to-scale")
-OF_SOURCES = (*OF_MODELS[4:], "explore")  # without the numbers that replace a model's own
+# What a source of models does not say itself.
+OF_SOURCES = ("start", "axes", "rewards-on", "rewards", "terminal", "observe", "explore")
 NO_ESTIMATOR = (
     "ESTIMATOR is missing; expected pgcheck verify [OPTIONS] ESTIMATOR... [MODEL]... (see: pgcheck verify --help)\n"
     "  Or list checks in a file: --config checks.toml, or the table [tool.pgcheck] of ./pyproject.toml"
@@ -43,7 +44,7 @@ def config_of(context: typer.Context, config: str | None, estimator: str | None)
         )
     if config is None and not has_checks(PROJECT):
         raise UsageError(NO_ESTIMATOR)
-    config = config or PROJECT
+    config = PROJECT if config is None else config
     for parameter in context.command.params:
         name = max(parameter.opts, key=len).removeprefix("--")
         source = context.get_parameter_source(parameter.name or "")
@@ -96,21 +97,17 @@ def checks_of(file: str) -> list["Check"]:
 
     listed, problems = read_checks(file, MEANINGS)
     problems.check()
-    checks: list[Check] = []
-    for it in listed:
-        for at, message in dict.fromkeys(_at_odds(it)):
-            problems.add_at(at, message)
-        if not problems.count:
-            checks.append(_check(it))
+    for at, message in dict.fromkeys(fault for it in listed for fault in _at_odds(it)):
+        problems.add_at(at, message)
     problems.check()
-    return checks
+    return [_check(it) for it in listed]
 
 
 def _at_odds(listed: "Listed") -> Iterator[tuple[int, str]]:
     """What two keys of a check say against each other, with the position of one of them."""
     if "max-states" in listed.entries and not any(listed.values("explore")):
         yield listed.entries["max-states"].at, "max-states is how many states explore may find; add explore = true"
-    of_sources = [key for key in listed.entries if key in OF_SOURCES and key != "max-states"]
+    of_sources = [key for key in OF_SOURCES if any(listed.values(key))]
     if of_sources and not listed.values("models"):
         key = of_sources[0]
         yield listed.entries[key].at, f"{key} is about the source of models, but {listed.estimator} has no models"

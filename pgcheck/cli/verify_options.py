@@ -56,11 +56,12 @@ def confidence_of(text: str) -> float:
     return value
 
 
-def _of_model(name: str, text: str) -> None:
-    """Raises UsageError where the text of an option about models stands for nothing."""
+def _of_model(name: str, text: str) -> str:
+    """Returns the text of an option about models as it is; a UsageError says that it stands for nothing."""
     about = AboutModel(**{name: text, "explore": name == "max_states"})  # type: ignore[arg-type]
     about.overrides()
     about.source()
+    return text
 
 
 OF_RULES: Mapping[str, Callable[[str], object]] = {
