@@ -53,7 +53,7 @@ def verify(
     config: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Check what it lists; without ESTIMATOR, ./pyproject.toml may: [tool.pgcheck]."
+            metavar="FILE", help="Check all that FILE lists; without ESTIMATOR: [tool.pgcheck] of ./pyproject.toml."
         ),
     ] = None,
     tolerance: Annotated[

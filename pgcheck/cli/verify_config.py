@@ -31,7 +31,7 @@ def config_of(context: typer.Context, config: str | None, estimator: str | None)
 
     Raises:
       UsageError: there is neither such a file nor ESTIMATOR, or there are both; or an option is given that belongs
-        into the file.
+        in the file.
     """
     from pgcheck.formats.check_keys import OF_ALL, PROJECT
     from pgcheck.formats.checks import has_checks
@@ -45,7 +45,7 @@ def config_of(context: typer.Context, config: str | None, estimator: str | None)
     if config is None and not has_checks(PROJECT):
         raise UsageError(NO_ESTIMATOR)
     config = PROJECT if config is None else config
-    for parameter in context.command.params:
+    for parameter in (it for it in context.command.params if it.param_type_name == "option"):
         name = max(parameter.opts, key=len).removeprefix("--")
         source = context.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE" and name not in OF_ALL:

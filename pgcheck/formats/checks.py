@@ -59,13 +59,11 @@ class Listed:
       estimator: as `verify` takes it.
       expect: `pass`, or `fail` for an estimator that is known to be wrong.
       entries: of the check and, where it has none, of all checks, by key.
-      at: where the estimator stands in the text.
     """
 
     estimator: str
     expect: str
     entries: Mapping[str, Entry]
-    at: int
 
     def values(self, key: str) -> tuple[Any, ...]:
         """Returns what a key means; nothing where it is left out."""
@@ -150,7 +148,6 @@ class _Reader:
             return []
         (key,) = given
         found = self._texts(key, table[key], (*path, key), ESTIMATORS[key])
-        names: dict[str, int] = {}
         for name, at in found or ():
             if name.strip() in ("", "-"):
                 why = (
@@ -159,8 +156,8 @@ class _Reader:
                     else NEEDS_ESTIMATOR
                 )
                 self._toml.problems.add_at(at, f"{key} {name!r}: {why}")
-            names.setdefault(placed_estimator(name, self._folder), at)
-        return [Listed(name, str(expect), entries, at) for name, at in names.items()]
+        names = dict.fromkeys(placed_estimator(name, self._folder) for name, _ in found or ())
+        return [Listed(name, str(expect), entries) for name in names]
 
     def _entries(self, table: dict[str, Any], path: Path) -> dict[str, Entry]:
         """What the keys of a table say; faults are noted."""
