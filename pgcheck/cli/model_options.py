@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pgcheck.formats.given import Options
     from pgcheck.formats.modelfile import Model
+    from pgcheck.formats.overrides import Overrides
 
 AXES = ("ast", "sat", "tsa", "sta", "ats")
 REWARDS_ON = ("leave", "enter")
@@ -60,7 +61,7 @@ class AboutModel:
 
     def overrides(self) -> "Overrides":
         """Returns what replaces the model's own numbers."""
-        from pgcheck.formats.overrides import MAX_COEFFICIENT
+        from pgcheck.formats.overrides import MAX_COEFFICIENT, Overrides
 
         return Overrides(
             horizon=None if self.horizon is None else horizon_of(self.horizon),
@@ -118,20 +119,9 @@ class AboutModel:
         """Returns a model with the policy that the function of `--policy` makes for it."""
         if self.policy is None:
             return model
-        from pgcheck.external.policies import named_policy  # may load torch or jax
-        from pgcheck.model.endless import cut
+        from pgcheck.external.policies import with_policy  # may load torch or jax
 
-        policy = named_policy(self.policy, model.mdp)
-        return replace(model, mdp=cut(model.mdp, policy), policy=policy)
-
-
-class Overrides(TypedDict):
-    """What replaces a model's own; None leaves it."""
-
-    horizon: float | None
-    gamma: float | None
-    entropy: float | None
-    kl: float | None
+        return with_policy(model, self.policy)
 
 
 def about_model(command: Callable[..., None]) -> Callable[..., None]:

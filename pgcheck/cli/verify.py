@@ -1,11 +1,10 @@
 """`verify`: whether an estimator's expectation is the gradient."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgcheck.cli import arguments
 from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
     Form,
@@ -13,9 +12,9 @@ from pgcheck.cli.options import (
     Quiet,
     Seed,
     printing,
-    seconds_of,
-    seed_of,
 )
+from pgcheck.cli.verify_config import config_of, verify_config
+from pgcheck.cli.verify_options import rules_of
 from pgcheck.cli.verify_stream import (
     STREAM,
     check_evidence,
@@ -23,31 +22,41 @@ from pgcheck.cli.verify_stream import (
     refuse_without_stream,
     verify_stream,
 )
+from pgcheck.cli.work import Work, with_work
 from pgcheck.errors import PgcheckError, UsageError
 
 if TYPE_CHECKING:
     from pgcheck.verification.sampled_evidence import Announcement
-    from pgcheck.verification.verdict import EvidenceKind
     from pgcheck.verification.verification import Verification
 
 
+@with_work
 @about_model
 def verify(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     estimator: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="ESTIMATOR...",
             help="file.py:function or agent, package.module:name, 'cmd:PROGRAM ARGS', or a built-in; or several; "
             "or - for the gradients on standard input of what `trajectories` printed.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     others: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
             show_default="a battery of small models",
             help="Paths, names, gym:ID or file.py:name; they begin with the first word that names no estimator.",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Check all that FILE lists; without ESTIMATOR: [tool.pgcheck] of ./pyproject.toml."
         ),
     ] = None,
     tolerance: Annotated[
@@ -97,26 +106,30 @@ def verify(
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
     """
-    from pgcheck.external.opening import is_agent, leading_estimators, opened
+    from pgcheck.external.opening import leading_estimators, opened
     from pgcheck.report.output import note
     from pgcheck.report.progress import progress_bar
     from pgcheck.report.sampled import announcement_text
     from pgcheck.report.verification import verification_view
     from pgcheck.report.verifications import exit_status_of, verifications_view
     from pgcheck.report.words import horizon
-    from pgcheck.verification.allowance import checked_ids
-    from pgcheck.verification.battery import battery_models
+    from pgcheck.verification.checks import Check, battery_for
+    from pgcheck.verification.checks import judged as judged_on
     from pgcheck.verification.models import problems_of
     from pgcheck.verification.streamed import Judging
-    from pgcheck.verification.verdict import usual_max_calls
-    from pgcheck.verification.verdict import verify as judge
 
+    listed = config_of(context, config, estimator)
+    if listed is not None:
+        with work.begun(context, quiet=quiet) as doing:
+            raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, doing=doing))
+    assert estimator is not None
     more, models = leading_estimators(others or [])
-    settings = _settings(tolerance, batch_sizes, max_trajectories, evidence, confidence, max_rollouts)
-    seed_of(seed)  # a fault is told before anything runs
-    calls = None if max_calls is None else arguments.count(max_calls, "--max-calls", 10**9)
-    allowed = checked_ids([name.strip() for names in allow or [] for name in names.split(",")])
-    overrides, seconds = about.overrides(), seconds_of(timeout)
+    rules = rules_of(
+        off_policy=off_policy, same_start=same_start, up_to_scale=up_to_scale, allow=allow, tolerance=tolerance,
+        batch_sizes=batch_sizes, max_trajectories=max_trajectories, max_calls=max_calls, evidence=evidence,
+        confidence=confidence, max_rollouts=max_rollouts, seed=seed, timeout=timeout,
+    )  # fmt: skip
+    check = Check(estimator, tuple(models), rules, about.overrides(), policy=about.policy)
     if STREAM in (estimator, *more):
         if more:
             raise UsageError(
@@ -124,9 +137,7 @@ def verify(
             )
         check_evidence(evidence, n)
         refuse_for_stream(batch_sizes=batch_sizes, max_calls=max_calls, max_rollouts=max_rollouts)
-        judging = Judging(
-            settings["tolerance"], up_to_scale, allowed, settings["max_trajectories"], settings["confidence"]
-        )
+        judging = Judging(rules.tolerance, up_to_scale, rules.allow, rules.max_trajectories, rules.confidence)
         raise typer.Exit(
             verify_stream(
                 models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
@@ -134,16 +145,15 @@ def verify(
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         if not models and about.source():
             raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
-        problems = [about.load(name, quiet=quiet) for name in models]
-        if not models:
-            problems = [about.with_policy(model) for model in battery_models(**overrides)]
-        for problem in problems:
-            if problem.mdp.is_endless and not quiet:
-                note(f"note: {problem.mdp.name}: {horizon(problem.mdp)}: beyond it nothing above rounding is left")
-        problems = problems_of(problems, off_policy=off_policy)
+        loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
+        for model in () if quiet else loaded:
+            if model.mdp.is_endless:
+                note(f"note: {model.mdp.name}: {horizon(model.mdp)}: beyond it nothing above rounding is left")
+        problems = problems_of(loaded, off_policy=off_policy)
+        executor = doing.on(loaded, [estimator, *more])
 
         announced: list[Announcement] = []
 
@@ -153,31 +163,8 @@ def verify(
             announced.append(announcement)
 
         def judged(name: str) -> "Verification":
-            with opened(name, timeout=seconds) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
-                of_agent = is_agent(function)
-                if of_agent and about.policy is not None:
-                    raise UsageError("--policy is not for agents: an agent has a policy of its own")
-                if of_agent and not models:  # on models on which loops have few runs
-                    return judge(
-                        function, None, **overrides, off_policy=off_policy, same_start=same_start,
-                        up_to_scale=up_to_scale, allow=allowed, max_calls=calls, progress=bar.named,
-                        rng=seed_of(seed)[1], announce=announce, **settings,
-                    )  # fmt: skip
-                usual = None if of_agent else usual_max_calls(models or None, settings["batch_sizes"])
-                return judge(
-                    function,
-                    problems,
-                    off_policy=off_policy,
-                    same_start=same_start,
-                    up_to_scale=up_to_scale,
-                    allow=allowed,
-                    skip_unsuitable=not models,
-                    progress=bar.named,
-                    max_calls=calls or usual,
-                    rng=seed_of(seed)[1],
-                    announce=announce,
-                    **settings,
-                )
+            with opened(name, timeout=rules.timeout) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
+                return judged_on(function, problems, check, progress=bar.named, announce=announce, executor=executor)
 
         if more:
             results = [(name, _or_error(judged, name)) for name in dict.fromkeys([estimator, *more])]
@@ -196,46 +183,3 @@ def _or_error(judged: "Callable[[str], Verification]", name: str) -> "Verificati
         return judged(name)
     except PgcheckError as error:
         return error
-
-
-class _Settings(TypedDict):
-    """Arguments of the library's `verify`."""
-
-    tolerance: float | None
-    batch_sizes: list[int] | None
-    max_trajectories: int
-    evidence: "EvidenceKind"
-    confidence: float
-    max_rollouts: int | None
-
-
-def _settings(
-    tolerance: str | None,
-    batch_sizes: str | None,
-    max_trajectories: str,
-    evidence: str,
-    confidence: str,
-    max_rollouts: str | None,
-) -> _Settings:
-    """What the texts of the options stand for."""
-    from pgcheck.trajectories.sampling import MAX_N
-    from pgcheck.verification.sequential import FIRST_LOOK
-    from pgcheck.verification.verdict import EVIDENCE, MAX_BATCH_SIZE
-
-    limit = arguments.count(max_trajectories, "--max-trajectories", 10**9)
-    allowed = None if tolerance is None else arguments.share(tolerance, "--tolerance")
-    sizes = None if batch_sizes is None else arguments.counts(batch_sizes, "--batch-sizes", MAX_BATCH_SIZE)
-    most = None if max_rollouts is None else arguments.count(max_rollouts, "--max-rollouts", MAX_N, lo=FIRST_LOOK)
-    return _Settings(
-        tolerance=allowed, batch_sizes=sizes, max_trajectories=limit,
-        evidence=cast("EvidenceKind", arguments.choice(evidence, "--evidence", EVIDENCE)),
-        confidence=_confidence_of(confidence), max_rollouts=most,
-    )  # fmt: skip
-
-
-def _confidence_of(text: str) -> float:
-    """The confidence of `--confidence`, such as 0.999 or 99.9%."""
-    value = arguments.share(text, "--confidence")
-    if not 0.5 <= value <= 1 - 1e-12:
-        raise UsageError(f"--confidence {arguments.shortened(text)}: expected at least 0.5 and below 1, like 0.999")
-    return value

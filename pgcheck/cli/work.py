@@ -87,12 +87,15 @@ class Doing:
     options: dict[str, str]
     _open: contextlib.ExitStack = field(repr=False)
 
-    def on(self, models: "Sequence[Model]", estimators: Sequence[str] = ()) -> "Executor":
+    def on(
+        self, models: "Sequence[Model]", estimators: Sequence[str] = (), files: Sequence[str] = ()
+    ) -> "Executor":  # fmt: skip
         """Returns what does the work on some models; it goes through the file for finished parts, if there is one.
 
         Args:
           models: on which.
           estimators: the user's, as they are named on the command line.
+          files: of models, where parts load them.
 
         Raises:
           UsageError: the file belongs to another computation, or is no such file.
@@ -101,7 +104,7 @@ class Doing:
         if self.checkpoint is None:
             return self.executor
         from pgcheck import __version__
-        from pgcheck.external.sources import source_digest
+        from pgcheck.external.sources import digest_of_files, source_digest
         from pgcheck.workers.checkpoint import Checkpoint
         from pgcheck.workers.digests import digest_of
 
@@ -111,6 +114,7 @@ class Doing:
             problem[which] = f"{model.mdp.name} ({digest_of(model.mdp)[:16]})"
             problem[f"policies of {which}"] = digest_of(model.policy, model.behavior)[:16]
         problem |= {f"source of {name}": source_digest(name) for name in estimators if ":" in name}
+        problem |= {f"content of {name}": digest_of_files([name]) for name in files}
         return self._open.enter_context(Checkpoint(self.checkpoint, problem)).around(self.executor)
 
 

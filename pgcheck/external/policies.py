@@ -6,7 +6,7 @@ import io
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,8 @@ from pgcheck.arrays import Floats, kind_of
 from pgcheck.errors import EstimatorError, PgcheckError, PolicyError
 from pgcheck.external.loading import find
 from pgcheck.formats.environments.failures import failure_text
+from pgcheck.formats.modelfile import Model
+from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parametric import Network
 from pgcheck.model.policy import Policy
@@ -107,6 +109,18 @@ def named_policy(spec: str, mdp: MDP) -> Policy:
         )
     _ORIGINS[policy] = spec
     return policy
+
+
+def with_policy(model: Model, spec: str | None) -> Model:
+    """Returns a model with the policy that a function, named by its place, makes of its MDP; None leaves its own.
+
+    Raises:
+      PolicyError: as `named_policy` does.
+    """
+    if spec is None:
+        return model
+    policy = named_policy(spec, model.mdp)
+    return replace(model, mdp=cut(model.mdp, policy), policy=policy)
 
 
 def policy_of(function: Factory, mdp: MDP) -> Policy:

@@ -1,9 +1,11 @@
 """The text of what users name: whether it is the same as it was."""
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import shlex
+from collections.abc import Sequence
 
 from pgcheck.external.program_process import PREFIX
 
@@ -14,9 +16,14 @@ def source_digest(spec: str) -> str:
     Of a program, `cmd:PROGRAM ARGS`, all words count that are files. What is not there has the digest of nothing:
     that it is missing is found out by those who open it.
     """
+    return digest_of_files(_files(spec))
+
+
+def digest_of_files(paths: Sequence[str]) -> str:
+    """Returns a digest of the contents of files; those that are not there count as empty."""
     digest = hashlib.sha256()
-    for path in _files(spec):
-        with open(path, "rb") as file:
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import TypedDict
 
 from pgcheck.errors import UsageError
 from pgcheck.formats.transitions import MAX_SIZE
@@ -10,6 +11,15 @@ from pgcheck.model.mdp import MDP
 
 MAX_COEFFICIENT = MAX_SIZE  # of the objective's entropy and kl
 ADD_REFERENCE = "add one, like reference: {softmax: {}}"
+
+
+class Overrides(TypedDict):
+    """What replaces a model's own; None leaves it."""
+
+    horizon: float | None
+    gamma: float | None
+    entropy: float | None
+    kl: float | None
 
 
 def overridden(

@@ -1,7 +1,7 @@
 """Verifications of several estimators → their view: a row for each, worst relative bias and diagnosis in it."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pgcheck.errors import ExitStatus, PgcheckError
 from pgcheck.report.verification import verification_view
@@ -15,7 +15,11 @@ ERROR = "error"  # stands for the verdict on what could not be checked
 
 def exit_status_of(judged: Sequence[Judged]) -> int:
     """Returns the worst exit status: 1 if any fails, else 2 if any could not be checked, else 3, else 0."""
-    statuses = {outcome.exit_status for _, outcome in judged}
+    return worst_status({outcome.exit_status for _, outcome in judged})
+
+
+def worst_status(statuses: Collection[int]) -> int:
+    """Returns the exit status of several: 1 where one of them is 1, else 2, else 3, else 0."""
     order = (ExitStatus.DISAGREES, ExitStatus.FAULT, ExitStatus.INCONCLUSIVE)
     return next((status for status in order if status in statuses), ExitStatus.DONE)
 
