@@ -72,6 +72,7 @@ _HOME = {
         "PrecisionError",
         "TooLargeError",
         "UsageError",
+        "WorkerError",
     ),
     "estimators.base": ("Estimate", "Estimator"),
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
@@ -88,6 +89,10 @@ _HOME = {
     "verification.verdict": ("verify",),
     "verification.verification": ("Verification",),
     "trajectories.likely": ("Trajectory", "most_likely"),
+    "workers.executor": ("Executor",),
+    "workers.processes": ("Processes",),
+    "workers.dask": ("Cluster",),
+    "workers.checkpoint": ("Checkpoint",),
     "trajectories.paths": ("enumerate_trajectories", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
