@@ -12,7 +12,7 @@ from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.draws import by_start
 from pgcheck.verification.setting import Setting
 
-BLOCKS_CHECKED = 20  # the first, in whose batches some rows are compared with batches of one
+BATCHES_CHECKED = 20  # of the first block, and one of each of so many, in which rows are compared with batches of one
 
 
 def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Gradients:
@@ -32,16 +32,17 @@ class EachEpisode:
 
     Args:
       estimator, setting, contract: what is called, and on what.
-      checked: whether some rows of each batch are compared with what batches of one give.
+      block: the number of the block that the batches are of: it says in how many of them some rows are compared with
+        what batches of one give.
 
     Attributes:
       single: whether numbers came in single precision so far.
       shape: of the last gradients.
     """
 
-    def __init__(self, estimator: Estimator, setting: Setting, contract: Contract, *, checked: bool) -> None:
+    def __init__(self, estimator: Estimator, setting: Setting, contract: Contract, block: int) -> None:
         self._estimator, self._setting, self._contract = estimator, setting, contract
-        self._checked = checked
+        self._to_check = BATCHES_CHECKED if block == 0 else int(block < BATCHES_CHECKED)
         self.single, self.shape = contract.single, (0,)
 
     def __call__(self, batch: Batch) -> Floats:
@@ -58,7 +59,8 @@ class EachEpisode:
 
     def _of_batch(self, batch: Batch) -> Floats:
         answer = each_episode(self._estimator, batch, self._contract)
-        if self._contract.rows and self._checked:
+        self._to_check -= 1
+        if self._contract.rows and self._to_check >= 0:
             checked = np.unique(np.linspace(0, len(batch) - 1, 3).astype(np.int64))
             if rows_change(self._estimator, batch, answer, checked):
                 raise CoupledRowsError

@@ -16,7 +16,7 @@ from pgcheck.estimators.contract import Contract
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.draws import by_start
 from pgcheck.trajectories.ranges import Ranges
-from pgcheck.verification.calls import BLOCKS_CHECKED, CoupledRowsError, EachEpisode
+from pgcheck.verification.calls import CoupledRowsError, EachEpisode
 from pgcheck.verification.setting import Setting
 from pgcheck.workers.executor import HERE, Arrays, Executor, fractions
 from pgcheck.workers.merging import RunningSum
@@ -100,7 +100,7 @@ class _OverEpisodes:
         Raises:
           CoupledRowsError: rows depend on the batch around them.
         """
-        each = EachEpisode(self.estimator, self.setting, self.contract, checked=number < BLOCKS_CHECKED)
+        each = EachEpisode(self.estimator, self.setting, self.contract, number)
 
         def flat(batch: Batch) -> Floats:
             return each(batch).reshape(len(batch), -1)

@@ -9,7 +9,7 @@ from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.verification.batch_sums import Sums, errors_of
-from pgcheck.verification.calls import BLOCKS_CHECKED, EachEpisode
+from pgcheck.verification.calls import EachEpisode
 from pgcheck.verification.drawn import Draw, Drawn
 from pgcheck.verification.known import Known, best_known, parts_of
 from pgcheck.verification.setting import Setting
@@ -128,7 +128,7 @@ class OfEstimator:
         """What calls the estimator for the episodes of a block; None where batches are asked for."""
         if not self.is_each:
             return None
-        return EachEpisode(self._estimator, self.drawn.setting, self._contract, checked=number < BLOCKS_CHECKED)
+        return EachEpisode(self._estimator, self.drawn.setting, self._contract, number)
 
     def _is_single(self, each: EachEpisode | None) -> bool:
         return self._contract.single if each is None else each.single

@@ -5,13 +5,15 @@ import math
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
 import pgcheck
 from pgcheck import Batch, exact_gradient, verify
 from pgcheck.estimators.contract import Contract, contract_of
 from pgcheck.external.calling import LocalFunction
 from pgcheck.trajectories.paths import listed
-from pgcheck.verification.exhaustive import number_of_batches, over_batches
+from pgcheck.verification.exhaustive import batches_at, number_of_batches, over_batches
+from pgcheck.workers.merging import RunningSum
 from tests.plain import Problem
 from tests.verification import zoo
 
@@ -87,3 +89,28 @@ def test_the_order_of_few_episodes_is_seen_too() -> None:
         found = verify(zoo.RIGHT["the neighbour as baseline"], [pgcheck.load("random_walk", horizon=horizon)])
         assert found.contract.ordered
         assert found.verdict == "pass"
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize(("episodes", "size"), [(1, 3), (2, 1), (5, 2), (7, 3), (3, 5)])
+def test_batches_by_their_numbers_are_those_of_itertools(episodes: int, size: int, ordered: bool) -> None:
+    every = (
+        itertools.product(range(episodes), repeat=size)
+        if ordered
+        else itertools.combinations_with_replacement(range(episodes), size)
+    )
+    expected = np.array(list(every))
+    assert_array_equal(batches_at(np.arange(len(expected)), episodes, size, ordered=ordered), expected)
+    some = np.arange(len(expected) // 2, len(expected))
+    assert_array_equal(batches_at(some, episodes, size, ordered=ordered), expected[some])
+
+
+def test_a_sum_of_parts_loses_nothing_to_rounding() -> None:
+    terms = np.random.default_rng(0).standard_normal((1000, 3)) * 10.0 ** np.arange(1000)[:, None] ** 0.3
+    terms[1::2] = -terms[::2] * (1 + 1e-13)
+    running = RunningSum()
+    for term in terms:
+        running.add(term)
+    exact = [math.fsum(column) for column in terms.T.tolist()]
+    assert_allclose(running.total, exact, rtol=1e-12)
+    assert not np.allclose(np.add.accumulate(terms)[-1], exact, rtol=1e-12, atol=0)
