@@ -23,11 +23,13 @@ from pgcheck.external.agents import AgentFunction
 from pgcheck.external.draws.tree import Count
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loading import functions_in, load
-from pgcheck.external.loop import Lot, Rehearsal
+from pgcheck.external.loop import Rehearsal
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.opening import agent_source_of, estimator_of, opened, opened_on
 from pgcheck.external.subject import Subject, UnsuitableError
 from pgcheck.model.linearised import Linearised
 from tests.conftest import Run
+from tests.external.looping import whole
 from tests.external.test_hostile import is_running
 
 NUMBER = 17
@@ -72,16 +74,7 @@ def all_runs(spec: str, mdp: MDP, timeout: float = 60.0) -> tuple[Beginning, Lot
     with opened(spec, timeout=timeout) as agent:
         assert isinstance(agent, AgentProcess)
         beginning = agent.begin(mdp)
-        lots = [agent.advance(0.0, 10)]  # at least one
-        assert lots[0].runs == 1
-        lots.append(agent.advance(60.0, 2))
-        assert lots[1].runs == 2
-        lots.append(agent.advance(60.0, 1000))
-    assert [lot.done for lot in lots] == [False, False, True]
-    merged = Lot(
-        sum((lot.mean for lot in lots), np.zeros(6)), sum(lot.runs for lot in lots), sum(lot.mass for lot in lots)
-    )
-    return beginning, merged
+        return beginning, whole(agent, 1000)
 
 
 @pytest.mark.gymnasium
@@ -89,7 +82,7 @@ def test_a_process_shows_what_this_one_shows(tmp_path: Path, mdp: MDP) -> None:
     spec = written(tmp_path)
     beginning, lot = all_runs(spec, mdp)
     here = agent_source_of(load(spec))
-    local, every = here.begin(mdp), here.advance(60.0, 1000)
+    local, every = here.begin(mdp), whole(here, 1000)
     assert lot.runs == every.runs
     assert lot.mass == pytest.approx(1.0)
     policy, other = beginning.subject.policy, local.subject.policy
@@ -164,7 +157,7 @@ def test_a_run_may_hang_long_after_the_first(tmp_path: Path, mdp: MDP) -> None:
         assert isinstance(agent, AgentProcess)
         agent.begin(mdp)
         with pytest.raises(EstimatorError, match="did not end within 3 seconds"):
-            agent.advance(1.0, 1000)
+            agent.cut(1000)
 
 
 @pytest.mark.gymnasium
