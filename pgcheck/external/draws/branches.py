@@ -13,7 +13,7 @@ from pgcheck.external.draws.tree import Branch, check_told
 
 ENOUGH = 64  # branches
 MOST_RUNS = 256  # that show where to cut
-MOST_NUMBERS = 2**20  # that say how the branches begin
+MOST_NUMBERS = 2**15  # that say how a branch begins
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Cutting:
         before, draw = draws[:place], draws[place]
         others = [k for k in range(draw.answer + 1, len(draw.probs)) if draw.probs[k] > 0]
         each = max(1, math.ceil(len(others) / ENOUGH))  # many answers are as many branches together
-        if len(others) / each * _size(draws[: place + 1]) > MOST_NUMBERS / ENOUGH:
+        if sum(len(it.probs) for it in draws[: place + 1]) > MOST_NUMBERS:
             return [_Open(branch, draws, whole=True)]
         parts = [_Open(Branch(draws, place + 1), draws)]
         for k in range(0, len(others), each):
@@ -148,7 +148,3 @@ def branches_of(numbers: Sequence[float]) -> tuple[Branch, ...]:
     except IndexError:
         raise ValueError from None
     return tuple(branches)
-
-
-def _size(draws: Sequence[Draw]) -> int:
-    return sum(len(draw.probs) for draw in draws)
