@@ -10,6 +10,8 @@ from pgcheck.external import wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.process import Child
 
+MOST_STARTED = 4  # children that a thread keeps
+
 Result = TypeVar("Result")
 
 
@@ -29,7 +31,8 @@ class Place:
 class KeptChild:
     """A child (`Child`) that is started at the first request, and ends with this process.
 
-    One that has ended is started again at the next request. What it prints is not passed on: the first lines were, by
+    One that has ended, or that was ended because several others were started since, is started again at the next
+    request. What it prints is not passed on: the first lines were, by
     the process that sent the place.
 
     Attributes:
@@ -66,14 +69,24 @@ class KeptChild:
         if self._child is None:
             child = Child(self.name, timeout=self.timeout, directory=self.directory, heard=False)
             self._child = child.__enter__()
+            _KEPT.started = [*(it for it in _KEPT.started if it is not self), self]
+            for other in _KEPT.started[:-MOST_STARTED]:
+                other.close()
+            del _KEPT.started[:-MOST_STARTED]
         return self._child
 
 
 class _Kept(threading.local):
-    """The children of a thread: those of several work side by side."""
+    """The children of a thread: those of several work side by side.
+
+    Attributes:
+      children: by their places.
+      started: those that were started, the last of them last.
+    """
 
     def __init__(self) -> None:
         self.children: dict[Place, KeptChild] = {}
+        self.started: list[KeptChild] = []
 
 
 _KEPT = _Kept()
