@@ -1,6 +1,5 @@
 """What is kept of rollouts for a sampled verdict: 2 K d + 2 d numbers and a few, however many rollouts there are."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,11 +141,3 @@ def errors_of(gradients: Floats, due: Floats, *, single: bool) -> Floats:
     size = np.maximum(np.abs(gradients), np.abs(due)).max(axis=1, initial=0.0)
     errors[np.abs(errors).max(axis=1, initial=0.0) <= (ROUNDING_IN_SINGLE if single else ROUNDING) * size] = 0.0
     return errors
-
-
-def sums_of_lots(lots: Iterable[tuple[Floats, Floats]]) -> Iterator[Sums]:
-    """Yields the sums over each lot of rollouts, of which errors and gradients `[K m, d]` are given."""
-    for errors, gradients in lots:
-        sums = Sums.empty(errors.shape[1])
-        sums.add(errors, gradients)
-        yield sums

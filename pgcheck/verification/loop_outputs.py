@@ -54,10 +54,7 @@ class OfAgent:
       OtherwiseError: a run has other episodes or actions than those before it.
     """
 
-    def __init__(
-        self, site: Site, policy: Linearised, gradient: Floats, seed: int, *, plain: bool = False,
-        executor: Executor = HERE,
-    ) -> None:  # fmt: skip
+    def __init__(self, site: Site, policy: Linearised, gradient: Floats, seed: int, *, plain: bool = False) -> None:
         self._site, self._mdp, self._policy, self._gradient, self._seed = site, site.mdp, policy, gradient, seed
         self.runs = self.not_finite = self.without = self.clipped = 0
         self.kept: list[Sample] = []

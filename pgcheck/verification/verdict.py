@@ -112,7 +112,7 @@ def verify(
             agent_source_of(estimate), models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl,
             tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, max_runs=max_calls, evidence=evidence,
             confidence=confidence, max_rollouts=max_rollouts, seed=0 if rng is None else int(rng.integers(2**62)),
-            progress=progress, announce=announce,
+            progress=progress, announce=announce, executor=executor,
         )  # fmt: skip
     estimator, allowed = estimator_of(cast("Estimate | Estimator | str", estimate)), checked_ids(allow)
     loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, off_policy=off_policy)

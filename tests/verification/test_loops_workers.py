@@ -14,7 +14,7 @@ from pgcheck.external.agent_process import AgentProcess
 from pgcheck.external.opening import opened
 from pgcheck.report.verification_record import verification_record
 from pgcheck.verification import loop_outputs, loop_sampled, sampling, sequential
-from pgcheck.verification.loop_verdict import verify_agent
+from pgcheck.verification.verdict import verify
 from pgcheck.workers.executor import HERE, Executor
 from pgcheck.workers.processes import Processes
 
@@ -122,7 +122,9 @@ CASES: dict[str, Case] = {
         "pass", f"total = total * (np.nan if {LENGTHS} == [3, 3] and runs[1][1][-1] < 1 else 1)", RIGHT, 2, {},
         "fail", ("nan",), EVERY,
     ),
-    "more runs than may be": ("pass", "pass", RIGHT, 2, {"max_runs": 300, "evidence": "exact"}, "inconclusive", (), range(0)),
+    "more runs than may be": (
+        "pass", "pass", RIGHT, 2, {"max_runs": 300, "evidence": "exact"}, "inconclusive", (), range(0),
+    ),
 }  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def verified(spec: str, executor: Executor, **options: Any) -> dict[str, Any]:
     """The record of a verdict, after it went through JSON."""
     with opened(spec, timeout=60.0) as agent:
         assert isinstance(agent, AgentProcess)
-        verification = verify_agent(agent, ["two_state"], executor=executor, **options)
+        verification = verify(agent, ["two_state"], executor=executor, **options)
     return dict(json.loads(json.dumps(verification_record(spec, verification))))
 
 

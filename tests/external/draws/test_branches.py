@@ -98,7 +98,7 @@ def test_runs_of_branches_follow_each_other_in_the_order_of_their_answers() -> N
 
 
 def test_large_trees_are_cut_into_enough_branches_by_few_runs() -> None:
-    for law in (lambda path: (0.5, 0.5) if len(path) < 12 else None), wide(1000):  # type: ignore[misc]
+    for law in (lambda path: (0.5, 0.5) if len(path) < 12 else None), wide(1000):
         cutting = Cutting()
         made = len([*walked(law, cutting)])
         sizes = [len([*walked(law, Tree(branch))]) for branch in cutting.branches()]
