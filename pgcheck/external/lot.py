@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from pgcheck.arrays import Floats
+from pgcheck.errors import EstimatorError
 from pgcheck.external.draws.tree import Branch
 from pgcheck.external.run import Outcome
 from pgcheck.external.sample import told
+
+NONE = 1e-9  # the probability of what does not happen
+SLACK_OF_MASS = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
 
 
 @dataclass(eq=False)
@@ -126,6 +130,25 @@ class Cut:
     lot: Lot
     branches: tuple[Branch, ...]
     before: Before
+
+
+def all_runs(name: str, lots: Sequence[Lot]) -> Lot:
+    """Returns what all runs of an agent of this name show, from what its parts do.
+
+    Raises:
+      EstimatorError: their probabilities do not sum to 1, or none of them has computed a gradient.
+    """
+    total = Lot.of(lots)
+    if abs(total.mass - 1) > SLACK_OF_MASS:
+        raise EstimatorError(
+            f"{name}: the probabilities of its {total.runs:,} runs sum to {total.mass:.9g}, not to 1"
+        )
+    if total.without > 1 - NONE:
+        raise EstimatorError(
+            f"{name}: update() computed no gradient in any run: no optimizer of torch that holds a parameter of the "
+            "policy made a step, nothing is left in .grad, and no gradient was returned"
+        )
+    return total
 
 
 def _sum(numbers: Sequence[float] | Floats) -> float:

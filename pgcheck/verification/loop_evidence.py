@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.errors import EstimatorError
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.external.agent_source import AgentSource, Beginning
 from pgcheck.external.episodes import decoded
-from pgcheck.external.lot import Lot
+from pgcheck.external.lot import Lot, all_runs
 from pgcheck.external.run import Variation
 from pgcheck.formats.modelfile import Model
 from pgcheck.model.linear import Linear
@@ -27,8 +26,6 @@ from pgcheck.workers.executor import HERE, Executor
 
 FAR = 1e3  # times the limit: a count is beyond it, however uncertain
 CERTAINLY = 4.0  # standard errors by which a count is beyond the limit before it is taken to be
-NONE = 1e-9  # the probability of what does not happen
-SLACK_OF_MASS = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,16 +135,7 @@ def _all_runs(
     site: Site, policy: Linearised, max_runs: int, progress: ModelProgress | None, executor: Executor
 ) -> Runs:
     lots = _all_lots(site, max_runs, progress, executor)
-    total, mdp, source = Lot.of(lots), site.mdp, site.source
-    if abs(total.mass - 1) > SLACK_OF_MASS:
-        raise EstimatorError(
-            f"{source.name}: the probabilities of its {total.runs:,} runs sum to {total.mass:.9g}, not to 1"
-        )
-    if total.without > 1 - NONE:
-        raise EstimatorError(
-            f"{source.name}: update() computed no gradient in any run: no optimizer of torch that holds a parameter "
-            "of the policy made a step, nothing is left in .grad, and no gradient was returned"
-        )
+    total, mdp = all_runs(site.source.name, lots), site.mdp
     mean = total.mean / total.mass
     trace = max(total.square / total.mass - float(mean @ mean), 0.0)
     if total.not_finite > 0:

@@ -9,7 +9,7 @@ from pgcheck import MDP
 from pgcheck.arrays import Floats
 from pgcheck.external.agent_source import AgentSource, Beginning, LocalAgent
 from pgcheck.external.agents import Agent, AgentFunction
-from pgcheck.external.lot import Lot
+from pgcheck.external.lot import Lot, all_runs
 
 THETA = np.array([[0.3, -0.2], [-0.5, 0.1], [0.0, 0.0]])  # of the table, in the order of the states of two_state
 
@@ -67,7 +67,7 @@ def whole(agent: AgentSource, most: int) -> Lot:
         cut = agent.cut(most)
         lots = [agent.walk(branch, k, cut.before, most) for k, branch in enumerate(cut.branches)]
         if not any(lot.anew for lot in lots):
-            lot = Lot.of([cut.lot, *lots])
+            lot = all_runs(agent.name, [cut.lot, *lots])
             assert lot.done
             return lot
         assert not cut.before.drawn

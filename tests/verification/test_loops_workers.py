@@ -12,6 +12,7 @@ import pytest
 from pgcheck.errors import EstimatorError, WorkerError
 from pgcheck.external.agent_process import AgentProcess
 from pgcheck.external.opening import opened
+from pgcheck.formats.loading import load_model
 from pgcheck.report.verification_record import verification_record
 from pgcheck.verification import loop_outputs, loop_sampled, sampling, sequential
 from pgcheck.verification.verdict import verify
@@ -123,7 +124,7 @@ CASES: dict[str, Case] = {
         "fail", ("nan",), EVERY,
     ),
     "more runs than may be": (
-        "pass", "pass", RIGHT, 2, {"max_runs": 300, "evidence": "exact"}, "inconclusive", (), range(0),
+        "pass", "pass", RIGHT, 2, {"max_calls": 300, "evidence": "exact"}, "inconclusive", (), range(0),
     ),
 }  # fmt: skip
 
@@ -190,8 +191,13 @@ def test_the_record_is_the_same_whoever_makes_the_runs(name: str, tmp_path: Path
 
 
 def test_an_error_in_one_run_is_the_same(tmp_path: Path, executors: list[Executor]) -> None:
-    line = f"if {LENGTHS} == [3, 2]: raise ValueError('rare')"
-    here, *others = texts(written(tmp_path, after=line), executors[:2])
+    every = "all(row.max(axis=0)[1] > 0 for rows, _ in runs for row in rows)"  # action 1, at all times
+    spec = written(tmp_path, after=f"if {LENGTHS} == [3, 3] and {every}: raise ValueError('rare')")
+    with opened(spec) as agent:
+        assert isinstance(agent, AgentProcess)
+        agent.begin(load_model("two_state").mdp)
+        assert len(agent.cut(10_000).branches) > 32  # one of them has it
+    here, *others = texts(spec, executors[:2])
     assert "raised ValueError: rare" in here
     assert others == [here]
 
