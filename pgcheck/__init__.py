@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pgcheck.errors import PrecisionError as PrecisionError
     from pgcheck.errors import TooLargeError as TooLargeError
     from pgcheck.errors import UsageError as UsageError
+    from pgcheck.errors import WorkerError as WorkerError
     from pgcheck.estimators.base import Estimate as Estimate
     from pgcheck.estimators.base import Estimator as Estimator
     from pgcheck.estimators.catalogue import estimator as estimator
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from pgcheck.verification.findings import Finding as Finding
     from pgcheck.verification.verdict import verify as verify
     from pgcheck.verification.verification import Verification as Verification
+    from pgcheck.workers.checkpoint import Checkpoint as Checkpoint
+    from pgcheck.workers.executor import Executor as Executor
+    from pgcheck.workers.processes import Processes as Processes
 
 __version__ = "0.1.0"
 
@@ -72,6 +76,7 @@ _HOME = {
         "PrecisionError",
         "TooLargeError",
         "UsageError",
+        "WorkerError",
     ),
     "estimators.base": ("Estimate", "Estimator"),
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
@@ -88,6 +93,9 @@ _HOME = {
     "verification.verdict": ("verify",),
     "verification.verification": ("Verification",),
     "trajectories.likely": ("Trajectory", "most_likely"),
+    "workers.executor": ("Executor",),
+    "workers.processes": ("Processes",),
+    "workers.checkpoint": ("Checkpoint",),
     "trajectories.paths": ("enumerate_trajectories", "sample_trajectories"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -70,16 +70,21 @@ class WorkerError(PgcheckError):
         )
 
 
+class ClusterError(PgcheckError):
+    """A cluster has no workers, or other versions than are here, or is gone."""
+
+
 class EstimatorError(PgcheckError):
     """A user's estimator could not be loaded or called, or returned something else than gradients.
 
     Attributes:
       not_finite: whether it returned NaN or infinity.
+      ended: whether its process has ended, or was ended because it hung.
     """
 
-    def __init__(self, text: str, *, not_finite: bool = False) -> None:
+    def __init__(self, text: str, *, not_finite: bool = False, ended: bool = False) -> None:
         super().__init__(text)
-        self.not_finite = not_finite
+        self.not_finite, self.ended = not_finite, ended
 
 
 class OutputError(PgcheckError):

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pgcheck"
 
 # Every file may import files of packages above its own, and of its own package.
 ORDER = (
-    "errors", "arrays", "model", "workers", "formats", "trajectories", "exact", "estimators", "external", "verification",
-    "report", "cli",
+    "errors", "arrays", "model", "workers", "formats", "trajectories", "exact", "estimators", "external",
+    "verification", "report", "cli",
 )  # fmt: skip
 # These may import everything.
 FACES = ("__init__", "__main__", "adapters", "agents", "policies", "testing", "pytest_plugin")
@@ -20,6 +20,7 @@ NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),
     "torch": NETWORKS, "jax": NETWORKS, "gymnasium": ("formats/environments/registry", "external/environment"),
+    "dask": ("workers/dask",), "distributed": ("workers/dask",),
 }  # fmt: skip
 
 
@@ -118,6 +119,17 @@ def test_the_library_needs_neither_typer_nor_rich() -> None:
     )
     assert not loaded & {"typer", "rich", "click"}
     assert "numpy" in loaded
+
+
+def test_nothing_of_dask_is_loaded_without_a_scheduler() -> None:
+    of_dask = {"dask", "distributed", "pgcheck.workers.dask"}
+    code = "from pgcheck.workers.processes import Processes\nProcesses(2)\n"
+    assert not loaded_by(f"{code}from pgcheck.cli.main import run\nassert run(['exact']) == 0") & of_dask
+
+
+@pytest.mark.dask
+def test_dask_would_be_seen() -> None:
+    assert {"dask", "distributed"} <= loaded_by("import pgcheck.workers.dask")
 
 
 @pytest.mark.parametrize("words", ["['--version']", "['--help']", "['exact', '--help']"])

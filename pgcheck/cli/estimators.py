@@ -21,11 +21,15 @@ from pgcheck.cli.options import (
     running,
     seed_of,
 )
+from pgcheck.cli.work import Work, with_work
 
 
+@with_work
 @about_model
 def plan(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     model: ModelName = "two_state",
     accuracy: Annotated[str, typer.Option(metavar="A", help="Relative error wanted, like 5% or 0.01.")] = "5%",
     estimator: EstimatorNames = None,
@@ -41,19 +45,23 @@ def plan(
     from pgcheck.report.estimators import comparison_view
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
                 problem.mdp, problem.policy, chosen, wanted, rng,
                 behavior=problem.behavior, leave_out=not estimator, progress=bar,
+                executor=doing.on([problem], names),
             )  # fmt: skip
         printer.view(comparison_view(result, number))
 
 
+@with_work
 @about_model
 def compare(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     model: ModelName = "two_state",
     n: Rollouts = "1000",
     estimator: EstimatorNames = None,
@@ -69,12 +77,13 @@ def compare(
     from pgcheck.report.estimators import comparison_view
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
                 problem.mdp, problem.policy, chosen, count, rng,
                 behavior=problem.behavior, leave_out=not estimator, progress=bar,
+                executor=doing.on([problem], names),
             )  # fmt: skip
         printer.view(comparison_view(result, number))
 

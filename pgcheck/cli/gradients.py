@@ -26,15 +26,19 @@ from pgcheck.cli.options import (
     seed_of,
     top_of,
 )
+from pgcheck.cli.work import Work, with_work
 
 if TYPE_CHECKING:
     from pgcheck.estimators.base import Estimator
     from pgcheck.exact.table import GradientTable
 
 
+@with_work
 @about_model
 def exact(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     model: ModelName = "two_state",
     method: Annotated[
         str | None,
@@ -58,12 +62,12 @@ def exact(
 
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         problem = about.load(model, quiet=quiet)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
                 problem.mdp, problem.policy, method=way,
-                max_trajectories=limit, top=k, order=order, progress=bar,
+                max_trajectories=limit, top=k, order=order, progress=bar, executor=doing.on([problem]),
             )  # fmt: skip
         if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
@@ -80,9 +84,12 @@ def _note_method(table: "GradientTable", limit: int) -> None:
         note(f"note: {count}, over {limit:,}: by backward induction instead of enumeration")
 
 
+@with_work
 @about_model
 def sample(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     model: ModelName = "two_state",
     n: Rollouts = "1000",
     estimator: EstimatorName = "reinforce",
@@ -104,12 +111,13 @@ def sample(
     from pgcheck.report.gradients import sample_view
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
                 problem.mdp, problem.policy, count, rng,
                 estimator=chosen, behavior=problem.behavior, top=k, chi2=True if chi2 else None, progress=bar,
+                executor=doing.on([problem], [estimator]),
             )  # fmt: skip
         tail = result.tail_probability
         if tail is not None and tail < ALARM and not quiet:
@@ -117,9 +125,12 @@ def sample(
         printer.view(sample_view(result, number))
 
 
+@with_work
 @about_model
 def converge(
+    context: typer.Context,
     about: AboutModel,
+    work: Work,
     model: ModelName = "two_state",
     n: Annotated[
         str | None,
@@ -148,7 +159,7 @@ def converge(
     numbers = None if n is None else arguments.counts(n, "--n", MAX_N)
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             if numbers is None:
@@ -161,7 +172,7 @@ def converge(
             table = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number, repeats)
             result = convergence.converge(
                 problem.mdp, problem.policy, n=numbers, replicates=repeats, rng=rng,
-                estimator=chosen, behavior=problem.behavior, watch=table,
+                estimator=chosen, behavior=problem.behavior, watch=table, executor=doing.on([problem], [estimator]),
             )  # fmt: skip
         if result.unlikely is not None and not quiet:
             _warn_unlikely(chosen, *result.unlikely)

@@ -10,6 +10,7 @@ from pgcheck.cli.app import app
 from pgcheck.cli.usage import complaint
 from pgcheck.errors import ExitStatus, ModelError, PgcheckError, ReaderGoneError
 from pgcheck.report.output import complain, note, silence
+from pgcheck.workers import threads
 
 
 def main() -> None:
@@ -22,6 +23,7 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     status: int = ExitStatus.BUG
     try:
+        threads.hold()
         sys.set_int_max_str_digits(0)  # numbers of trajectories are printed however long they are
         for which in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(which) is not signal.SIG_IGN:

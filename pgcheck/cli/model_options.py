@@ -4,17 +4,16 @@ A command takes them all as one argument: with `@about_model`, `about: AboutMode
 slow to import (numpy, yaml) is imported where a command uses it.
 """
 
-import inspect
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.option_groups import in_place_of, option
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,39 +29,35 @@ OBSERVE = ("state", "observation", "memoryless")
 MAX_EXPLORED = 10_000_000  # states
 
 
-def _option(metavar: str, help_text: str, *names: str) -> object:
-    return typer.Option(*names, metavar=metavar, help=help_text)
-
-
 @dataclass(frozen=True)
 class AboutModel:
     """The texts of the options about a model; None where an option is not given."""
 
-    horizon: Annotated[str | None, _option("T", "Steps, or inf; overrides the model's.")] = None
-    gamma: Annotated[str | None, _option("G", "Discount, 0 to 1; overrides the model's.")] = None
-    entropy: Annotated[str | None, _option("ALPHA", "Weight of the entropy; overrides the model's.")] = None
-    kl: Annotated[str | None, _option("BETA", "Weight of KL(pi || reference); overrides the model's.", "--kl")] = None
+    horizon: Annotated[str | None, option("T", "Steps, or inf; overrides the model's.")] = None
+    gamma: Annotated[str | None, option("G", "Discount, 0 to 1; overrides the model's.")] = None
+    entropy: Annotated[str | None, option("ALPHA", "Weight of the entropy; overrides the model's.")] = None
+    kl: Annotated[str | None, option("BETA", "Weight of KL(pi || reference); overrides the model's.", "--kl")] = None
     policy: Annotated[
         str | None,
-        _option("F", "file.py:function, which makes a policy, as a network, of the MDP."),
+        option("F", "file.py:function, which makes a policy, as a network, of the MDP."),
     ] = None
-    start: Annotated[str | None, _option("STATE", "The first state, or uniform: over all.")] = None
-    axes: Annotated[str | None, _option("AXES", "Of P in .npz: ast, sat, tsa, sta or ats; t: next state.")] = None
+    start: Annotated[str | None, option("STATE", "The first state, or uniform: over all.")] = None
+    axes: Annotated[str | None, option("AXES", "Of P in .npz: ast, sat, tsa, sta or ats; t: next state.")] = None
     rewards_on: Annotated[
-        str | None, _option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).")
+        str | None, option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).")
     ] = None
-    rewards: Annotated[str | None, _option("NAME", "The reward structure in .tra or .drn.")] = None
-    terminal: Annotated[
-        str | None, _option("LABEL", "States with this label in .npz, .tra or .drn end episodes.")
-    ] = None
+    rewards: Annotated[str | None, option("NAME", "The reward structure in .tra or .drn.")] = None
+    terminal: Annotated[str | None, option("LABEL", "States with this label in .npz, .tra or .drn end episodes.")] = (
+        None
+    )
     observe: Annotated[
-        str | None, _option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
+        str | None, option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
     ] = None
     explore: Annotated[
         bool,
         typer.Option("--explore", help="Explore an environment that has no table."),
     ] = False
-    max_states: Annotated[str | None, _option("N", "Explore at most so many states; default 1e5.")] = None
+    max_states: Annotated[str | None, option("N", "Explore at most so many states; default 1e5.")] = None
 
     def overrides(self) -> "Overrides":
         """Returns what replaces the model's own numbers."""
@@ -131,32 +126,7 @@ class AboutModel:
 
 def about_model(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command, in place of its argument `about`, all options of `AboutModel`."""
-    hints = get_type_hints(AboutModel, include_extras=True)
-    names = [field.name for field in fields(AboutModel)]
-    added = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(AboutModel)
-    ]
-    signature = inspect.signature(command, eval_str=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in signature.parameters.items()
-        if name != "about"
-    ]
-    common = [parameter for parameter in own if parameter.name in ("form", "output", "quiet")]  # these stand last
-    first = [parameter for parameter in own if parameter not in common]
-
-    @wraps(command)
-    def with_options(**given: object) -> None:
-        about = AboutModel(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
-        command(about=about, **given)
-
-    with_options.__signature__ = signature.replace(parameters=[*first, *added, *common])  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in [*first, *added, *common]}
-    del with_options.__wrapped__  # Typer would read the command's own annotations
-    return with_options
+    return in_place_of("about", AboutModel, command)
 
 
 def horizon_of(text: str) -> float:

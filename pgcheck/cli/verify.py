@@ -22,6 +22,7 @@ from pgcheck.cli.verify_stream import (
     refuse_without_stream,
     verify_stream,
 )
+from pgcheck.cli.work import Work, with_work
 from pgcheck.errors import PgcheckError, UsageError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from pgcheck.verification.verification import Verification
 
 
+@with_work
 @about_model
 def verify(
     context: typer.Context,
     about: AboutModel,
+    work: Work,
     estimator: Annotated[
         str | None,
         typer.Argument(
@@ -114,11 +117,11 @@ def verify(
     from pgcheck.verification.checks import judged as judged_on
     from pgcheck.verification.models import problems_of
     from pgcheck.verification.streamed import Judging
-    from pgcheck.workers.executor import HERE
 
     listed = config_of(context, config, estimator)
     if listed is not None:
-        raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, executor=HERE))
+        with work.begun(context, quiet=quiet) as doing:
+            raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, doing=doing))
     assert estimator is not None
     more, models = leading_estimators(others or [])
     rules = rules_of(
@@ -142,7 +145,7 @@ def verify(
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
         if not models and about.source():
             raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
         loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
@@ -150,6 +153,7 @@ def verify(
             if model.mdp.is_endless:
                 note(f"note: {model.mdp.name}: {horizon(model.mdp)}: beyond it nothing above rounding is left")
         problems = problems_of(loaded, off_policy=off_policy)
+        executor = doing.on(loaded, [estimator, *more])
 
         announced: list[Announcement] = []
 
@@ -160,7 +164,7 @@ def verify(
 
         def judged(name: str) -> "Verification":
             with opened(name, timeout=rules.timeout) as function, progress_bar(f"calling {name}", quiet=quiet) as bar:
-                return judged_on(function, problems, check, progress=bar.named, announce=announce)
+                return judged_on(function, problems, check, progress=bar.named, announce=announce, executor=executor)
 
         if more:
             results = [(name, _or_error(judged, name)) for name in dict.fromkeys([estimator, *more])]

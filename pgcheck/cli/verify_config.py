@@ -13,9 +13,9 @@ from pgcheck.cli.verify_options import MEANINGS, OF_MODELS, OF_RULES, rules_from
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
+    from pgcheck.cli.work import Doing
     from pgcheck.formats.checks import Listed
     from pgcheck.verification.checks import Check
-    from pgcheck.workers.executor import Executor
 
 FLAGS = ("off-policy", "same-start", "up-to-scale")
 # What a source of models does not say itself.
@@ -56,7 +56,7 @@ def config_of(context: typer.Context, config: str | None, estimator: str | None)
     return config
 
 
-def verify_config(file: str, *, form: str | None, output: str | None, quiet: bool, executor: "Executor") -> int:
+def verify_config(file: str, *, form: str | None, output: str | None, quiet: bool, doing: "Doing") -> int:
     """Prints the verdicts on the checks that a file lists, and returns the exit status.
 
     JSON lines and CSV have one line a check, written as soon as it and those before it are done.
@@ -67,6 +67,8 @@ def verify_config(file: str, *, form: str | None, output: str | None, quiet: boo
     from pgcheck.verification.checks import run_checks
 
     checks = checks_of(file)
+    sources = dict.fromkeys(model for check in checks for model in check.models)
+    executor = doing.on([], [check.estimator for check in checks], tuple(sources))
     records, told = [], set()
     label = f"{len(checks):,} checks" if len(checks) != 1 else "1 check"
     with printing(output, form) as printer, progress_bar(label, quiet=quiet) as bar:

@@ -20,6 +20,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.likely import Trajectory, most_likely
 from pgcheck.trajectories.sampling import streams
+from pgcheck.workers.executor import HERE, Executor
 
 FEW_PARAMETERS = 200  # of which a whole covariance matrix costs little
 
@@ -97,6 +98,7 @@ def assess(
     top: int | None = None,
     chi2: bool | None = None,
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> Assessment:
     """Returns an estimate from n rollouts, the exact gradient, and what theory says of the distance.
 
@@ -112,6 +114,7 @@ def assess(
         the mean; `reinforce` only. None for neither.
       chi2: whether χ² is wanted, which takes the whole covariance; None: where there are at most 200 parameters.
       progress: called with the fraction done, 0 to 1, from time to time.
+      executor: does the parts that many rollouts are cut into.
 
     Raises:
       UsageError: n is out of range, an off-policy estimator lacks a behavior, or `top` is asked of another estimator.
@@ -128,13 +131,14 @@ def assess(
     moments = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=full, progress=progress)(n)
     if top is None:
         sampled = sample_gradient(
-            mdp, policy, n, stream(n, 0), estimator=estimator, behavior=behavior, progress=progress
-        )
+            mdp, policy, n, stream(n, 0), estimator=estimator, behavior=behavior, progress=progress,
+            executor=executor,
+        )  # fmt: skip
         law = law_of(mdp, policy, estimator)
         tail = None if law is None else law.tail(sampled.estimate, n)
         return replace(_assessment(mdp, policy, estimator, exact, sampled, moments), tail_probability=tail)
     trajectories = most_likely(mdp, policy, top)
-    readings = two_readings(mdp, policy, n, stream(n, 0), trajectories, progress=progress)
+    readings = two_readings(mdp, policy, n, stream(n, 0), trajectories, progress=progress, executor=executor)
     return _assessment(mdp, policy, estimator, exact, readings.sampled, moments, trajectories, readings)
 
 

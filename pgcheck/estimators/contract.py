@@ -117,7 +117,9 @@ def contract_of(estimator: Estimator, batch: Batch) -> Contract:
     )
     try:
         alone = estimator.of_batches(episodes, np.arange(n)[:, None])
-    except Exception:  # not finite, or refused: it is not made for batches of one
+    except Exception as error:  # not finite, or refused: it is not made for batches of one
+        if isinstance(error, EstimatorError) and error.ended:
+            raise
         mean_of_few = plain_mean = False
     else:
         mean_of_few = not differ(means, alone[triples].mean(axis=1), first.single)
@@ -126,11 +128,17 @@ def contract_of(estimator: Estimator, batch: Batch) -> Contract:
 
 
 def rows_change(estimator: Estimator, batch: Batch, answer: Gradients, rows: Ints | None = None) -> bool:
-    """Whether some rows of an answer change when their episode is called for in a batch by itself."""
+    """Whether some rows of an answer change when their episode is called for in a batch by itself.
+
+    Raises:
+      EstimatorError: the estimator's process has ended.
+    """
     rows = np.arange(len(batch)) if rows is None else rows
     try:
         alone = estimator.of_batches(batch, rows[:, None])
-    except Exception:  # not finite, or refused
+    except Exception as error:  # not finite, or refused
+        if isinstance(error, EstimatorError) and error.ended:
+            raise
         return True
     return differ(answer.values[rows], alone, answer.single)
 

@@ -1,7 +1,7 @@
 """The error of the estimate against the number of rollouts N, and the rate at which it falls."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -13,12 +13,13 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
 from pgcheck.estimators.excess import ALARM, law_of
 from pgcheck.estimators.moments import Moments, Prediction, predict
-from pgcheck.estimators.sampled import Progress, sample_gradient
+from pgcheck.estimators.replicates import Replicates, estimates_of
 from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
 from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.sampling import streams
+from pgcheck.workers.executor import HERE, Executor
 
 DECADES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 MONTE_CARLO = -0.5  # slope of log error against log N
@@ -143,6 +144,7 @@ def converge(
     estimator: Estimator | str = "reinforce",
     behavior: Policy | None = None,
     watch: Watch | None = None,
+    executor: Executor = HERE,
 ) -> Convergence:
     """Returns how the error of an estimate falls with N.
 
@@ -157,6 +159,7 @@ def converge(
       estimator: an estimator, or the name of a built-in one.
       behavior: draws the rollouts of off-policy estimators.
       watch: is told the rows as they are done.
+      executor: does the parts: replicates, and those that many rollouts are cut into.
 
     Raises:
       UsageError: a number of rollouts or replicates is out of range, or the estimator cannot be had.
@@ -174,7 +177,8 @@ def converge(
     law = law_of(mdp, policy, estimator)
     rows, unlikely = [], None
     for count in n:
-        estimates = list(_estimates(mdp, policy, count, replicates, stream, estimator, behavior, watch))
+        task = Replicates(mdp, policy, estimator, behavior, count, stream)
+        estimates = list(estimates_of(task, replicates, executor, None if watch is None else watch.progress))
         rows.append(_row(exact, count, estimates, prediction))
         tail = 1.0 if law is None else min(law.tail(estimate, count) for estimate in estimates)
         if unlikely is None and tail * replicates < ALARM:
@@ -184,24 +188,6 @@ def converge(
     fit, limit = fit_slope(rows), prediction(None)
     bias = None if limit is None else limit.bias_norm(exact.gradient, rounding=exact.rounding)
     return Convergence(mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias, unlikely)
-
-
-def _estimates(
-    mdp: MDP,
-    policy: Policy,
-    n: int,
-    replicates: int,
-    stream: Callable[..., np.random.Generator],
-    estimator: Estimator,
-    behavior: Policy | None,
-    watch: Watch | None,
-) -> Iterator[Floats]:
-    """Independent estimates from n rollouts; `stream` gives the randomness of (n, replicate)."""
-    for replicate in range(replicates):
-        progress = None if watch is None else _part(watch.progress, replicate, replicates)
-        yield sample_gradient(
-            mdp, policy, n, stream(n, replicate), estimator=estimator, behavior=behavior, progress=progress
-        ).estimate
 
 
 def _row(exact: ExactGradient, n: int, estimates: Sequence[Floats], prediction: Prediction) -> Row:
@@ -217,11 +203,6 @@ def _row(exact: ExactGradient, n: int, estimates: Sequence[Floats], prediction: 
         math.fsum(cosines) / len(cosines) if len(cosines) == len(discrepancies) else None,
         None if moments is None else moments.expected_error(exact.gradient, n),
     )
-
-
-def _part(progress: Progress, done: int, parts: int) -> Progress:
-    """Reports the progress of one of several equal parts."""
-    return lambda fraction: progress((done + fraction) / parts)
 
 
 def fit_slope(rows: Sequence[Row]) -> Slope:

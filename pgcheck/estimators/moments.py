@@ -15,7 +15,8 @@ from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.expectation import over_episodes
 from pgcheck.estimators.problem import Problem, RawMoments
-from pgcheck.estimators.sampled import Progress, drawn_by, tally
+from pgcheck.estimators.sampled import Progress, drawn_by
+from pgcheck.estimators.tallies import tally
 from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy

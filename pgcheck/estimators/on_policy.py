@@ -4,6 +4,8 @@ The weights w_t make the estimate Σ_t w_t ∇log π(a_t|s_t). R = Σ_t γ^t r_t
 the return to go, V_t, A_t and δ_t are those of the exact critic.
 """
 
+from functools import partial
+
 import numpy as np
 
 from pgcheck.arrays import Floats
@@ -37,9 +39,13 @@ def reinforce(batch: Batch) -> Floats:
     return all_steps(batch, returns(batch))
 
 
+def reinforce_moments(problem: Problem) -> RawMoments:
+    """H = R Σ_t ψ_t."""
+    return problem.of_return()
+
+
 REINFORCE = WeightedScores(
-    "reinforce", "sum psi_t R", "none", "the total return", WILLIAMS, reinforce,
-    recursion=lambda problem: problem.of_return(), needs_paths=False,
+    "reinforce", "sum psi_t R", "none", "the total return", WILLIAMS, reinforce, reinforce_moments, needs_paths=False
 )  # fmt: skip
 
 
@@ -64,9 +70,13 @@ def constant_baseline(batch: Batch) -> Floats:
     return all_steps(batch, returns(batch) - exact_critic(batch).value)
 
 
+def constant_baseline_moments(problem: Problem) -> RawMoments:
+    """H = (R − J) Σ_t ψ_t."""
+    return problem.of_return(problem.critic.value)
+
+
 CONSTANT_BASELINE = WeightedScores(
-    "constant-baseline", "sum psi_t (R - J)", "none", "b = J", WILLIAMS, constant_baseline,
-    recursion=lambda problem: problem.of_return(problem.critic.value),
+    "constant-baseline", "sum psi_t (R - J)", "none", "b = J", WILLIAMS, constant_baseline, constant_baseline_moments
 )  # fmt: skip
 
 
@@ -75,9 +85,14 @@ def optimal_baseline(batch: Batch) -> Floats:
     return all_steps(batch, returns(batch) - exact_critic(batch).best_constant)
 
 
+def optimal_baseline_moments(problem: Problem) -> RawMoments:
+    """H = (R − b) Σ_t ψ_t."""
+    return problem.of_return(problem.critic.best_constant)
+
+
 OPTIMAL_BASELINE = WeightedScores(
     "optimal-baseline", "sum psi_t (R - b)", "none", "the constant b of least variance", GREENSMITH, optimal_baseline,
-    recursion=lambda problem: problem.of_return(problem.critic.best_constant),
+    optimal_baseline_moments,
 )  # fmt: skip
 
 
@@ -115,18 +130,21 @@ ACTOR_CRITIC = WeightedScores(
 
 def gae(lam: float) -> WeightedScores:
     """Returns generalised advantage estimation: w_t = γ^t Σ_{k≥t} (γλ)^{k−t} δ_k."""
-
-    def weights(batch: Batch) -> Floats:
-        return discounts(batch) * onward(td_errors(batch), batch.gamma * lam)
-
-    def moments(problem: Problem) -> RawMoments:
-        """C_t = δ_t + γλ C_{t+1}, H_t = ψ_t C_t + γ H_{t+1}."""
-        return problem.of_steps(problem.critic.differences, lam * problem.mdp.gamma, problem.mdp.gamma)
-
     return WeightedScores(
         "gae", "sum psi_t gamma^t sum_{k>=t} (gamma lambda)^(k-t) delta_k", "none",
-        "generalised advantage, exact V_t; --lambda", SCHULMAN, weights, moments, lam=lam,
+        "generalised advantage, exact V_t; --lambda", SCHULMAN, partial(gae_weights, lam=lam),
+        partial(gae_moments, lam=lam), lam=lam,
     )  # fmt: skip
+
+
+def gae_weights(batch: Batch, *, lam: float) -> Floats:
+    """w_t = γ^t Σ_{k≥t} (γλ)^{k−t} δ_k."""
+    return discounts(batch) * onward(td_errors(batch), batch.gamma * lam)
+
+
+def gae_moments(problem: Problem, *, lam: float) -> RawMoments:
+    """C_t = δ_t + γλ C_{t+1}, H_t = ψ_t C_t + γ H_{t+1}."""
+    return problem.of_steps(problem.critic.differences, lam * problem.mdp.gamma, problem.mdp.gamma)
 
 
 def advantage(batch: Batch) -> Floats:

@@ -19,6 +19,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.likely import Trajectory
+from pgcheck.workers.executor import HERE, Arrays, Executor
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ def two_readings(
     trajectories: Sequence[Trajectory],
     *,
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> Readings:
     """Returns both readings of the rollouts that `sample_gradient` draws from the same `rng`.
 
@@ -55,6 +57,7 @@ def two_readings(
       rng: the source of randomness; it is advanced.
       trajectories: those whose counts are wanted, K of them.
       progress: called with the fraction done, 0 to 1, from time to time.
+      executor: does the parts that many rollouts are cut into.
 
     Raises:
       UsageError: n is out of range.
@@ -62,7 +65,9 @@ def two_readings(
     """
     counting = _CountTally(mdp, trajectories)
     both = [REINFORCE, UNIFORM_TRAJECTORIES]
-    right, wrong = sample_gradients(mdp, policy, n, rng, both, tallies=[counting], progress=progress)
+    right, wrong = sample_gradients(
+        mdp, policy, n, rng, both, tallies=[counting], progress=progress, executor=executor
+    )
     return Readings(right, wrong.estimate, counting.distinct, counting.counts)
 
 
@@ -80,6 +85,16 @@ class _CountTally:
         paths = np.vstack([batch.starts, batch.outcomes])
         for k, trajectory in enumerate(self._trajectories):
             self.counts[k] += int(counts[self._same(paths, trajectory.path)].sum())
+
+    def empty(self) -> "_CountTally":
+        return _CountTally(self._mdp, self._trajectories)
+
+    def sums(self) -> Arrays:
+        return self.counts, np.array(self.distinct)
+
+    def add_sums(self, sums: Arrays) -> None:
+        self.counts += sums[0]
+        self.distinct += int(sums[1])
 
     def _same(self, paths: Ints, path: Ints) -> Bools:
         """Which of these paths `[1 + T, N]` is this path."""

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints, brief_fields
+from pgcheck.arrays import Floats, brief_fields
 from pgcheck.errors import UsageError
-from pgcheck.estimators.base import Estimator, gradients
+from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
+from pgcheck.estimators.tallies import BatchTally, Summed, SumTally, tally, tally_parts
 from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
-from pgcheck.trajectories.batch import Batch
-from pgcheck.trajectories.paths import measured, padded, sampled_paths
+from pgcheck.trajectories.dealing import RolledOut, number_of_parts, sampled_sums
 from pgcheck.trajectories.sampling import Sampler
+from pgcheck.workers.executor import HERE, Executor
 
 MAX_TOGETHER = 100_000  # rollouts that an estimator of whole batches gets
 
@@ -41,52 +41,6 @@ class SampledGradient:
     __repr__ = brief_fields
 
 
-class Tally(Protocol):
-    """Takes in rollouts, some at a time."""
-
-    def add(self, batch: Batch, counts: Floats) -> None:
-        """Takes in trajectories and how often each was drawn `[N]`."""
-
-
-class SumTally:
-    """Σ shares · ĝ and Σ shares over the rollouts: the mean, the ratio, or the mean over distinct trajectories."""
-
-    def __init__(self, estimator: Estimator, policy: Policy) -> None:
-        self.estimator = estimator
-        self.total = np.zeros(len(policy.theta))
-        self.shares = 0.0
-
-    def add(self, batch: Batch, counts: Floats) -> None:
-        """Takes in trajectories and how often each was drawn `[N]`."""
-        shares = self.estimator.shares(batch, counts)
-        self.shares += float(shares.sum())
-        self.total += self.estimator.weighted_sum(batch, shares)
-
-    def estimate(self) -> Floats:
-        """Returns ĝ_N `[d]`."""
-        return self.total / (self.shares if self.shares > 0 else 1.0)
-
-
-class BatchTally:
-    """All rollouts, each trajectory as often as it was drawn, for an estimator that makes one gradient of them."""
-
-    def __init__(self, estimator: Estimator, mdp: MDP, policy: Policy) -> None:
-        self.estimator = estimator
-        self._mdp = mdp
-        self._policy = policy
-        self._paths: list[Ints] = []
-
-    def add(self, batch: Batch, counts: Floats) -> None:
-        """Takes in trajectories and how often each was drawn `[N]`."""
-        paths = np.vstack([batch.starts, batch.outcomes])
-        self._paths.append(np.repeat(paths, counts.astype(np.int64), axis=1))
-
-    def estimate(self) -> Floats:
-        """Returns ĝ_N `[d]`."""
-        batch = Batch.from_paths(self._mdp, self._policy, padded(self._mdp, self._paths))
-        return batch.flattened(gradients(self.estimator, batch).values.mean(axis=0))
-
-
 def sample_gradient(
     mdp: MDP,
     policy: Policy,
@@ -96,6 +50,7 @@ def sample_gradient(
     estimator: Estimator | str = "reinforce",
     behavior: Policy | None = None,
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> SampledGradient:
     """Returns an estimate of ∇J from n independent rollouts.
 
@@ -115,12 +70,15 @@ def sample_gradient(
       estimator: an estimator, or the name of a built-in one.
       behavior: draws the actions instead, for off-policy estimators.
       progress: called with the fraction done, 0 to 1, from time to time.
+      executor: does the parts that many rollouts are cut into.
 
     Raises:
       UsageError: n is out of range, or no estimator has that name, or an off-policy one lacks a behavior.
       TooLargeError: single rollouts are too long to remember, or values too many for an estimator's critic.
     """
-    return sample_gradients(mdp, policy, n, rng, [chosen(estimator)], behavior=behavior, progress=progress)[0]
+    return sample_gradients(
+        mdp, policy, n, rng, [chosen(estimator)], behavior=behavior, progress=progress, executor=executor
+    )[0]
 
 
 def sample_gradients(
@@ -131,8 +89,9 @@ def sample_gradients(
     estimators: Sequence[Estimator],
     *,
     behavior: Policy | None = None,
-    tallies: Sequence[Tally] = (),
+    tallies: Sequence[Summed] = (),
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> list[SampledGradient]:
     """Returns the estimates of several estimators from the same n rollouts; arguments as in `sample_gradient`.
 
@@ -154,41 +113,19 @@ def sample_gradients(
     sampler = Sampler(mdp, actor, n, rng, paths=paths, target=policy)
     if not paths:
         # R is summed on the way back up the tree, so that no trajectory has to be remembered.
-        for _ in sampler.walk():
-            if progress is not None:
-                progress(sampler.fraction())
-        estimate, value = sampler.result()
+        estimate, value = sampled_sums(sampler, RolledOut(mdp, actor, policy, n), executor, progress)
         return [SampledGradient(n, estimate, value, policy.parameters) for _ in estimators]
-    own = [
-        BatchTally(estimator, mdp, policy) if estimator.aggregation == "batch" else SumTally(estimator, policy)
-        for estimator in estimators
-    ]
     distinct = bool(tallies) or any(estimator.aggregation == "distinct" for estimator in estimators)
-    value = tally(sampler, policy, [*own, *tallies], distinct=distinct, progress=progress)
-    return [SampledGradient(n, each.estimate(), value / n, policy.parameters) for each in own]
-
-
-def tally(
-    sampler: Sampler, policy: Policy, tallies: Sequence[Tally], *, distinct: bool, progress: Progress | None = None
-) -> float:
-    """Walks through a sampler's rollouts, hands them to each tally, and returns the sum of their returns.
-
-    Args:
-      sampler: made with `paths=True`.
-      policy: the point θ at which the gradient is taken.
-      tallies: take in the rollouts.
-      distinct: whether each trajectory must come once, with its count.
-      progress: called with the fraction done, 0 to 1, from time to time.
-    """
-    value = 0.0
-    paths = sampled_paths(sampler, distinct=distinct)
-    for batch, counts, returns in measured(sampler.mdp, policy, paths, sampler.policy):
-        value += float(counts @ returns)
-        for each in tallies:
-            each.add(batch, counts)
-        if progress is not None:
-            progress(sampler.fraction())
-    return value
+    if together or number_of_parts(n) == 1:
+        own: list[BatchTally | SumTally] = [
+            BatchTally(estimator, mdp, policy) if estimator.aggregation == "batch" else SumTally(estimator, policy)
+            for estimator in estimators
+        ]
+        value = tally(sampler, policy, [*own, *tallies], distinct=distinct, progress=progress)
+        return [SampledGradient(n, each.estimate(), value / n, policy.parameters) for each in own]
+    sums = [SumTally(estimator, policy) for estimator in estimators]
+    value = tally_parts(sampler, policy, [*sums, *tallies], executor, distinct=distinct, progress=progress)
+    return [SampledGradient(n, each.estimate(), value / n, policy.parameters) for each in sums]
 
 
 def drawn_by(mdp: MDP, policy: Policy, behavior: Policy | None, estimators: Sequence[Estimator]) -> Policy:

@@ -25,6 +25,7 @@ from pgcheck.model.objective import credited
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.counting import count_text, count_trajectories, horizon_that_fits, refuse_endless
 from pgcheck.trajectories.kept import kept
+from pgcheck.workers.executor import HERE, Executor
 
 Method = Literal["enumeration", "backward-induction"]
 Progress = Callable[[float], None]
@@ -111,6 +112,7 @@ def exact_gradient(
     max_trajectories: int = MAX_TRAJECTORIES,
     max_relative_rounding: float = MAX_RELATIVE_ROUNDING,
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> ExactGradient:
     """Returns ∇J(θ), summed over every trajectory that the policy can produce.
 
@@ -129,6 +131,7 @@ def exact_gradient(
       max_trajectories: refuse to enumerate more than this many.
       max_relative_rounding: the part of ‖∇J‖ that may be lost to rounding.
       progress: called with the fraction done, 0 to 1, from time to time.
+      executor: does the parts of an enumeration.
 
     Raises:
       TooLargeError: enumeration was asked for and more than `max_trajectories` trajectories exist; the
@@ -148,7 +151,7 @@ def exact_gradient(
     rounding, value_rounding = induction.rounding, induction.value_rounding
     enumerates = fits and method != "backward-induction"
     if enumerates:
-        value, gradient, mass = enumerate_gradient(mdp, policy, progress=progress)
+        value, gradient, mass = enumerate_gradient(mdp, policy, progress=progress, executor=executor)
         difference = gradient - induction.gradient
         agreement = float(np.max(np.abs(difference), initial=0.0))
         rounding += norm_of(difference)

@@ -11,6 +11,7 @@ from pgcheck.model.endless import cut
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.model.softmax import TabularSoftmax
+from pgcheck.workers.executor import HERE, Executor
 
 Order = Literal["probability", "share"]
 
@@ -46,6 +47,7 @@ def gradient_table(
     top: int | None = None,
     order: Order = "probability",
     progress: Progress | None = None,
+    executor: Executor = HERE,
 ) -> GradientTable:
     """Returns the exact gradient by parameter; arguments and errors are those of `exact_gradient`.
 
@@ -54,7 +56,9 @@ def gradient_table(
       order: whether these are the most likely ones, or those with the largest |share| of ∇J.
     """
     mdp = cut(mdp, policy)
-    exact = exact_gradient(mdp, policy, method=method, max_trajectories=max_trajectories, progress=progress)
+    exact = exact_gradient(
+        mdp, policy, method=method, max_trajectories=max_trajectories, progress=progress, executor=executor
+    )
     shown: tuple[Contribution, ...] = ()
     if top is not None and order == "share":
         from pgcheck.exact.shares import greatest_shares  # lists trajectories, which nothing else here needs

@@ -1,11 +1,16 @@
-"""An agent that runs in a process of its own."""
+"""An agent that runs in a process of its own; sent to another process, it runs in a process of that one."""
+
+from collections.abc import Callable
 
 from pgcheck.external import contents, wire
-from pgcheck.external.agent_source import AS_IT_IS, TRIAL_SECONDS, Beginning
-from pgcheck.external.loop import Lot
+from pgcheck.external.agent_source import AS_IT_IS, LOT_SECONDS, TRIAL_SECONDS, Beginning, Told
+from pgcheck.external.draws.tree import Branch
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.process import Child
 from pgcheck.external.run import Variation
 from pgcheck.external.sample import Sample
+from pgcheck.external.travelling import KeptChild, Place, kept_child
+from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
 
 GRACE = 1.0  # seconds that the child has to say where a run hangs, before it is killed
@@ -17,31 +22,64 @@ class AgentProcess:
     A run that lasts longer than the child's timeout is ended, and with it the child.
     """
 
-    def __init__(self, child: Child) -> None:
-        self.name = child.name
+    def __init__(self, child: Child | KeptChild) -> None:
+        self.name, self.travels = child.name, True
         self._child = child
-        self._mdp: MDP | None = None
-        self._size = 0  # of θ
-        self._mass = 0.0  # of the runs so far
+        self._place: tuple[MDP, Variation] | None = None  # where the child has taken the agent
+        self._policy: Linearised | None = None
 
-    def begin(self, mdp: MDP, variation: Variation = AS_IT_IS) -> Beginning:
+    def __reduce__(self) -> "tuple[Callable[[Place], AgentProcess], tuple[Place]]":
+        """It travels as the place of its code."""
+        return arrived, (Place(self.name, self._child.timeout, self._child.directory),)
+
+    def begin(self, mdp: MDP, variation: Variation = AS_IT_IS, *, rehearses: bool = True) -> Beginning:
         """Takes the agent to a model, and returns what a first run shows."""
-        request = wire.Begin(mdp, variation, self._child.timeout)
+        self._place = None
+        request = wire.Begin(mdp, variation, rehearses, self._child.timeout)
         beginning = self._child.ask(request, contents.beginning_on(mdp), more=TRIAL_SECONDS + GRACE)
-        self._mdp, self._size, self._mass = mdp, len(beginning.subject.policy.theta), 0.0
+        self._place, self._policy = (mdp, variation), beginning.subject.policy
+        if isinstance(self._child, KeptChild):
+            self._child.holder = self
         return beginning
 
-    def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at most so many; see `Loop`."""
-        assert self._mdp is not None
-        request = wire.Advance(seconds, most, self._child.timeout)
-        read = contents.lot_on(self._mdp, self._size, most, self._mass)
-        lot = self._child.ask(request, read, more=seconds + GRACE)
-        self._mass = lot.mass + (0.0 if lot.anew else self._mass)
-        return lot
+    def at(self, mdp: MDP, variation: Variation) -> Linearised:
+        """Returns the agent's policy on a model, once it was taken there if it is not."""
+        is_there = self._place is not None and self._place[0] is mdp and self._place[1] is variation
+        if isinstance(self._child, KeptChild):
+            is_there = is_there and self._child.holder is self
+        if not is_there or self._policy is None:
+            return self.begin(mdp, variation, rehearses=False).subject.policy
+        return self._policy
+
+    def cut(self, most: int, *, drawn: bool = False, told: Told | None = None) -> Cut:
+        """Returns what the runs show that cut the tree of all runs, at most so many, and what is left; see `Loop`."""
+        return self._made(wire.Cut(LOT_SECONDS, self._child.timeout, most, drawn), most, told)
+
+    def walk(self, branch: Branch, number: int, before: Before, most: int) -> Lot:
+        """Returns what the runs of a branch show, at most so many; see `Loop`."""
+        return self._made(wire.Walk(LOT_SECONDS, self._child.timeout, branch, number, before, most), most).lot
 
     def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
         """Returns what runs show whose draws come out at random; see `Loop.sample`."""
-        assert self._mdp is not None
-        request = wire.Draw(seconds, count, self._child.timeout, seed, first)
-        return self._child.ask(request, contents.sample_on(self._mdp, self._size, count), more=seconds + GRACE)
+        assert self._place is not None
+        assert self._policy is not None
+        request = wire.Draw(seconds, self._child.timeout, count, seed, first)
+        read = contents.sample_on(self._place[0], len(self._policy.theta), count)
+        return self._child.ask(request, read, more=seconds + GRACE)
+
+    def _made(self, request: wire.Cut | wire.Walk, most: int, told: Told | None = None) -> Cut:
+        """What runs show, once requests for some at a time have made all of them."""
+        assert self._place is not None
+        assert self._policy is not None
+        read = contents.cut_on(self._place[0], len(self._policy.theta), most)
+        asked: wire.Request = request
+        while not isinstance(cut := self._child.ask(asked, read, more=LOT_SECONDS + GRACE), Cut):
+            asked = wire.Advance(LOT_SECONDS, self._child.timeout)
+            if told is not None:
+                told(*cut)
+        return cut
+
+
+def arrived(place: Place) -> AgentProcess:
+    """Returns the agent that was sent to this process."""
+    return AgentProcess(kept_child(place))

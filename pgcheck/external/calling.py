@@ -1,5 +1,6 @@
 """Calling a user's function: on one batch, or on many small ones whose episodes are taken from a large one."""
 
+import pickle
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import EstimatorError
+from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimate, is_per_episode
 from pgcheck.external.estimator import External
 from pgcheck.external.results import check_finite, converted
@@ -29,6 +30,21 @@ class LocalFunction(External):
     def __init__(self, function: Estimate, name: str) -> None:
         super().__init__(name)
         self.function = function
+
+    def __getstate__(self) -> dict[str, object]:
+        """Returns what is sent to another process: the function by its place.
+
+        Raises:
+          UsageError: it has none, as a lambda.
+        """
+        try:
+            pickle.dumps(self.function)
+        except Exception as error:
+            raise UsageError(
+                f"{self.name} cannot be sent to other processes: {error}\n"
+                "  Define it at the top of a module, or do without workers"
+            ) from None
+        return self.__dict__
 
     def __call__(self, batch: Batch, /) -> Floats:
         """Returns `call` of the function."""

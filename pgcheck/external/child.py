@@ -29,8 +29,8 @@ from pgcheck.external.contents import Kind, answer_of
 from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.late import Deadline
 from pgcheck.external.loading import agent_hint, load
-from pgcheck.external.loop import Lot
-from pgcheck.external.policies import Named
+from pgcheck.external.lot import Cut
+from pgcheck.external.policies import made_here
 from pgcheck.external.sample import Sample
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.formats.environments.failures import failure_text
@@ -77,7 +77,7 @@ def _deadline(
     connection: Connection, number: int, request: wire.Request, spec: str
 ) -> contextlib.AbstractContextManager[None]:
     """What says in time where a run of an agent hangs."""
-    if not isinstance(request, wire.Begin | wire.Advance | wire.Draw):
+    if not isinstance(request, wire.Begin | wire.Advance):
         return contextlib.nullcontext()
     limit = request.limit
 
@@ -98,7 +98,7 @@ class _Work:
         self._model: _Model | None = None
         self._fingerprint = b""
 
-    def done(self, request: wire.Request) -> Gradients | Beginning | Lot | Sample | Kind | None:
+    def done(self, request: wire.Request) -> Gradients | Beginning | Cut | Sample | Kind | tuple[int, float] | None:
         """Does what is asked, and returns what the answer holds."""
         match request:
             case wire.Load():
@@ -121,11 +121,17 @@ class _Work:
                 return gradients
         assert isinstance(self._loaded, LocalAgent)
         if isinstance(request, wire.Begin):
-            return _ending_copies(self._loaded.begin)(request.mdp, request.variation)
+            begin = _ending_copies(self._loaded.begin)
+            return begin(request.mdp, request.variation, rehearses=request.rehearses)
         if isinstance(request, wire.Draw):
             drawn = request.seed, request.first, request.most, request.seconds
             return _ending_copies(self._loaded.sample)(*drawn)
-        return _ending_copies(self._loaded.advance)(request.seconds, request.most)
+        loop = self._loaded.loop
+        if isinstance(request, wire.Cut):
+            loop.cut(request.most, drawn=request.drawn)
+        if isinstance(request, wire.Walk):
+            loop.walk(request.branch, request.number, request.before, request.most)
+        return _ending_copies(self._loaded.advanced)(request.seconds) or loop.progress
 
     def failure(self, error: BaseException) -> wire.Failure:
         """An error as users read it."""
@@ -150,13 +156,9 @@ def _made(request: wire.Model) -> _Model:
     """The model with policies that are made here, where they are named."""
     mdp = request.mdp
     drawn_by_itself = request.behavior is request.policy
-    behavior = None if drawn_by_itself or request.behavior is None else _here(request.behavior, mdp)
-    policy = _here(request.policy, mdp)  # made last: what its function leaves behind is that of the policy
+    behavior = None if drawn_by_itself or request.behavior is None else made_here(request.behavior, mdp)
+    policy = made_here(request.policy, mdp)  # made last: what its function leaves behind is that of the policy
     return _Model(mdp, policy, policy if drawn_by_itself else behavior)
-
-
-def _here(policy: Policy | Named, mdp: MDP) -> Policy:
-    return policy.made(mdp) if isinstance(policy, Named) else policy
 
 
 def _called(estimator: LocalFunction, model: _Model, request: wire.Call) -> Gradients:

@@ -10,9 +10,11 @@ from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError, PolicyError
 from pgcheck.estimators.base import Gradients
 from pgcheck.external.agent_source import Beginning
-from pgcheck.external.draws.tree import Count
+from pgcheck.external.draws.branches import branches_of, numbers_of
+from pgcheck.external.draws.tree import Branch, Count
 from pgcheck.external.episodes import decoded
-from pgcheck.external.loop import Lot, Rehearsal
+from pgcheck.external.loop import Rehearsal
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.sample import Sample
 from pgcheck.external.subject import Subject
 from pgcheck.external.wire import Answer, MalformedAnswerError, Take
@@ -30,7 +32,7 @@ MOST_AXES = 32  # of an array of parameters
 MOST_NUMBERS = 2**24  # that tell of the episodes of the runs of one answer
 
 
-def answer_of(content: Gradients | Beginning | Lot | Sample | Kind | None) -> Answer:
+def answer_of(content: Gradients | Beginning | Cut | Sample | Kind | tuple[int, float] | None) -> Answer:
     """Returns the answer that holds this; None is no more than that the request is done.
 
     Raises:
@@ -43,8 +45,10 @@ def answer_of(content: Gradients | Beginning | Lot | Sample | Kind | None) -> An
             return Answer({"kind": content})
         case Gradients(values, per_episode, single):
             return Answer({"shape": values.shape, "per_episode": per_episode, "single": single}, [values])
-        case Lot():
-            return _of_lot(content)
+        case (int(runs), float(mass)):
+            return Answer({"runs": runs, "mass": mass, "due": True})
+        case Cut():
+            return _of_cut(content)
         case Sample(gradients, without, clipped, by_policy, episodes):
             return Answer(
                 {"runs": len(gradients), "numbers": _few_enough(episodes)},
@@ -119,36 +123,48 @@ def beginning_on(mdp: MDP) -> Callable[[Fields, Take], Beginning]:
     return read
 
 
-def lot_on(mdp: MDP, d: int, most: int, before: float) -> Callable[[Fields, Take], Lot]:
-    """Returns what reads what runs have shown.
+def cut_on(mdp: MDP, d: int, most: int) -> Callable[[Fields, Take], Cut | tuple[int, float]]:
+    """Returns what reads what runs have shown; or, as long as some are due, how many were made and their probability.
 
     Args:
       mdp: the model.
       d: how many parameters the agent has.
       most: how many runs there may be.
-      before: the probability of the runs before.
     """
 
-    def read(fields: Fields, take: Take) -> Lot:
-        runs, numbers = _whole(fields.get("runs")), _whole(fields.get("numbers"))
-        done = fields.get("done") is True
-        _require(runs <= most and numbers <= MOST_NUMBERS)
+    def read(fields: Fields, take: Take) -> Cut | tuple[int, float]:
+        runs = _whole(fields.get("runs"))
+        _require(runs <= most)
+        if fields.get("due") is True:
+            return runs, _number(fields.get("mass"))
+        numbers, of_branches = _whole(fields.get("numbers")), _whole(fields.get("of_branches"))
+        _require(numbers <= MOST_NUMBERS and of_branches <= MOST_NUMBERS)
         mean, probs, episodes = _finite(take((d,))), _finite(take((runs,))), _finite(take((numbers,)))
-        mass, anew = math.fsum(probs), fields.get("anew") is True
-        total = mass if anew else before + mass
-        _require(bool(np.all(probs >= 0)) and total <= 1 + SLACK and (not done or total >= 1 - SLACK))
+        mass = math.fsum(probs)
+        _require(bool(np.all(probs >= 0)) and mass <= 1 + SLACK)
         square = math.inf if fields.get("square") == math.inf else _number(fields.get("square"))
         not_finite, without, clipped = (_number(fields.get(name)) for name in ("not_finite", "without", "clipped"))
         _require(not_finite + without <= mass + SLACK and clipped <= mass + SLACK)
-        shuffled = bool(fields.get("shuffled"))
         # (Σ P ĝ)² ≤ Σ P · Σ P ĝ²
         _require(float(mean @ mean) <= mass * square * (1 + SLACK))
+        flags = (fields.get(name) is True for name in ("done", "shuffled", "anew"))
         listed = _episodes(episodes, mdp, runs)
-        return Lot(
-            mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, done, shuffled, anew
-        )
+        lot = Lot(mean, runs, mass, square, not_finite, without, clipped, probs.tolist(), listed, *flags)
+        return Cut(lot, _branches(_finite(take((of_branches,)))), _before(_listed(fields.get("before"))))
 
     return read
+
+
+def _branches(numbers: Floats) -> tuple[Branch, ...]:
+    try:
+        return branches_of(numbers.tolist())
+    except ValueError:
+        raise MalformedAnswerError from None
+
+
+def _before(fields: list[Any]) -> Before:
+    _require(len(fields) == 4)
+    return Before(fields[0] is True, _number(fields[1]), _whole(fields[2]), _number(fields[3]))
 
 
 def sample_on(mdp: MDP, d: int, most: int) -> Callable[[Fields, Take], Sample]:
@@ -186,13 +202,15 @@ def _few_enough(episodes: list[int]) -> int:
     return len(episodes)
 
 
-def _of_lot(lot: Lot) -> Answer:
+def _of_cut(cut: Cut) -> Answer:
+    lot, before, branches = cut.lot, cut.before, numbers_of(cut.branches)
     fields = {
         "runs": lot.runs, "numbers": _few_enough(lot.episodes), "square": lot.square, "not_finite": lot.not_finite,
-        "without": lot.without, "clipped": lot.clipped, "done": lot.done,
-        "shuffled": lot.shuffled, "anew": lot.anew,
+        "without": lot.without, "clipped": lot.clipped, "done": lot.done, "shuffled": lot.shuffled, "anew": lot.anew,
+        "of_branches": len(branches), "before": [before.drawn, before.greatest, before.shuffled, before.heaviest],
     }  # fmt: skip
-    return Answer(fields, [lot.mean, np.array(lot.probs), np.array(lot.episodes, dtype=np.float64)])
+    episodes = np.array(lot.episodes, dtype=np.float64)
+    return Answer(fields, [lot.mean, np.array(lot.probs), episodes, np.array(branches)])
 
 
 def _shapes(listed: object) -> Shapes:

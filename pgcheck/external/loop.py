@@ -1,26 +1,36 @@
 """An agent on a model, run for every way in which its draws can come out."""
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats
 from pgcheck.errors import EstimatorError
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.draws.answers import Answers
+from pgcheck.external.draws.branches import Cutting
 from pgcheck.external.draws.drawn import DrawnAnswers
 from pgcheck.external.draws.installed import plainly
-from pgcheck.external.draws.tree import Count, Tree, as_they_are, count_of, equally, other_orders, width_of
+from pgcheck.external.draws.tree import (
+    Branch,
+    Count,
+    Tree,
+    as_they_are,
+    count_of,
+    equally,
+    other_orders,
+    width_of,
+)  # fmt: skip
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.run import Outcome, Runner, Variation
-from pgcheck.external.sample import Sample, told
+from pgcheck.external.sample import Sample
 from pgcheck.external.subject import Subject
 from pgcheck.model.mdp import MDP
 
 SAME, SAME_IN_SINGLE = 1e-9, 1e-5  # by which a run's gradient may differ when it is repeated, of its greatest number
 
-NONE = 1e-9  # the probability of what does not happen
 SEVERAL = 6  # other orders that are tried in so many runs; one in each of the others
 
 
@@ -40,68 +50,45 @@ class Rehearsal:
 
 
 @dataclass(eq=False)
-class Lot:
-    """What some runs have shown together.
+class _Walk:
+    """Runs that are under way.
 
     Attributes:
-      mean: Σ P ĝ `[d]`; runs whose gradient is not finite, or which computed none, count as 0.
-      runs: how many.
-      mass: the sum of their probabilities.
-      square: Σ P ‖ĝ‖².
-      not_finite, without: the probability of runs whose gradient is not finite, and of those that computed none.
-      clipped: the probability of runs in which a gradient was clipped.
-      probs: the probability of each run.
-      episodes: those of each run, as numbers that `pgcheck.external.episodes.decoded` reads.
-      done: whether there are no more runs.
-      shuffled: whether something was shuffled in one of them, whose order made no difference.
-      anew: whether the runs of earlier lots count no more, because orders turned out to matter.
+      tree: which run is next.
+      most: how many there may be.
+      lot: what they show.
+      weight: P ‖ĝ‖ of the run that adds most, or of one before them.
+      heaviest: this run, if it is one of them.
     """
 
-    mean: Floats
-    runs: int = 0
-    mass: float = 0.0
-    square: float = 0.0
-    not_finite: float = 0.0
-    without: float = 0.0
-    clipped: float = 0.0
-    probs: list[float] = field(default_factory=list)
-    episodes: list[int] = field(default_factory=list)
-    done: bool = False
-    shuffled: bool = False
-    anew: bool = False
+    tree: Tree | Cutting
+    most: int
+    lot: Lot
+    weight: float
+    heaviest: Outcome | None = None
 
-    def add(self, outcome: Outcome, prob: float) -> None:
-        """Takes in one run."""
-        self.runs, self.mass = self.runs + 1, self.mass + prob
-        self.probs.append(prob)
-        self.clipped += prob * bool(outcome.watch.clips)
-        self.shuffled = self.shuffled or outcome.answers.shuffles > 0
-        answers, gradient = outcome.answers, outcome.gradient
-        self.episodes += told(answers)
-        if gradient is None:
-            self.without += prob
-        elif not np.all(np.isfinite(gradient)):
-            self.not_finite += prob
-        else:
-            self.mean += prob * gradient
-            self.square += prob * float(gradient @ gradient)
+    @property
+    def is_over(self) -> bool:
+        """Whether no other run is due."""
+        return self.tree.done or self.lot.runs >= self.most
 
-    def followed_by(self, later: "Lot") -> "Lot":
-        """Returns what these runs and later ones show together."""
-        before = Lot(np.zeros_like(self.mean)) if later.anew else self
-        return Lot(
-            before.mean + later.mean, before.runs + later.runs, before.mass + later.mass,
-            before.square + later.square, before.not_finite + later.not_finite, before.without + later.without,
-            before.clipped + later.clipped, before.probs + later.probs, before.episodes + later.episodes,
-            later.done, before.shuffled or later.shuffled,
-        )  # fmt: skip
+    def take(self, outcome: Outcome) -> None:
+        """Takes in a run."""
+        prob = self.tree.completed(outcome.answers)
+        self.lot.add(outcome, prob)
+        weight = prob * float(np.linalg.norm(outcome.gradient)) if outcome.gradient is not None else 0.0
+        weight = weight if math.isfinite(weight) else 0.0
+        is_first = isinstance(self.tree, Cutting) and self.heaviest is None
+        if is_first or weight > self.weight:
+            self.weight, self.heaviest = weight, outcome
 
 
 class Loop:
     """All runs of an agent; errors are those of `Runner`.
 
-    What is shuffled is left in its order, and each run is repeated with other orders, the first runs with several. At
-    the first that changes a gradient, orders are drawn like all else, from the beginning.
+    Some runs cut the tree of all of them into branches, whose runs may be made elsewhere. What is shuffled is left in
+    its order, and each run is repeated with other orders, the first runs with several. At the first that changes a
+    gradient, orders are drawn like all else, from the beginning.
 
     Args:
       function: makes the agent.
@@ -112,14 +99,11 @@ class Loop:
     def __init__(self, function: AgentFunction, mdp: MDP, variation: Variation | None = None) -> None:
         self._runner = Runner(function, mdp, variation)
         self._name = function.name
-        self._tree = Tree(as_they_are)
-        self._held: Lot | None = None  # runs that count once it is sure that orders make no difference
+        self._drawn = False  # whether orders are drawn
+        self._walk: _Walk | None = None
         self._greatest = 0.0  # number in a gradient
         self._shuffled = 0  # runs that were repeated with other orders
-        self._repeatable: tuple[float, Outcome] | None = None  # P ‖ĝ‖ of the run that adds most, and the run
-        self._without = 0.0  # the probability of runs so far that computed no gradient
-        # Gives another order, as long as orders make no difference.
-        self._other: Callable[[int], list[int]] | None = other_orders(np.random.default_rng(0))
+        self._other = other_orders(np.random.default_rng(0))  # gives another order
 
     @property
     def subject(self) -> Subject:
@@ -157,7 +141,7 @@ class Loop:
         watch = self._runner.run(Answers(), goes_on=True).watch
         runs = self._tried(tries, seconds, Answers(pick=equally(rng), order=as_they_are))
         if any(self._depends_on_order(run) for run in runs):
-            self._draw_orders()
+            self._drawn = True
             runs = self._tried(tries, seconds, Answers(pick=equally(rng)))
         return Rehearsal(watch.steps, watch.decayed, count_of([width_of(run.answers) for run in runs]))
 
@@ -169,56 +153,66 @@ class Loop:
             runs.append(self._runner.run(answers.anew()))
         return runs
 
-    @plainly()
-    def advance(self, seconds: float, most: int) -> Lot:
-        """Returns what further runs show: as many as take about so many seconds, at most so many.
+    def cut(self, most: int, *, drawn: bool = False) -> None:
+        """Begins with the runs that cut the tree: at most so many; with `drawn`, orders are known to matter."""
+        self._drawn = self._drawn or drawn
+        self._begin(Cutting(self._order), Before(self._drawn), most, 0)
 
-        A lot is empty as long as its runs are held back, until it is sure that orders make no difference.
+    def walk(self, branch: Branch, number: int, before: Before, most: int) -> None:
+        """Begins with the runs of a branch, which is the one of this number, from 0: at most so many."""
+        self._drawn = before.drawn
+        self._begin(Tree(branch, self._order), before, most, 1 + number)
+
+    @plainly()
+    def advance(self, seconds: float) -> Cut | None:
+        """Makes runs for about so many seconds, and at least one that is due.
+
+        Returns:
+          What all runs show that were asked for; None as long as some are due. There are branches only if the tree
+          was to be cut.
 
         Raises:
-          EstimatorError: when all of them are done, none has computed a gradient, or one of them has another gradient
-            when it is repeated.
+          EstimatorError: the run that adds most has another gradient when it is repeated.
         """
-        lot, self._held = self._held or self._nothing(), None
+        assert self._walk is not None
         until, is_first = time.monotonic() + seconds, True
-        while not self._tree.done and lot.runs < most and (is_first or time.monotonic() < until):
+        while not self._walk.is_over:
+            if not is_first and time.monotonic() >= until:
+                return None
             is_first = False
-            outcome = self._runner.run(self._tree.answers())
+            outcome = self._runner.run(self._walk.tree.answers())
             if self._depends_on_order(outcome):
-                self._draw_orders()
-                lot = self._nothing()
-                lot.anew = True
+                if isinstance(self._walk.tree, Tree):
+                    return Cut(Lot(np.zeros_like(self._walk.lot.mean), anew=True), (), Before(drawn=True))
+                self.cut(self._walk.most, drawn=True)
                 continue
-            prob = self._tree.completed(outcome.answers)
-            lot.add(outcome, prob)
-            weight = prob * float(np.linalg.norm(outcome.gradient)) if outcome.gradient is not None else 0.0
-            if not self._repeatable or weight > self._repeatable[0]:
-                self._repeatable = (weight, outcome)
-        lot.done = self._tree.done
-        lot.shuffled = lot.shuffled and self._other is not None
-        if lot.done:
-            self._check(lot)
-        elif lot.shuffled and lot.runs < most:
-            self._held, lot = lot, self._nothing()
-        self._without += lot.without
-        return lot
+            self._walk.take(outcome)
+        walk = self._walk
+        walk.lot.done = walk.tree.done
+        walk.lot.shuffled = walk.lot.shuffled and not self._drawn
+        if walk.lot.done and walk.heaviest is not None:
+            self._check(walk.heaviest)
+        branches = walk.tree.branches() if isinstance(walk.tree, Cutting) else ()
+        return Cut(walk.lot, branches, Before(self._drawn, self._greatest, self._shuffled, walk.weight))
 
-    def _nothing(self) -> Lot:
-        return Lot(np.zeros(len(self.subject.policy.theta)))
+    @property
+    def progress(self) -> tuple[int, float]:
+        """How many runs have been made of those that were asked for, and their probability."""
+        return (0, 0.0) if self._walk is None else (self._walk.lot.runs, self._walk.lot.mass)
 
-    def _draw_orders(self) -> None:
-        """Begins anew, and draws the order of what is shuffled."""
-        self._tree, self._other, self._repeatable, self._without = Tree(), None, None, 0.0
+    @property
+    def _order(self) -> Callable[[int], list[int]] | None:
+        return None if self._drawn else as_they_are
 
-    def _check(self, last: Lot) -> None:
-        """Raises EstimatorError unless some run computed a gradient, which it has again when it is repeated."""
-        if self._without + last.without > 1 - NONE:
-            raise EstimatorError(
-                f"{self._name}: update() computed no gradient in any run: no optimizer of torch that holds a "
-                "parameter of the policy made a step, nothing is left in .grad, and no gradient was returned"
-            )
-        assert self._repeatable is not None
-        first = self._repeatable[1]
+    def _begin(self, tree: Tree | Cutting, before: Before, most: int, number: int) -> None:
+        """All that the runs depend on is set here: they are the same, whatever runs were made before."""
+        lot = Lot(np.zeros(len(self.subject.policy.theta)))
+        self._walk = _Walk(tree, most, lot, before.heaviest)
+        self._greatest, self._shuffled = before.greatest, before.shuffled
+        self._other = other_orders(np.random.default_rng((0, number)))
+
+    def _check(self, first: Outcome) -> None:
+        """Raises EstimatorError unless a run has the same gradient again when it is repeated."""
         if not self._is_same(first, self._runner.run(first.answers.again())):
             raise EstimatorError(
                 f"{self._name}: when all draws came out the same again, the gradient was another one\n"
@@ -227,7 +221,7 @@ class Loop:
 
     def _depends_on_order(self, outcome: Outcome) -> bool:
         """Whether a run that left in their order what it shuffles has another gradient with other orders."""
-        if self._other is None or not outcome.answers.shuffles:
+        if self._drawn or not outcome.answers.shuffles:
             return False
         self._shuffled += 1
         for _ in range(SEVERAL if self._shuffled <= SEVERAL else 1):

@@ -77,6 +77,15 @@ def sendable(policy: Policy) -> Policy | Named:
     return policy
 
 
+def made_here(policy: Policy | Named, mdp: MDP) -> Policy:
+    """Returns a policy that was sent to this process: made here, where it is named.
+
+    Raises:
+      PolicyError: the function cannot be called, or makes another policy than before.
+    """
+    return policy.made(mdp) if isinstance(policy, Named) else policy
+
+
 def named_policy(spec: str, mdp: MDP) -> Policy:
     """Returns the policy that a function, named by its place, makes for an MDP; the code of its module runs.
 

@@ -16,10 +16,11 @@ class Tally:
 
     Args:
       name: the estimator, as the user named it.
+      heard: whether lines are passed on at all.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, heard: bool = True) -> None:
+        self._name, self._heard = name, heard
         self._lines = 0
         self._held: list[str] | None = None  # lines that wait until it is known whether they are wanted
         self._lines_before = 0
@@ -28,13 +29,13 @@ class Tally:
     @property
     def is_full(self) -> bool:
         """Whether lines are no longer passed on, only counted."""
-        return self._lines >= MOST_LINES
+        return not self._heard or self._lines >= MOST_LINES
 
     def add(self, line: str) -> None:
         """Passes a line on, if it is among the first."""
         with self._lock:
             self._lines += 1
-            if self._lines > MOST_LINES:
+            if not self._heard or self._lines > MOST_LINES:
                 return
             if self._held is None:
                 tell(line + "\n")
@@ -68,7 +69,7 @@ class Tally:
         """Passes on what was kept back, and says how many lines were left out."""
         self.release()
         more = self._lines - MOST_LINES
-        if more > 0:
+        if self._heard and more > 0:
             tell(f"... and {more:,} more line{'' if more == 1 else 's'} from {self._name}\n")
 
 

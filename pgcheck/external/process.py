@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from pgcheck.errors import EstimatorError, ExitStatus
 from pgcheck.external import contents, wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.draws.endings import UnanswerableError
+from pgcheck.external.guard import Guard
 from pgcheck.external.prints import Prints, Tally
 from pgcheck.external.subject import UnsuitableError
 from pgcheck.external.watchdog import Watchdog
 from pgcheck.external.wire import Read
+from pgcheck.workers import threads
 
 TIMEOUT = 60.0  # seconds
 ENDING_SECONDS = 5.0  # for a child to end that has closed its pipe
@@ -38,10 +41,13 @@ class Child:
     Args:
       spec: the place, `file.py:name` or `package.module:name`.
       timeout: seconds that one request may take, from its first byte to the last of its answer.
+      directory: its working directory, where a relative place begins; None is that of this process as it is now.
+      heard: whether what it prints is passed on.
 
     Attributes:
       name: the place.
       timeout: the seconds.
+      directory: the working directory.
       kind: of what was loaded.
 
     Raises (from every method):
@@ -51,28 +57,35 @@ class Child:
 
     kind: Kind
 
-    def __init__(self, spec: str, *, timeout: float = TIMEOUT) -> None:
-        self.name, self.timeout = spec, timeout
+    def __init__(
+        self, spec: str, *, timeout: float = TIMEOUT, directory: str | None = None, heard: bool = True
+    ) -> None:
+        self.name, self.timeout, self._heard = spec, timeout, heard
+        self.directory = working_directory() if directory is None else directory
 
     def __enter__(self) -> "Child":
         # -P: a file of the working directory must not stand in for a module of pgcheck or of Python.
         start = f"import sys; sys.path.append({SOURCE!r}); from pgcheck.external.child import main; main()"
         with standard_descriptors_open():
             self._connection, childs_end = wire.pipe()
-            self._tally = Tally(self.name)
+            self._tally = Tally(self.name, heard=self._heard)
             self._prints = Prints(self._tally)
             try:
                 self._child = subprocess.Popen(
                     [sys.executable, "-P", "-c", start, self.name], stdin=childs_end,
                     stdout=self._prints.entrance, stderr=self._prints.entrance, start_new_session=True,
+                    cwd=self.directory, env=environment(),
                     creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                 )  # fmt: skip
-            except BaseException:
+            except BaseException as error:
                 self._connection.close()
+                if isinstance(error, OSError) and self.directory and not os.path.isdir(self.directory):
+                    raise no_directory(self.name, self.directory) from None
                 raise
             finally:
                 os.close(childs_end)
                 self._prints.started()
+            self._guard = Guard(self._child.pid)
         self._watchdog = Watchdog(self.timeout, self._cut_off)
         try:
             self.kind = self.ask(wire.Load(), contents.kind)
@@ -90,6 +103,7 @@ class Child:
         """Ends the child, and the processes that it has started."""
         self._watchdog.stop()
         self._kill()
+        self._guard.end()
         self._child.wait()
         self._connection.close()
         self._prints.close()
@@ -127,18 +141,19 @@ class Child:
         """The error that says why the pipe is closed."""
         if self._watchdog.timed_out:
             return EstimatorError(
-                f"{self.name} did not answer within {self.timeout:g} seconds; allow more with --timeout"
+                f"{self.name} did not answer within {self.timeout:g} seconds; allow more with --timeout", ended=True
             )
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=ENDING_SECONDS)
         status = self._child.returncode
         if status in (None, ExitStatus.UNWRITABLE):
-            return EstimatorError(f"{self.name} closed the pipe to pgcheck")
+            return EstimatorError(f"{self.name} closed the pipe to pgcheck", ended=True)
         if status < 0:
             name = signal_name(-status)
             hint = "; was it out of memory?" if name == "SIGKILL" else ""
-            return EstimatorError(f"{self.name} crashed: its process was killed by {name}{hint}")
-        return EstimatorError(f"{self.name} ended its process with status {status}, before it had answered")
+            return EstimatorError(f"{self.name} crashed: its process was killed by {name}{hint}", ended=True)
+        text = f"{self.name} ended its process with status {status}, before it had answered"
+        return EstimatorError(text, ended=True)
 
     def _cut_off(self) -> None:
         self._kill()
@@ -152,6 +167,30 @@ class Child:
                 os.killpg(self._child.pid, signal.SIGKILL)
         else:
             self._child.kill()
+
+
+def working_directory() -> str | None:
+    """Returns this process's working directory; None where it was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def environment() -> dict[str, str]:
+    """Returns the environment of a user's process: as it is here, with one thread for linear algebra.
+
+    With more of them, sums are added in an order that depends on how many there are, and with it the last digits.
+    """
+    return {**os.environ, **dict.fromkeys(threads.NAMES, "1")}
+
+
+def no_directory(name: str, directory: str) -> EstimatorError:
+    """Returns the error for a working directory that this machine does not have."""
+    return EstimatorError(
+        f"{name}: {socket.gethostname()} has no folder {directory}\n"
+        "  The code is shipped by its place: let all machines have it in the same folder, as on a shared disk"
+    )
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 
 from pgcheck.errors import EstimatorError, UsageError
+from pgcheck.external.guard import Guard
 from pgcheck.external.inbox import Inbox
 from pgcheck.external.prints import Prints, Tally
-from pgcheck.external.process import signal_name, standard_descriptors_open
+from pgcheck.external.process import environment, no_directory, signal_name, standard_descriptors_open
 from pgcheck.external.program_lines import BOM, quoted
 from pgcheck.external.watchdog import Watchdog
 
@@ -31,13 +32,16 @@ class ProgramEndedError(EstimatorError):
       failed: whether it ended by itself, with a status that says that something went wrong.
     """
 
-    def __init__(self, text: str, *, failed: bool) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, failed: bool = False) -> None:
+        super().__init__(text, ended=not failed)
         self.failed = failed
 
 
 class ProgramSilentError(EstimatorError):
     """The program did not answer in time; it has been killed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, ended=True)
 
 
 class ProgramProcess:
@@ -48,6 +52,7 @@ class ProgramProcess:
       name: what errors call it.
       timeout: seconds that an exchange may take.
       tally: takes what it writes to standard error.
+      directory: its working directory; None is that of this process.
 
     Attributes:
       answered: how many lines it has been asked for and has written.
@@ -56,7 +61,9 @@ class ProgramProcess:
       EstimatorError: it cannot be started.
     """
 
-    def __init__(self, words: Sequence[str], name: str, timeout: float, tally: Tally) -> None:
+    def __init__(
+        self, words: Sequence[str], name: str, timeout: float, tally: Tally, directory: str | None = None
+    ) -> None:
         self._name, self._timeout = name, timeout
         self.answered = 0
         prints = Prints(tally)
@@ -64,12 +71,16 @@ class ProgramProcess:
             try:
                 self._process = subprocess.Popen(
                     words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=prints.entrance, bufsize=0,
-                    start_new_session=True, creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                    start_new_session=True, cwd=directory, env=environment(),
+                    creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                 )  # fmt: skip
             except (OSError, ValueError) as error:
+                if directory is not None and not os.path.isdir(directory):
+                    raise no_directory(name, directory) from None
                 raise EstimatorError(f"{name}: {_why_not_started(words[0], error)}") from None
             finally:
                 prints.started()
+            self._guard = Guard(self._process.pid)
         self._prints = prints
         self._texts: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # None: no more
         self._inbox = Inbox()
@@ -111,6 +122,7 @@ class ProgramProcess:
         while time.monotonic() < until and not self._has_ended():
             time.sleep(LOOKING_SECONDS)
         self._kill()
+        self._guard.end()
         self._process.wait()
         self._inbox.end()
         for thread in self._threads:

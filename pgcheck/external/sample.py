@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,26 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.gradients)
+
+    @classmethod
+    def joined(cls, samples: "Sequence[Sample]") -> "Sample":
+        """Returns several samples as one, in their order."""
+        gradients, without, clipped, by_policy = (
+            np.concatenate([getattr(it, name) for it in samples])
+            for name in ("gradients", "without", "clipped", "by_policy")
+        )
+        return cls(gradients, without, clipped, by_policy, [number for it in samples for number in it.episodes])
+
+    @property
+    def arrays(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """All of it, as arrays that `of_arrays` reads."""
+        return self.gradients, self.without, self.clipped, self.by_policy, np.array(self.episodes, np.int64)
+
+    @classmethod
+    def of_arrays(cls, arrays: tuple[np.ndarray[Any, Any], ...]) -> "Sample":
+        """Returns the sample of such arrays."""
+        gradients, without, clipped, by_policy, episodes = arrays
+        return cls(gradients, without, clipped, by_policy, episodes.tolist())
 
 
 def told(answers: Answers) -> list[int]:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.external.draws.tree import Branch
+from pgcheck.external.lot import Before
 from pgcheck.external.policies import Named
 from pgcheck.external.run import Variation
 from pgcheck.model.mdp import MDP
@@ -87,32 +89,52 @@ class Begin:
     Attributes:
       mdp: the model.
       variation: how the agent is run.
+      rehearses: whether it is asked what a whole run shows, and how many there are.
       limit: the seconds after which a run is said to hang.
     """
 
     mdp: MDP
     variation: Variation
+    rehearses: bool
     limit: float
 
 
 @dataclass(frozen=True)
 class Advance:
-    """Asks for further runs of the agent: `seconds` and `most` as in `AgentSource.advance`; `limit` as in `Begin`."""
+    """Asks to go on with the runs that are under way, for so many seconds; `limit` as in `Begin`."""
 
     seconds: float
-    most: int
     limit: float
+
+
+@dataclass(frozen=True)
+class Cut(Advance):
+    """Asks to begin with the runs that cut the tree of all runs: as in `AgentSource.cut`."""
+
+    most: int
+    drawn: bool
+
+
+@dataclass(frozen=True)
+class Walk(Advance):
+    """Asks to begin with the runs of a branch: as in `AgentSource.walk`."""
+
+    branch: Branch
+    number: int
+    before: Before
+    most: int
 
 
 @dataclass(frozen=True)
 class Draw(Advance):
     """Asks for runs whose draws come out at random: as in `AgentSource.sample`."""
 
+    most: int
     seed: int
     first: int
 
 
-Request = Load | Model | Call | Begin | Advance | Draw
+Request = Load | Model | Call | Begin | Advance
 
 
 @dataclass(frozen=True)

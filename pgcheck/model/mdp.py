@@ -133,6 +133,10 @@ class MDP:
             columns.prob, columns.reward, np.zeros(len(columns.prob), dtype=np.bool_),
         )  # fmt: skip
 
+    def __getstate__(self) -> dict[str, object]:
+        """Returns the fields alone: what was worked out from them is worked out again where it is needed."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def __repr__(self) -> str:
         return (
             f"MDP({self.name!r}: {self.num_states} states, {self.num_actions} actions, {len(self.prob)} outcomes, "

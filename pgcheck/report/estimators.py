@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Sequence
 
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.comparison import Comparison, Standing
+from pgcheck.estimators.comparison import Comparison
+from pgcheck.estimators.standings import Standing
 from pgcheck.report.view import Column, Grid, Record, View
 from pgcheck.report.words import headline, if_known, model_record, percent
 

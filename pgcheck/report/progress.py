@@ -40,10 +40,13 @@ class ProgressBar:
         self.fraction = 0.0
         self._shown = shown
         self._due = time.monotonic() + self.SHOWN_AFTER
+        self._began = time.monotonic()
         self._bar: Progress | None = None
 
     def __call__(self, fraction: float) -> None:
         """Notes how much is done, 0 to 1."""
+        if fraction < self.fraction:  # of something else
+            self._began = time.monotonic()
         self.fraction = fraction
         if not self._shown or time.monotonic() < self._due:
             return
@@ -62,7 +65,7 @@ class ProgressBar:
         from rich.progress import BarColumn, TextColumn
 
         bar.console.width = terminal_width()  # COLUMNS may say how wide another terminal was
-        label, width = fitted(self.label, bar.console.width)
+        label, width = fitted(self.label + self._left(), bar.console.width)
         drawn = (BarColumn(width),) if width else ()
         bar.columns = (
             TextColumn("{task.description}", markup=False), *drawn, TextColumn("{task.percentage:3.0f} %")
@@ -70,6 +73,15 @@ class ProgressBar:
         bar.update(bar.task_ids[0], description=label, completed=self.fraction)
         bar.start()  # the first time alone it does something
         bar.refresh()
+
+    def _left(self) -> str:
+        """How long the rest will take, if it goes on as it did; empty where that is not known, or nothing is left."""
+        if not 0 < self.fraction < 1:
+            return ""
+        seconds = (time.monotonic() - self._began) * (1 - self.fraction) / self.fraction
+        if seconds < 99.5:
+            return f", {seconds:.0f} s left"
+        return f", {seconds / 60:.0f} min left" if seconds < 5970 else f", {seconds / 3600:,.0f} h left"
 
     def named(self, label: str, fraction: float) -> None:
         """Notes what is in hand, and how much of it is done."""

@@ -10,7 +10,8 @@ _Result = TypeVar("_Result")
 
 
 def kept(function: Callable[[MDP], _Result]) -> Callable[[MDP], _Result]:
-    """Returns the function, which is computed once for each MDP; the MDP holds the result, and takes it along."""
+    """Returns the function, which is computed once for each MDP; the MDP holds the result, and a copy in
+    another process works it out again."""
     name = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)

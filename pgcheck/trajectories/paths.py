@@ -17,6 +17,7 @@ from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.counting import refuse_endless
+from pgcheck.trajectories.dealing import Dealt, number_of_parts
 from pgcheck.trajectories.frontier import Block, Leaves, node_numbers
 from pgcheck.trajectories.sampling import Sampler
 from pgcheck.trajectories.tree import Tree, split_probability
@@ -72,9 +73,9 @@ def enumerated_paths(mdp: MDP, policy: Policy) -> Iterator[Paths]:
     refuse_endless(mdp)
     yield from _of_length_0(mdp, mdp.start)
     tree = Tree(mdp, policy.probs())
-    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start))
+    root = tree.root(np.where(mdp.terminal, 0.0, mdp.start), trails=True)
     block_size = int(np.clip(TRAIL_NODES // mdp.horizon, 1, 2**14))
-    for block, leaves in tree.walk(root, split_probability, trails=True, block_size=block_size):
+    for block, leaves in tree.walk(root, split_probability, block_size=block_size):
         if leaves is not None:
             yield from _of_leaves(tree, block, leaves)
 
@@ -86,7 +87,25 @@ def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]
       sampler: made with `paths=True`.
       distinct: whether each trajectory comes once; if not, one that was rolled out may come several times.
     """
-    mdp = sampler.tree.mdp
+    if sampler.is_part or number_of_parts(sampler.n) == 1:
+        yield from _walked(sampler, distinct)
+        return
+    dealt = Dealt(sampler)
+    yield from paths_above(dealt)
+    for part in dealt.parts():
+        yield from _walked(sampler.of_part(part.block()), distinct)
+
+
+def paths_above(dealt: Dealt) -> Iterator[Paths]:
+    """Yields the trajectories of rollouts that end before these are dealt out to parts."""
+    sampler = dealt.sampler
+    for block, leaves in dealt.top():
+        yield from _of_leaves(sampler.tree, block, leaves)
+    yield from _of_length_0(sampler.tree.mdp, sampler.ended_at_start)
+
+
+def _walked(sampler: Sampler, distinct: bool) -> Iterator[Paths]:
+    """The trajectories of a sampler whose rollouts are drawn at once, or of a part."""
     for block, leaves in sampler.walk():
         if leaves is not None:
             yield from _of_leaves(sampler.tree, block, leaves)
@@ -97,7 +116,7 @@ def sampled_paths(sampler: Sampler, *, distinct: bool = True) -> Iterator[Paths]
             else:
                 yield Paths(steps, np.ones(len(returns)), returns)
         sampler.rolled.clear()
-    yield from _of_length_0(mdp, sampler.ended_at_start)
+    yield from _of_length_0(sampler.tree.mdp, sampler.ended_at_start)
 
 
 def listed(mdp: MDP, policy: Policy, most: int | None = None, behavior: Policy | None = None) -> tuple[Batch, Floats]:

@@ -5,7 +5,9 @@ independent of all that happens elsewhere. The cost of splitting follows the num
 Where few rollouts reach a node, drawing them one by one costs less than splitting them on.
 """
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,14 +26,27 @@ MIN_SPLIT = 256  # a node that fewer rollouts reach is rolled out one by one
 ROLLED_TOGETHER = 2**15  # rollouts that are rolled out together; their arrays fit in a processor's cache
 
 
-def streams(rng: np.random.Generator) -> Callable[..., np.random.Generator]:
-    """Returns a function from integers to independent generators.
+@dataclass(frozen=True)
+class Streams:
+    """A function from integers to independent generators.
 
     A key's generator does not depend on which other keys are used, so that a row of a table has the same digits
-    whichever other rows the table has. `rng` is advanced once.
+    whichever other rows the table has.
+
+    Attributes:
+      entropy: what all of them follow from.
     """
-    entropy = [int(word) for word in rng.integers(2**32, size=4)]
-    return lambda *key: np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+
+    entropy: tuple[int, ...]
+
+    def __call__(self, *key: int) -> np.random.Generator:
+        """Returns the generator of a key, at its beginning."""
+        return np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=key))
+
+
+def streams(rng: np.random.Generator) -> Streams:
+    """Returns streams that follow from `rng`, which is advanced once."""
+    return Streams(tuple(int(word) for word in rng.integers(2**32, size=4)))
 
 
 def split_counts(branches: Branches, counts: Floats, rng: np.random.Generator | None, out: Floats) -> None:
@@ -52,6 +67,7 @@ class Sampler:
     Attributes:
       mdp: the model.
       policy: draws the actions.
+      n: how many rollouts there are.
       gatherer: sums the returns of the rollouts through each (state, action), if `paths` were not asked for.
       ended_at_start: the number of rollouts that start in each terminal state, and so have no step `[S]`.
       rolled: rollouts drawn one by one since it was last cleared, in lots of about one length: their steps
@@ -71,35 +87,58 @@ class Sampler:
         self.ended_at_start = np.zeros(mdp.num_states)
         self.rolled: list[tuple[Ints, Floats]] = []
         self.policy = policy
-        self._n = n
+        self.n = n
         self._rng = rng
         self._paths = paths
         self._alias: AliasTables | None = None
+        self._root: Block | None = None
         self._chunk = int(np.clip(MAX_REMEMBERED_STEPS // 16 // mdp.horizon, 64, ROLLED_TOGETHER))
 
     def fraction(self) -> float:
         """Returns the part of the rollouts that is done."""
-        return self.gatherer.progress() / self._n
+        return self.gatherer.progress() / self.n
 
     def result(self) -> tuple[Floats, float]:
         """Returns the mean of R Σ_t ∇log π(a_t|s_t) `[d]` and of R, after a whole `walk` without paths."""
         gathered = self.gatherer.result()
-        return self.policy.pullback(gathered.weights / self._n), gathered.value / self._n
+        return self.policy.pullback(gathered.weights / self.n), gathered.value / self.n
+
+    def of_part(self, root: Block) -> "Sampler":
+        """Returns a sampler of the rollouts that go through some nodes, which have been drawn up to there."""
+        if self._alias is None:
+            self._alias = AliasTables(self.tree)
+        part = copy.copy(self)
+        part.gatherer, part.rolled = Gatherer(self.tree), []
+        part.ended_at_start = np.zeros(self.mdp.num_states)
+        part._root = root
+        return part
+
+    @property
+    def is_part(self) -> bool:
+        """Whether these are the rollouts of a part."""
+        return self._root is not None
+
+    def root(self) -> Block:
+        """Draws where the rollouts start, and returns the nodes of depth 0."""
+        mdp = self.tree.mdp
+        counts = self._rng.multinomial(self.n, mdp.start / mdp.start.sum())
+        self.ended_at_start = np.where(mdp.terminal, counts, 0).astype(np.float64)
+        self.gatherer.add(self.gatherer.measure, float(self.ended_at_start.sum()))
+        return self.tree.root(np.where(mdp.terminal, 0, counts), rng=self._rng, trails=self._paths)
 
     def walk(self) -> Iterator[tuple[Block, Leaves | None]]:
         """Draws the rollouts, and yields the items of `Tree.walk`; each is gathered when the next is asked for."""
-        mdp = self.tree.mdp
-        counts = self._rng.multinomial(self._n, mdp.start / mdp.start.sum())
-        self.ended_at_start = np.where(mdp.terminal, counts, 0).astype(np.float64)
-        self.gatherer.add(self.gatherer.measure, float(self.ended_at_start.sum()))
-        root = self.tree.root(np.where(mdp.terminal, 0, counts))
-        tree = self.tree
-        for block, leaves in tree.walk(root, split_counts, rng=self._rng, settle=self._settle, trails=self._paths):
+        root = self.root() if self._root is None else self._root
+        for block, leaves in self.tree.walk(root, split_counts, settle=self._settle):
             yield block, leaves
-            if not self._paths:
-                self.gatherer.take(block, leaves)
-            elif leaves is not None:
-                self.gatherer.add(self.gatherer.measure, float(leaves.measure.sum()))
+            self.gather(block, leaves)
+
+    def gather(self, block: Block, leaves: Leaves | None) -> None:
+        """Takes in an item of `Tree.walk`."""
+        if not self._paths:
+            self.gatherer.take(block, leaves)
+        elif leaves is not None:
+            self.gatherer.add(self.gatherer.measure, float(leaves.measure.sum()))
 
     def _settle(self, block: Block) -> None:
         """Rolls out one by one from the nodes that few rollouts reach, of all states of the block together."""

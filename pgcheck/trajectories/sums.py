@@ -55,6 +55,11 @@ class Gatherer:
         self._lost[where] += (old - (new - part)) + (amount - part)
         self._sum[where] = new
 
+    def add_all(self, amounts: Floats) -> None:
+        """Adds the sums of another gatherer `[S A + 2]`."""
+        for where in np.flatnonzero(amounts).tolist():
+            self.add(where, float(amounts[where]))
+
     def take(self, block: Block, leaves: Leaves | None) -> None:
         """Takes in an item of `Tree.walk`; it overwrites the arrays of the leaves."""
         if leaves is not None:
@@ -88,8 +93,12 @@ class Gatherer:
         """Returns the measure of the trajectories so far."""
         return self._sum[self.measure]
 
+    def sums(self) -> Floats:
+        """Returns the sums: the weight of each pair, the value and the measure `[S A + 2]`."""
+        return np.add(self._sum, self._lost)
+
     def result(self) -> Gathered:
         """Returns the sums."""
-        total = np.array(self._sum) + np.array(self._lost)
+        total = self.sums()
         shape = (self.tree.mdp.num_states, self.tree.mdp.num_actions)
         return Gathered(total[:-2].reshape(shape), float(total[self.value]), float(total[self.measure]))

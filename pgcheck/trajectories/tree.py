@@ -77,34 +77,42 @@ class Tree:
             )  # fmt: skip
         return branches
 
-    def root(self, measure: Floats) -> Frontier:
-        """Returns the nodes of depth 0: the states in which `measure` `[S]` is positive."""
+    def root(
+        self, measure: Floats, *, rng: "np.random.Generator | None" = None, trails: bool = False
+    ) -> Block:  # fmt: skip
+        """Returns the nodes of depth 0: the states in which `measure` `[S]` is positive.
+
+        Args:
+          measure: of each state.
+          rng: for the draws of a walk.
+          trails: whether blocks keep how their nodes were reached.
+        """
         frontier: Frontier = {}
         for number, state in enumerate(np.flatnonzero(measure).tolist()):
             frontier[state] = Group(np.array([measure[state]], dtype=np.float64), np.zeros(1), np.zeros(1), number)
-        return frontier
+        states = np.array(list(frontier), dtype=np.int64)
+        trail = Trail(None, np.zeros(len(states), dtype=np.int64), states) if trails else None
+        return Block(0, frontier, rng, trail)
 
     def walk(
         self,
-        root: Frontier,
+        root: Block,
         split: Split,
         *,
-        rng: "np.random.Generator | None" = None,
         settle: Settle | None = None,
-        trails: bool = False,
         block_size: int | None = None,
     ) -> Iterator[tuple[Block, Leaves | None]]:
         """Yields a block with each lot of trajectories that end in it, and with None once all below it is done.
 
         Args:
-          root: nodes of depth 0, in states that are not terminal.
+          root: nodes of one depth, in states that are not terminal: those of depth 0, or of a part of the tree. Where
+            it has a random generator, that is the source of the draws of `split` and `settle`. The parts of a block
+            that is cut get streams of their own, spawned before any of them is worked on: what is drawn in one part
+            does not depend on the others, nor on their order. Where it has a trail, blocks keep how their nodes were
+            reached.
           split: shares the measure of a state's nodes `[n]` among its branches `[k, n]`; writes to its last argument.
-          rng: the source of the draws of `split` and `settle`. The parts of a block that is cut get streams of their
-            own, spawned before any of them is worked on: what is drawn in one part does not depend on the others,
-            nor on their order.
           settle: called with a block before it is expanded; may finish nodes by other means, and then sets their
             measure to 0.
-          trails: whether blocks keep how their nodes were reached.
           block_size: the number of nodes in a block's children, about; None for what the horizon allows.
 
         Raises:
@@ -112,10 +120,8 @@ class Tree:
         """
         if block_size is None:
             block_size = int(np.clip(TREE_NODES // self.mdp.horizon, 256, BLOCK_NODES))
-        states = np.array(list(root), dtype=np.int64)
-        trail = Trail(None, np.zeros(len(states), dtype=np.int64), states) if trails else None
         # A block is put back, marked as done, below its children: it comes up again when they are all finished.
-        stack: list[tuple[Block, bool]] = [(Block(0, root, rng, trail), False)]
+        stack: list[tuple[Block, bool]] = [(root, False)]
         while stack:
             block, done = stack.pop()
             if done:
@@ -127,7 +133,7 @@ class Tree:
                 continue
             if settle is not None:
                 settle(block)
-            for leaves in self._expand(block, split):
+            for leaves in self.expand(block, split):
                 yield block, leaves
             stack.append((block, True))
             if block.children:
@@ -164,7 +170,7 @@ class Tree:
         streams = [None] * len(parts) if block.rng is None else block.rng.spawn(len(parts))
         return [Block(block.depth, part, rng, block.trail) for part, rng in zip(parts, streams, strict=True)]
 
-    def _expand(self, block: Block, split: Split) -> Iterator[Leaves]:
+    def expand(self, block: Block, split: Split) -> Iterator[Leaves]:
         """Splits every node of the block among its branches: into leaves, and nodes of the next depth."""
         discount = self.mdp.gamma**block.depth
         last = block.depth + 1 == self.mdp.horizon

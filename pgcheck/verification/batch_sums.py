@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats
+from pgcheck.workers.executor import Arrays
 
 BATCHES = 64  # K
 ROUNDING, ROUNDING_IN_SINGLE = 1e-9, 1e-5  # of the greatest number in a gradient: an error that is none
@@ -29,6 +30,12 @@ class Carried:
         self.fourths += float(norms @ norms if counts is None else counts @ norms**2)
         seen = norms if counts is None else norms[counts > 0]
         self.greatest = max(self.greatest, float(seen.max(initial=0.0)))
+
+    def merge(self, other: "Carried") -> None:
+        """Adds what others carry."""
+        self.squares += other.squares
+        self.fourths += other.fourths
+        self.greatest = max(self.greatest, other.greatest)
 
     @property
     def effective(self) -> float:
@@ -83,6 +90,28 @@ class Sums:
         self.errors.add(squared.sum(axis=1), total)
         self.gradients.add(np.einsum("ij,ij->i", gradients, gradients), total)
         self.rollouts += int(total.sum())
+
+    def merge(self, other: "Sums") -> None:
+        """Adds the sums over other rollouts."""
+        self.batches += other.batches
+        self.due += other.due
+        self.squares += other.squares
+        self.fourths += other.fourths
+        self.errors.merge(other.errors)
+        self.gradients.merge(other.gradients)
+        self.rollouts += other.rollouts
+
+    def arrays(self) -> Arrays:
+        """Returns all of it as arrays."""
+        carried = [[it.squares, it.fourths, it.greatest] for it in (self.errors, self.gradients)]
+        return self.batches, self.due, self.squares, self.fourths, np.array(carried), np.array(self.rollouts)
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "Sums":
+        """Returns the sums that `arrays` returned."""
+        batches, due, squares, fourths, carried, rollouts = arrays
+        errors, gradients = (Carried(*values) for values in carried.tolist())
+        return cls(batches, due, squares, fourths, errors, gradients, int(rollouts))
 
     @property
     def means(self) -> Floats:

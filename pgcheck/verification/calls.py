@@ -12,7 +12,7 @@ from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.draws import by_start
 from pgcheck.verification.setting import Setting
 
-MAX_BLOCKS_CHECKED = 20  # batches in which some rows are compared with batches of one
+BLOCKS_CHECKED = 20  # the first, in whose batches some rows are compared with batches of one
 
 
 def each_episode(estimator: Estimator, batch: Batch, contract: Contract) -> Gradients:
@@ -30,16 +30,18 @@ class CoupledRowsError(Exception):
 class EachEpisode:
     """Calls an estimator for the gradient of each episode, in batches that it is made for.
 
-    Some rows of the first batches are compared with what batches of one give.
+    Args:
+      estimator, setting, contract: what is called, and on what.
+      checked: whether some rows of each batch are compared with what batches of one give.
 
     Attributes:
       single: whether numbers came in single precision so far.
       shape: of the last gradients.
     """
 
-    def __init__(self, estimator: Estimator, setting: Setting, contract: Contract) -> None:
+    def __init__(self, estimator: Estimator, setting: Setting, contract: Contract, *, checked: bool) -> None:
         self._estimator, self._setting, self._contract = estimator, setting, contract
-        self._checked = 0  # batches
+        self._checked = checked
         self.single, self.shape = contract.single, (0,)
 
     def __call__(self, batch: Batch) -> Floats:
@@ -56,8 +58,7 @@ class EachEpisode:
 
     def _of_batch(self, batch: Batch) -> Floats:
         answer = each_episode(self._estimator, batch, self._contract)
-        self._checked += 1
-        if self._contract.rows and self._checked <= MAX_BLOCKS_CHECKED:
+        if self._contract.rows and self._checked:
             checked = np.unique(np.linspace(0, len(batch) - 1, 3).astype(np.int64))
             if rows_change(self._estimator, batch, answer, checked):
                 raise CoupledRowsError

@@ -148,6 +148,7 @@ def judged(
     *,
     progress: ModelProgress | None = None,
     announce: Announce | None = None,
+    executor: Executor = HERE,
 ) -> Verification:
     """Returns the verdict on an estimator or agent that has been opened.
 
@@ -155,7 +156,7 @@ def judged(
       function: what was opened.
       problems: the models; where the check names none, an agent is run on a battery of its own.
       check: how it is judged.
-      progress, announce: as in `verify`.
+      progress, announce, executor: as in `verify`.
 
     Raises:
       EstimatorError, UsageError: as `verify` does; also where an agent would be given a policy.
@@ -171,5 +172,5 @@ def judged(
         tolerance=rules.tolerance, batch_sizes=rules.batch_sizes, max_trajectories=rules.max_trajectories,
         max_calls=rules.max_calls or usual, skip_unsuitable=None if for_agents else on_battery,
         evidence=rules.evidence, confidence=rules.confidence, max_rollouts=rules.max_rollouts,
-        rng=np.random.default_rng(rules.seed), progress=progress, announce=announce,
+        rng=np.random.default_rng(rules.seed), progress=progress, announce=announce, executor=executor,
     )  # fmt: skip

@@ -6,6 +6,7 @@ episodes can be drawn again, by whoever has the number.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -88,13 +89,10 @@ class Drawn:
 
     Attributes:
       setting, size: as they were given.
-      episodes, steps: how many were drawn.
     """
 
     def __init__(self, setting: Setting, size: int, rng: np.random.Generator) -> None:
         self.setting, self.size = setting, size
-        self.episodes = self.steps = 0
-        self._rollouts = Rollouts(setting.mdp, setting.policy, setting.behavior)
         self._streams = streams(rng)
         numbers = len(setting.policy.theta)
         self._few = min(FEW, max(1, MOST_STEPS // (setting.mdp.horizon * size)))
@@ -104,13 +102,18 @@ class Drawn:
         at_once = min(MOST_STEPS / (longest * size), MOST_NUMBERS / (steps * size * numbers), BLOCK)
         self._together = BATCHES * 2 ** max(0, int(np.log2(at_once / BATCHES)))
 
+    @cached_property
+    def _rollouts(self) -> Rollouts:
+        return Rollouts(self.setting.mdp, self.setting.policy, self.setting.behavior)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_rollouts"}
+
     def block(self, number: int) -> Iterator[Draw]:
         """Yields the 4,096 batches of a block, some at a time: 64 m of them."""
         rng = self._streams(number)
         for _ in range(BLOCK // self._together):
-            draw = self._of(self._together, rng)
-            self.episodes, self.steps = self.episodes + len(draw.batch), self.steps + int(draw.batch.lengths.sum())
-            yield draw
+            yield self._of(self._together, rng)
 
     def few(self) -> Draw:
         """Returns some batches that are in no block."""

@@ -15,6 +15,7 @@ from pgcheck.verification.findings import Enumeration, Finding
 from pgcheck.verification.limits import Limits, Skipped, batch_limit, trajectory_limit
 from pgcheck.verification.setting import Setting
 from pgcheck.verification.truth import finding_of
+from pgcheck.workers.executor import HERE, Executor
 
 MAX_ENUMERATED = 20_000  # trajectories of which batches are made, and on which mistakes are looked for
 MAX_ENUMERATED_NUMBERS = 2**26  # in the gradients of these: 512 MB
@@ -57,9 +58,13 @@ class Evidence:
 
 
 def gather(
-    estimator: Estimator, examined: Examined, limits: Limits, progress: ModelProgress | None = None
+    estimator: Estimator,
+    examined: Examined,
+    limits: Limits,
+    progress: ModelProgress | None = None,
+    executor: Executor = HERE,
 ) -> Evidence:
-    """Returns the expectations of an estimator on each model that is small enough.
+    """Returns the expectations of an estimator on each model that is small enough, by the work of `executor`.
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns no gradient.
@@ -71,7 +76,7 @@ def gather(
             why = Skipped(setting.mdp.name, RANDOM)
             unlisted.append(Unlisted(setting, examples, sizes_of(contract, limits), why))
             continue
-        of_model, left_out, contract = _findings(estimator, setting, examples, contract, limits, progress)
+        of_model, left_out, contract = _findings(estimator, setting, examples, contract, limits, progress, executor)
         findings += of_model
         unlisted += [left_out] if left_out is not None else []
     return Evidence(contract, tuple(findings), tuple(unlisted))
@@ -101,6 +106,7 @@ def _findings(
     contract: Contract,
     limits: Limits,
     progress: ModelProgress | None,
+    executor: Executor,
 ) -> tuple[list[Finding], Unlisted | None, Contract]:
     """The findings on one model, what is missing, and the contract as it turned out to be."""
     mdp = setting.mdp
@@ -123,12 +129,14 @@ def _findings(
             why = f"{count:,} trajectories, one call each; the limit is {limits.max_calls:,} (--max-calls)"
             limit = trajectory_limit(mdp, count, limits.max_calls, "--max-calls")
             return [], Unlisted(setting, examples, sizes, Skipped(mdp.name, why, limit=limit)), contract
-        by_episode = over_episodes(estimator, setting, contract, progress=report)
+        by_episode = over_episodes(estimator, setting, contract, progress=report, executor=executor)
         if by_episode is not None:
             finding = finding_of(setting, examples, by_episode, enumeration, limits.max_rounding)
             return [finding], None, contract
         contract = contract.coupled_rows()
-    findings, left_out = _batch_findings(estimator, setting, examples, enumeration, count, contract, limits, report)
+    findings, left_out = _batch_findings(
+        estimator, setting, examples, enumeration, count, contract, limits, report, executor
+    )
     return findings, left_out, contract
 
 
@@ -141,6 +149,7 @@ def _batch_findings(
     contract: Contract,
     limits: Limits,
     report: Fraction,
+    executor: Executor,
 ) -> tuple[list[Finding], Unlisted | None]:
     """The findings for each batch size that is not too large, and why others are missing."""
     sizes = limits.batch_sizes or BATCH_SIZES
@@ -168,7 +177,7 @@ def _batch_findings(
         assert enumeration is not None
         expectation = over_batches(
             estimator, enumeration.batch, enumeration.prob, size, contract,
-            same_start=enumeration.same_start, progress=report,
+            same_start=enumeration.same_start, progress=report, executor=executor,
         )  # fmt: skip
         findings.append(finding_of(setting, examples, expectation, enumeration, limits.max_rounding))
     return findings, unlisted

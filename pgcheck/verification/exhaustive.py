@@ -3,7 +3,9 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +15,14 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.draws import by_start
-from pgcheck.verification.calls import CoupledRowsError, EachEpisode
+from pgcheck.trajectories.ranges import Ranges
+from pgcheck.verification.calls import BLOCKS_CHECKED, CoupledRowsError, EachEpisode
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import HERE, Arrays, Executor, fractions
+from pgcheck.workers.merging import RunningSum
 
-BATCHES_A_REQUEST = 8192
+BLOCKS = 64  # of batches, at least, where there are so many
+FEWEST_BATCHES, BATCHES_A_REQUEST = 256, 8192  # in a block
 MOST_NUMBERS = 2**23  # in the gradients of a request
 
 Fraction = Callable[[float], None]  # is called with the fraction done
@@ -40,22 +46,67 @@ class Expectation:
 
 
 def over_episodes(
-    estimator: Estimator, setting: Setting, contract: Contract, *, progress: Fraction | None = None
+    estimator: Estimator,
+    setting: Setting,
+    contract: Contract,
+    *,
+    progress: Fraction | None = None,
+    executor: Executor = HERE,
 ) -> Expectation | None:
-    """Returns Σ_τ P(τ) ĝ(τ), block by block; None where rows turn out to depend on their batch after all.
+    """Returns Σ_τ P(τ) ĝ(τ), range by range; None where rows turn out to depend on their batch after all.
 
     P is the probability under the policy that draws the episodes.
     """
-    each = EachEpisode(estimator, setting, contract)
+    task = _OverEpisodes(estimator, setting, contract)
+    single = contract.single
 
-    def flat(batch: Batch) -> Floats:
-        return each(batch).reshape(len(batch), -1)
+    def noted(results: Iterator[Arrays]) -> Iterator[Arrays]:
+        nonlocal single
+        for result in results:
+            single = single or bool(result[-1])
+            yield result
 
     try:
-        sums = expectation.over_episodes(flat, setting.mdp, setting.policy, setting.actor, progress=progress)
+        sums = expectation.merged(noted(executor.map(task, range(len(task.ranges)))), progress)
     except CoupledRowsError:
         return None
-    return Expectation(1, sums.mean.reshape(each.shape), sums.trace, each.single)
+    return Expectation(1, sums.mean, sums.trace, single)
+
+
+@dataclass(frozen=True, eq=False)
+class _OverEpisodes:
+    """What an estimator makes of a range of episodes (`Task`), by its number."""
+
+    estimator: Estimator
+    setting: Setting
+    contract: Contract
+
+    @property
+    def label(self) -> str:
+        """What is done."""
+        return f"{self.estimator.name} on {self.setting.mdp.name}"
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        """All episodes."""
+        return Ranges(self.setting.mdp, self.setting.policy, self.setting.actor)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __call__(self, number: int, /) -> Arrays:
+        """Returns Σ P ĝ `[*theta.shape]`, Σ P ĝ² `[d]`, Σ P, and whether numbers came in single precision.
+
+        Raises:
+          CoupledRowsError: rows depend on the batch around them.
+        """
+        each = EachEpisode(self.estimator, self.setting, self.contract, checked=number < BLOCKS_CHECKED)
+
+        def flat(batch: Batch) -> Floats:
+            return each(batch).reshape(len(batch), -1)
+
+        mean, second, mass = expectation.sums_over(self.ranges.batches(number), flat)
+        return mean.reshape(each.shape if mean.ndim else ()), second, mass, np.array(each.single)
 
 
 def number_of_batches(episodes: int, size: int, contract: Contract) -> int:
@@ -72,41 +123,107 @@ def over_batches(
     *,
     same_start: bool = False,
     progress: Fraction | None = None,
+    executor: Executor = HERE,
 ) -> Expectation:
     """Returns Σ P(τ_1) … P(τ_B) ĝ(τ_1, …, τ_B) over all batches of B = `size` independent episodes.
 
     Where they share s_0, it is Σ_s P(s_0 = s) Σ P(τ_1|s) … P(τ_B|s) ĝ(τ_1, …, τ_B), τ_1, …, τ_B from s on. Where the
     order of the episodes does not matter, one batch stands for all its orders, with its multinomial weight.
     """
-    mean = np.zeros(batch.theta.shape)
-    square, done = 0.0, 0
-    together = 1 + MOST_NUMBERS // (1 + mean.size)
-    groups = list(by_start(batch)) if same_start else [np.arange(len(batch))]
-    total = sum(number_of_batches(len(numbers), size, contract) for numbers in groups)
-    for numbers in groups:
-        start = math.fsum(prob[numbers]) if same_start else 1.0
-        for members in _batches(len(numbers), size, contract.ordered, together):
-            index = numbers[members]
-            weight = start * np.prod(prob[index] / start, axis=1)
-            if not contract.ordered:
-                weight *= math.factorial(size) / _repeats(index)
-            gradients = estimator.of_batches(batch, index)
-            mean += np.tensordot(weight, gradients, axes=1)
-            square += float(weight @ np.sum(gradients.reshape(len(weight), -1) ** 2, axis=1))
-            done += len(index)
-            if progress is not None:
-                progress(done / total)
-    return Expectation(size, mean, size * max(square - float(np.sum(mean**2)), 0.0), contract.single)
+    task = _OverBatches(estimator, batch, prob, size, contract, same_start)
+    parts = task.parts()
+    mean, second = RunningSum(), RunningSum()
+    for first, squares in fractions(executor.map(task, parts), len(parts), progress):
+        mean.add(first)
+        second.add(squares)
+    trace = float(second.total.sum()) - float(np.sum(mean.total**2))
+    return Expectation(size, mean.total, size * max(trace, 0.0), contract.single)
 
 
-def _batches(episodes: int, size: int, ordered: bool, most: int) -> Iterator[Ints]:
-    """All tuples, or all multisets, of so many episodes, at most so many at a time `[m, size]`."""
-    numbers = range(episodes)
-    batches = (
-        itertools.product(numbers, repeat=size) if ordered else itertools.combinations_with_replacement(numbers, size)
-    )
-    while request := list(itertools.islice(batches, min(BATCHES_A_REQUEST, most))):
-        yield np.array(request, dtype=np.int64)
+Block = tuple[int, int, int]  # the number of the group, that of the first of its batches, and the one after the last
+
+
+@dataclass(frozen=True, eq=False)
+class _OverBatches:
+    """What an estimator makes of a block of batches (`Task`)."""
+
+    estimator: Estimator
+    batch: Batch
+    prob: Floats
+    size: int
+    contract: Contract
+    same_start: bool
+
+    @property
+    def label(self) -> str:
+        """What is done."""
+        return f"{self.estimator.name} on batches of {self.size} of {self.batch.mdp.name}"
+
+    @cached_property
+    def groups(self) -> list[Ints]:
+        """The numbers of the episodes that may stand in a batch together."""
+        return list(by_start(self.batch)) if self.same_start else [np.arange(len(self.batch))]
+
+    def parts(self) -> list[Block]:
+        """Returns the blocks, which follow from the problem."""
+        numbers = [number_of_batches(len(group), self.size, self.contract) for group in self.groups]
+        most = min(BATCHES_A_REQUEST, 1 + MOST_NUMBERS // (1 + self.batch.theta.size))
+        together = min(most, max(FEWEST_BATCHES, -(-sum(numbers) // BLOCKS)))
+        return [
+            (group, first, min(first + together, number))
+            for group, number in enumerate(numbers)
+            for first in range(0, number, together)
+        ]
+
+    def __getstate__(self) -> dict[str, object]:
+        batch = self.batch
+        travels = {field.name: getattr(self, field.name) for field in fields(self)}
+        travels["batch"] = Setting(batch.mdp, batch.policy, batch.behavior), batch.starts, batch.outcomes
+        return {**travels, "altered": {name: getattr(batch, name) for name in batch.alterations}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        setting, starts, outcomes = state["batch"]
+        batch = Batch(setting.mdp, setting.policy, starts, outcomes, setting.behavior)
+        self.__dict__.update(state, batch=batch.altered(**state.pop("altered")))
+
+    def __call__(self, block: Block, /) -> Arrays:
+        """Returns Σ P ĝ `[*theta.shape]` and Σ P ĝ² `[d]`."""
+        number, first, end = block
+        group = self.groups[number]
+        index = group[batches_at(np.arange(first, end), len(group), self.size, ordered=self.contract.ordered)]
+        start = math.fsum(self.prob[group]) if self.same_start else 1.0
+        weight = start * np.prod(self.prob[index] / start, axis=1)
+        if not self.contract.ordered:
+            weight *= math.factorial(self.size) / _repeats(index)
+        gradients = self.estimator.of_batches(self.batch, index)
+        mean, squares = expectation.weighted_sums(weight, gradients.reshape(len(index), -1))
+        return mean.reshape(gradients.shape[1:]), squares
+
+
+def batches_at(numbers: Ints, episodes: int, size: int, *, ordered: bool) -> Ints:
+    """Returns the batches `[m, size]` with these numbers `[m]` among all tuples, or all multisets, of the episodes.
+
+    They are numbered in the order of the dictionary.
+    """
+    index = np.empty((len(numbers), size), dtype=np.int64)
+    rest = numbers
+    if ordered:
+        for place in reversed(range(size)):
+            rest, index[:, place] = np.divmod(rest, episodes)
+        return index
+    least = np.zeros(len(numbers), dtype=np.int64)  # that the next member may be
+    for place in range(size):
+        at_least = _numbers_from(episodes, size - place)
+        sought = at_least[least] - rest
+        member = np.searchsorted(-at_least, -sought, side="right") - 1
+        index[:, place], rest, least = member, at_least[member] - sought, member
+    return index
+
+
+@lru_cache
+def _numbers_from(episodes: int, size: int) -> Ints:
+    """How many multisets of `size` episodes have no member below 0, 1, …, and below the number of episodes."""
+    return np.array([math.comb(episodes - least + size - 1, size) for least in range(episodes + 1)], dtype=np.int64)
 
 
 def _repeats(index: Ints) -> Floats:

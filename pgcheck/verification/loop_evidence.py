@@ -1,5 +1,6 @@
 """What all runs of an agent show on one model: its exact expectation."""
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from pgcheck.errors import EstimatorError
 from pgcheck.exact.gradient import exact_gradient
 from pgcheck.external.agent_source import AgentSource, Beginning
 from pgcheck.external.episodes import decoded
-from pgcheck.external.loop import Lot
+from pgcheck.external.lot import Lot
 from pgcheck.external.run import Variation
 from pgcheck.formats.modelfile import Model
 from pgcheck.model.linear import Linear
@@ -19,12 +20,14 @@ from pgcheck.model.mdp import MDP
 from pgcheck.verification.evidence import MAX_ENUMERATED, ModelProgress, count_of
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.findings import Enumeration, Finding
+from pgcheck.verification.loop_parts import Site, lots_of
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import HERE, Executor
 
-LOT_SECONDS = 0.5  # that a request for runs should take
 FAR = 1e3  # times the limit: a count is beyond it, however uncertain
 CERTAINLY = 4.0  # standard errors by which a count is beyond the limit before it is taken to be
+NONE = 1e-9  # the probability of what does not happen
 SLACK_OF_MASS = 1e-6  # by which the probabilities of all runs may miss 1: those of networks in single precision do
 
 
@@ -97,15 +100,17 @@ def loop_finding(
     progress: ModelProgress | None = None,
     *,
     max_rounding: float = math.inf,
+    executor: Executor = HERE,
 ) -> LoopFinding:
     """Returns the expectation of an agent on one model; errors are those of `AgentSource`, and TooManyRunsError."""
     mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
-    beginning = source.begin(mdp, Variation(features=features))
+    variation = Variation(features=features)
+    beginning = source.begin(mdp, variation)
     count = beginning.rehearsal.count
     if count is not None and (count.mean - CERTAINLY * count.error > max_runs or count.mean > FAR * max_runs):
         raise TooManyRunsError(count.mean)
     policy = beginning.subject.policy
-    runs = _all_runs(source, mdp, policy, max_runs, progress)
+    runs = _all_runs(Site.of(source, mdp, variation, policy), policy, max_runs, progress, executor)
     truth = exact_gradient(mdp, policy, method="backward-induction", max_relative_rounding=max_rounding)
     gradient = np.zeros(len(policy.theta)) if truth.is_zero else truth.gradient
     setting = Setting(mdp, policy)
@@ -124,24 +129,24 @@ def varied(source: AgentSource, finding: LoopFinding, variation: Variation, mdp:
       TooManyRunsError: there are far more runs then.
     """
     mdp = mdp or finding.mdp
-    policy = source.begin(mdp, replace(variation, features=finding.features)).subject.policy
-    return _all_runs(source, mdp, policy, 4 * finding.runs.number + 100, None)
+    variation = replace(variation, features=finding.features)
+    policy = source.begin(mdp, variation).subject.policy
+    return _all_runs(Site.of(source, mdp, variation, policy), policy, 4 * finding.runs.number + 100, None, HERE)
 
 
 def _all_runs(
-    source: AgentSource, mdp: MDP, policy: Linearised, max_runs: int, progress: ModelProgress | None
+    site: Site, policy: Linearised, max_runs: int, progress: ModelProgress | None, executor: Executor
 ) -> Runs:
-    total = Lot(np.zeros(len(policy.theta)))
-    while not total.done:
-        total = total.followed_by(source.advance(LOT_SECONDS, max_runs + 1 - total.runs))
-        if progress is not None:
-            about = f", {total.runs:,} of about {total.runs / total.mass:,.0f} runs" if total.mass else ""
-            progress(f"{mdp.name}{about}", min(total.mass, 1.0))
-        if total.runs > max_runs and not total.done:
-            raise TooManyRunsError(max(total.runs / total.mass if total.mass > 0 else 0.0, 1.1 * max_runs))
+    lots = _all_lots(site, max_runs, progress, executor)
+    total, mdp, source = Lot.of(lots), site.mdp, site.source
     if abs(total.mass - 1) > SLACK_OF_MASS:
         raise EstimatorError(
             f"{source.name}: the probabilities of its {total.runs:,} runs sum to {total.mass:.9g}, not to 1"
+        )
+    if total.without > 1 - NONE:
+        raise EstimatorError(
+            f"{source.name}: update() computed no gradient in any run: no optimizer of torch that holds a parameter "
+            "of the policy made a step, nothing is left in .grad, and no gradient was returned"
         )
     mean = total.mean / total.mass
     trace = max(total.square / total.mass - float(mean @ mean), 0.0)
@@ -152,3 +157,38 @@ def _all_runs(
     return Runs(
         mean, trace, total.runs, total.not_finite, total.without, total.clipped, recorded, total.shuffled
     )  # fmt: skip
+
+
+def _all_lots(site: Site, max_runs: int, progress: ModelProgress | None, executor: Executor) -> list[Lot]:
+    """What the runs show that cut the tree, and those of each branch.
+
+    Where a branch shows that orders matter, all of them are made anew: orders are then drawn like all else.
+
+    Raises:
+      TooManyRunsError: there are more than `max_runs`.
+    """
+
+    def told(runs: int, mass: float) -> None:
+        if progress is not None:
+            about = f", {runs:,} of about {runs / mass:,.0f} runs" if mass else ""
+            progress(f"{site.mdp.name}{about}", min(mass, 1.0))
+
+    def all_lots(*, drawn: bool) -> list[Lot]:
+        cut = site.taken().cut(max_runs + 1, drawn=drawn, told=told)
+        lots, runs, mass = [cut.lot], cut.lot.runs, cut.lot.mass
+        of_branches = lots_of(site, cut.branches, cut.before, max_runs + 1 - runs, executor)
+        with contextlib.closing(of_branches):
+            while runs <= max_runs and len(lots) <= len(cut.branches):
+                told(runs, mass)
+                lots.append(next(of_branches))
+                if lots[-1].anew:
+                    break
+                runs, mass = runs + lots[-1].runs, mass + lots[-1].mass
+        told(runs, mass)
+        if lots[-1].anew:
+            return all_lots(drawn=True)
+        if runs > max_runs:
+            raise TooManyRunsError(max(runs / mass if mass > 0 else 0.0, 1.1 * max_runs))
+        return lots
+
+    return all_lots(drawn=False)

@@ -16,6 +16,7 @@ from pgcheck.verification.loop_evidence import LoopFinding, TooManyRunsError, lo
 from pgcheck.verification.loop_sampled import SampledLoopFinding, sampled_loop_finding
 from pgcheck.verification.sampled_evidence import Announce, Announcement
 from pgcheck.verification.sampling import SECONDS, Sampling
+from pgcheck.workers.executor import HERE, Executor
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ def gather_runs(
     skip_unsuitable: bool = False,
     max_rounding: float = math.inf,
     raises: bool = True,
+    executor: Executor = HERE,
 ) -> LoopEvidence:
     """Returns the expectations of an agent on each model that has few enough runs.
 
@@ -66,6 +68,7 @@ def gather_runs(
       skip_unsuitable: leave out models that the agent is not made for.
       max_rounding: the part of ∇J that may be lost to rounding.
       raises: whether a draw that cannot be answered is an error.
+      executor: does the runs.
 
     Raises:
       EstimatorError: the agent cannot be made or run, or it does not begin alike.
@@ -77,7 +80,9 @@ def gather_runs(
     for model in models:
         mdp = model.mdp
         try:
-            findings.append(loop_finding(source, model, max_runs, progress, max_rounding=max_rounding))
+            findings.append(
+                loop_finding(source, model, max_runs, progress, max_rounding=max_rounding, executor=executor)
+            )
         except TooManyRunsError as error:
             number = round_up(int(error.number))
             why = f"about {count_text(number).removeprefix('about ')} runs; the limit is {max_runs:,} (--max-calls)"
@@ -102,6 +107,7 @@ def sample_runs(
     skip_unsuitable: bool = False,
     progress: ModelProgress | None = None,
     announce: Announce | None = None,
+    executor: Executor = HERE,
 ) -> tuple[list[SampledLoopFinding], list[Skipped]]:
     """Returns what sampled runs show on each model, and the models that the agent is not made for.
 
@@ -130,7 +136,7 @@ def sample_runs(
             findings.append(
                 sampled_loop_finding(
                     source, it.model, sampling.shared(len(unlisted)), why, seed=seed, seconds=each,
-                    max_rounding=sampling.tolerance / 10, reach=reach, told=told,
+                    max_rounding=sampling.tolerance / 10, reach=reach, told=told, executor=executor,
                 )
             )  # fmt: skip
         except UnsuitableError as error:

@@ -1,22 +1,23 @@
 """The gradients of an agent's runs whose draws come out at random, and what each is compared with."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.external.agent_source import AgentSource
 from pgcheck.external.episodes import decoded
 from pgcheck.external.sample import Sample
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
-from pgcheck.verification.batch_sums import BATCHES, errors_of
+from pgcheck.verification.batch_sums import Sums, errors_of
 from pgcheck.verification.drawn import BLOCK, FEW, Draw
 from pgcheck.verification.known import Known, best_known, parts_of
+from pgcheck.verification.loop_parts import Site, drawn_runs
 from pgcheck.verification.recorded import Recorded
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import Executor
 
-LOT_SECONDS = 0.5  # that a request for runs should take
 APART = 2**48  # the number of the first of the runs that are in no block
 KEPT = 2**10  # runs of which everything is kept
 
@@ -36,8 +37,8 @@ class OfAgent:
     the policy: then it is what a right estimator makes of the run's episodes, which has more of the noise.
 
     Args:
-      source: runs the agent; it has been taken to the model.
-      mdp, policy: the model, and the agent's policy.
+      site: the agent on the model.
+      policy: the agent's.
       gradient: ∇J `[d]`.
       seed: of all runs.
       plain: whether gradients are compared with ∇J in any case.
@@ -47,20 +48,19 @@ class OfAgent:
       not_finite, without, clipped: how many of them had a gradient that is not finite, had none, had one clipped.
       kept: the first of them.
 
-    Raises (from `block`):
+    Raises (from `sums`):
       EstimatorError: the agent cannot be run.
       NotFiniteError: at the end of a block.
       OtherwiseError: a run has other episodes or actions than those before it.
     """
 
-    def __init__(
-        self, source: AgentSource, mdp: MDP, policy: Linearised, gradient: Floats, seed: int, *, plain: bool = False
-    ) -> None:
-        self._source, self._mdp, self._policy, self._gradient, self._seed = source, mdp, policy, gradient, seed
+    def __init__(self, site: Site, policy: Linearised, gradient: Floats, seed: int, *, plain: bool = False) -> None:
+        self._site, self._mdp, self._policy, self._gradient, self._seed = site, site.mdp, policy, gradient, seed
         self.runs = self.not_finite = self.without = self.clipped = 0
         self.kept: list[Sample] = []
         self._episodes = 0  # of each run, where a known estimator has their number
-        self._known: Known | None = None if plain else self._found()
+        self._known: Known | None = None
+        self._plain = plain
 
     @property
     def single(self) -> bool:
@@ -72,26 +72,21 @@ class OfAgent:
         """Whether runs are compared with what a right estimator makes of their episodes."""
         return self._known is not None
 
-    def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
-        """Yields errors and gradients of the 4,096 runs of a block, 64 at a time `[64, d]`."""
-        first, left = number * BLOCK, BLOCK
-        held: list[tuple[Floats, Floats]] = []
-        while left:
-            count = min(left, KEPT - self.runs) if self.runs < KEPT else left
-            sample = self._source.sample(self._seed, first, count, LOT_SECONDS)
-            first, left = first + len(sample), left - len(sample)
-            self._note(sample)
-            errors = sample.gradients - self._due(sample)
-            held += zip(errors, sample.gradients, strict=True)
-            while len(held) >= BATCHES:
-                yield self._of(held[:BATCHES])
-                del held[:BATCHES]
-        if self.not_finite:
-            raise NotFiniteError
-
-    def _of(self, rows: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-        errors, gradients = (np.nan_to_num(np.array(part)) for part in zip(*rows, strict=True))
-        return errors_of(gradients, gradients - errors, single=self.single), gradients
+    def sums(self, blocks: Sequence[int], executor: Executor) -> Iterator[Sums]:
+        """Yields the sums over the gradients of the 4,096 runs of each block, of 64 runs at a time."""
+        if not self._plain and not self.runs:
+            self._known = self._found(executor)
+        runs = drawn_runs(self._site, self._seed, range(blocks[0] * BLOCK, (blocks[-1] + 1) * BLOCK), executor)
+        with contextlib.closing(runs):
+            for sample in runs:
+                self._note(sample)
+                errors = np.nan_to_num(sample.gradients - self._due(sample))
+                gradients = np.nan_to_num(sample.gradients)
+                sums = Sums.empty(len(self._gradient))
+                sums.add(errors_of(gradients, gradients - errors, single=self.single), gradients)
+                yield sums
+                if self.not_finite and self.runs % BLOCK == 0:
+                    raise NotFiniteError
 
     def _note(self, sample: Sample) -> None:
         if self.runs < KEPT:
@@ -122,9 +117,9 @@ class OfAgent:
             np.all(sample.by_policy) and np.all(recorded.episodes == self._episodes) and np.all(recorded.ended)
         )
 
-    def _found(self) -> Known | None:
+    def _found(self, executor: Executor) -> Known | None:
         """A combination of known estimators that is near to the gradients of a few runs in no block."""
-        sample = self._source.sample(self._seed, APART, FEW, 2 * LOT_SECONDS)
+        sample = Sample.joined([*drawn_runs(self._site, self._seed, range(APART, APART + FEW), executor)])
         recorded = self._recorded(sample)
         self._episodes = int(recorded.episodes[0])
         if not self._episodes or not self._is_known(sample, recorded) or not np.all(np.isfinite(sample.gradients)):

@@ -19,11 +19,13 @@ from pgcheck.model.mdp import MDP
 from pgcheck.verification.batch_sums import BATCHES
 from pgcheck.verification.exhaustive import Expectation
 from pgcheck.verification.loop_evidence import LoopFinding, Runs
-from pgcheck.verification.loop_outputs import KEPT, LOT_SECONDS, NotFiniteError, OfAgent, OtherwiseError, recorded_of
+from pgcheck.verification.loop_outputs import KEPT, NotFiniteError, OfAgent, OtherwiseError, recorded_of
+from pgcheck.verification.loop_parts import Site, drawn_runs
 from pgcheck.verification.sampled_finding import SampledFinding, gradient_of
 from pgcheck.verification.sampling import Looked, Reach, Sampling, Told, looked_until_decided
 from pgcheck.verification.sequential import FIRST_LOOK, Look
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import HERE, Executor
 
 TRIED_SECONDS = 0.2  # of runs by which it is found out how long they take
 
@@ -66,6 +68,7 @@ def sampled_loop_finding(
     max_rounding: float = math.inf,
     reach: Reach | None = None,
     told: Told | None = None,
+    executor: Executor = HERE,
 ) -> SampledLoopFinding:
     """Returns what an agent's sampled runs show on one model.
 
@@ -78,22 +81,27 @@ def sampled_loop_finding(
       seconds: about as long as runs are made, where `sampling` does not say how many; the first look comes anyway.
       max_rounding: the part of ∇J that may be lost to rounding.
       reach, told: as in `looked_until_decided`.
+      executor: does the runs.
 
     Raises:
       EstimatorError: the agent cannot be made or run, or it computes no gradient.
     """
     mdp, features = model.mdp, model.policy.features if isinstance(model.policy, Linear) else None
-    beginning = source.begin(mdp, Variation(features=features, sampled=True))
+    variation = Variation(features=features, sampled=True)
+    beginning = source.begin(mdp, variation)
     policy = beginning.subject.policy
+    site = Site.of(source, mdp, variation, policy)
     setting = Setting(mdp, policy)
     gradient = gradient_of(setting, max_rounding)
     if seconds is not None and sampling.max_rollouts is None:
         sampling = replace(sampling, max_rollouts=max(FIRST_LOOK, int(seconds / _seconds_of_run(source, seed))))
 
     def looked(*, plain: bool) -> tuple[OfAgent, Looked | None]:
-        outputs = OfAgent(source, mdp, policy, gradient, seed, plain=plain)
+        outputs = OfAgent(site, policy, gradient, seed, plain=plain)
         try:
-            return outputs, looked_until_decided(outputs, gradient, sampling, reach=reach, told=told)
+            return outputs, looked_until_decided(
+                outputs, gradient, sampling, reach=reach, told=told, executor=executor
+            )
         except NotFiniteError:
             return outputs, None
 
@@ -133,10 +141,8 @@ def varied_sample(
     mdp = mdp or finding.mdp
     variation = replace(variation, features=finding.features, sampled=True)
     policy = source.begin(mdp, variation).subject.policy
-    samples: list[Sample] = []
-    while (done := sum(map(len, samples))) < KEPT:
-        samples.append(source.sample(finding.seed, done, KEPT - done, LOT_SECONDS))
-    return runs_of(samples, mdp, policy)
+    samples = drawn_runs(Site.of(source, mdp, variation, policy), finding.seed, range(KEPT), HERE)
+    return runs_of([*samples], mdp, policy)
 
 
 def runs_of(samples: Sequence[Sample], mdp: MDP, policy: Linearised) -> SampledRuns:

@@ -22,6 +22,7 @@ from pgcheck.verification.sampling import CONFIDENCE, Sampling
 from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.scales import common_scale
 from pgcheck.verification.verification import Verification
+from pgcheck.workers.executor import HERE, Executor
 
 MAX_RUNS = 20_000  # of an agent on one model
 NOT_ASKED_FOR = "only sampled runs were asked for"
@@ -45,6 +46,7 @@ def verify_agent(
     seed: int = 0,
     progress: ModelProgress | None = None,
     announce: Announce | None = None,
+    executor: Executor = HERE,
 ) -> Verification:
     """Returns whether the expectation of an agent's gradient is ∇J, and if not, what is wrong with it.
 
@@ -65,6 +67,7 @@ def verify_agent(
       seed: of the sampled runs.
       progress: is called with a model's name and the fraction done.
       announce: is called before many runs are sampled.
+      executor: does the runs of an agent that is named by its place; a function's are made in this process.
 
     Raises:
       EstimatorError: the agent cannot be made or run, or it does not begin alike; with `evidence` exact, also where
@@ -90,6 +93,7 @@ def verify_agent(
         listed = gather_runs(
             source, loaded, MAX_RUNS if max_runs is None else max_runs, progress, skip_unsuitable=is_battery,
             max_rounding=(tolerance or TOLERANCE) / 10, raises=evidence == "exact",
+            executor=executor,
         )  # fmt: skip
     left_out = tuple(it.skipped for it in listed.unlisted)
     exact = _of_all_runs(asked, listed.findings)
@@ -101,7 +105,7 @@ def verify_agent(
         return _complete(replace(exact, skipped=(*left_out, *listed.unsuitable)), is_complete=is_complete)
     sampled, unsuitable = sample_runs(
         source, listed.unlisted, asked.sampling, seed,
-        skip_unsuitable=is_battery, progress=progress, announce=announce,
+        skip_unsuitable=is_battery, progress=progress, announce=announce, executor=executor,
     )  # fmt: skip
     verification = _of_sampled_runs(asked, exact, sampled)
     skipped = (*listed.unsuitable, *unsuitable)

@@ -1,6 +1,6 @@
 """What an estimator makes of episodes that are drawn: one gradient for each episode, or for each batch of B."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,11 +8,12 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
-from pgcheck.verification.batch_sums import errors_of
-from pgcheck.verification.calls import EachEpisode
+from pgcheck.verification.batch_sums import Sums, errors_of
+from pgcheck.verification.calls import BLOCKS_CHECKED, EachEpisode
 from pgcheck.verification.drawn import Draw, Drawn
 from pgcheck.verification.known import Known, best_known, parts_of
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import Arrays, Executor
 
 
 class Outputs(Protocol):
@@ -25,8 +26,8 @@ class Outputs(Protocol):
     @property
     def single(self) -> bool: ...
 
-    def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
-        """Yields errors and gradients, 4,096 of a block, some at a time `[64 m, d]`.
+    def sums(self, blocks: Sequence[int], executor: Executor) -> Iterator[Sums]:
+        """Yields the sums over the gradients of blocks, 4,096 in each, some at a time.
 
         An error is a gradient less one that has the expectation which is due: the expectation of the error is the
         bias.
@@ -47,13 +48,16 @@ class OfEstimator:
       expected: gives what is due in each batch `[m, d]`; None is a combination of known estimators whose expectation
         is ∇J.
 
+    As a `Task` it comes to the sums over a block, by its number.
+
     Attributes:
       drawn: draws the episodes.
       gradient: as it was given.
       size: B; 1 where each episode has its own gradient.
       is_due_right: whether what is due has the expectation ∇J.
+      single: whether numbers came in single precision, in blocks whose sums were asked for.
 
-    Raises (from `block`):
+    Raises (from `block`, `sums`):
       EstimatorError: the estimator cannot be called, or returns no gradient.
       CoupledRowsError: rows depend on the batch around them.
     """
@@ -70,42 +74,74 @@ class OfEstimator:
     ) -> None:
         self._estimator, self._expected = estimator, expected
         self.is_due_right = expected is None
-        self._each = EachEpisode(estimator, setting, contract) if size is None else None
+        self._contract, self.is_each = contract, size is None
         self.drawn, self.gradient = Drawn(setting, size or 1, rng), gradient
-        self.size, self._single = self.drawn.size, contract.single
+        self.size, self.single = self.drawn.size, contract.single
+        self._episodes = self._steps = 0
 
     @property
-    def is_each(self) -> bool:
-        """Whether each episode has its own gradient."""
-        return self._each is not None
+    def mean_length(self) -> float:
+        """The mean number of steps of the episodes in blocks whose sums were asked for."""
+        return self._steps / max(1, self._episodes)
 
     @property
-    def single(self) -> bool:
-        """Whether numbers came in single precision."""
-        return self._single if self._each is None else self._each.single
+    def label(self) -> str:
+        """What is done."""
+        return f"{self._estimator.name} on drawn episodes of {self.drawn.setting.mdp.name}"
+
+    def sums(self, blocks: Sequence[int], executor: Executor) -> Iterator[Sums]:
+        """Yields the sums over the gradients of each block."""
+        self._expected = self._expected or self._best()  # it goes along
+        for *sums, seen in executor.map(self, blocks):
+            episodes, steps, single = seen.tolist()
+            self._episodes, self._steps = self._episodes + episodes, self._steps + steps
+            self.single = self.single or bool(single)
+            yield Sums.from_arrays(tuple(sums))
+
+    def __call__(self, number: int, /) -> Arrays:
+        """Returns the sums over a block, and how many episodes and steps it has, and whether it is in single."""
+        sums, each = Sums.empty(len(self.gradient)), self._of_each(number)
+        episodes = steps = 0
+        for draw, errors, gradients in self._block(number, each):
+            sums.add(errors, gradients)
+            episodes, steps = episodes + len(draw.batch), steps + int(draw.batch.lengths.sum())
+        return *sums.arrays(), np.array([episodes, steps, self._is_single(each)])
 
     def block(self, number: int) -> Iterator[tuple[Floats, Floats]]:
         """Yields errors and gradients, 4,096 of a block, some at a time `[64 m, d]`."""
+        for _, errors, gradients in self._block(number, self._of_each(number)):
+            yield errors, gradients
+
+    def _block(self, number: int, each: EachEpisode | None) -> Iterator[tuple[Draw, Floats, Floats]]:
         expected = self._expected = self._expected or self._best()
         for draw in self.drawn.block(number):
-            if self._each is None:
-                gradients, due = self._gradients(draw), expected(draw)
+            if each is None:
+                gradients, due = self._gradients(draw, each), expected(draw)
             else:
                 gradients = np.empty((len(draw.index), len(self.gradient)))
                 due = np.empty_like(gradients)
                 for numbers, part in draw.by_length():
-                    gradients[numbers], due[numbers] = self._gradients(part), expected(part)
-            yield errors_of(gradients, due, single=self.single), gradients
+                    gradients[numbers], due[numbers] = self._gradients(part, each), expected(part)
+            yield draw, errors_of(gradients, due, single=self._is_single(each)), gradients
 
-    def _gradients(self, draw: Draw) -> Floats:
+    def _of_each(self, number: int) -> EachEpisode | None:
+        """What calls the estimator for the episodes of a block; None where batches are asked for."""
+        if not self.is_each:
+            return None
+        return EachEpisode(self._estimator, self.drawn.setting, self._contract, checked=number < BLOCKS_CHECKED)
+
+    def _is_single(self, each: EachEpisode | None) -> bool:
+        return self._contract.single if each is None else each.single
+
+    def _gradients(self, draw: Draw, each: EachEpisode | None) -> Floats:
         """Those of drawn batches `[m, d]`."""
-        if self._each is None:
+        if each is None:
             return draw.batch.flattened(self._estimator.of_batches(draw.batch, draw.index))
-        return draw.batch.flattened(self._each(draw.batch)).astype(np.float64, copy=False)
+        return draw.batch.flattened(each(draw.batch)).astype(np.float64, copy=False)
 
     def _best(self) -> Known:
         draw = self.drawn.few()
-        return best_known(self.gradient, parts_of(self.drawn.setting), draw, self._gradients(draw))
+        return best_known(self.gradient, parts_of(self.drawn.setting), draw, self._gradients(draw, self._of_each(0)))
 
 
 def blocks_of(look: int) -> range:

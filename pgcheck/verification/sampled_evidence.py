@@ -16,6 +16,7 @@ from pgcheck.verification.matching import Match
 from pgcheck.verification.outputs import OfEstimator
 from pgcheck.verification.sampled_finding import SampledFinding, gradient_of, sampled_finding
 from pgcheck.verification.sampling import Sampling
+from pgcheck.workers.executor import HERE, Executor
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ def drawn_evidence(
     *,
     progress: ModelProgress | None = None,
     announce: Announce | None = None,
+    executor: Executor = HERE,
 ) -> list[Sampled]:
     """Returns what drawn episodes show, for each model and batch size that cannot be listed.
 
-    All findings together are as certain as it is asked for.
+    All findings together are as certain as it is asked for. The blocks of episodes are drawn by `executor`.
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns no gradient.
@@ -72,14 +74,16 @@ def drawn_evidence(
     shared = sampling.shared(sum(len(it.sizes) for it in unlisted))
     try:
         return [
-            _sampled(estimator, contract, it, size, shared, rng, progress, announce)
+            _sampled(estimator, contract, it, size, shared, rng, progress, announce, executor)
             for it in unlisted
             for size in it.sizes
         ]
     except CoupledRowsError:  # it is made for whole batches, on all models
         batches = [replace(it, sizes=BATCH_SIZES) for it in unlisted]
         contract = contract.coupled_rows()
-        return drawn_evidence(estimator, contract, batches, sampling, rng, progress=progress, announce=announce)
+        return drawn_evidence(
+            estimator, contract, batches, sampling, rng, progress=progress, announce=announce, executor=executor
+        )
 
 
 def _sampled(
@@ -91,6 +95,7 @@ def _sampled(
     rng: np.random.Generator,
     progress: ModelProgress | None,
     announce: Announce | None,
+    executor: Executor,
 ) -> Sampled:
     name, why = it.setting.mdp.name, it.skipped.why
     gradient = gradient_of(it.setting, sampling.tolerance / 10)
@@ -104,7 +109,7 @@ def _sampled(
         if progress is not None:
             progress(f"{name}: {words}", fraction)
 
-    finding = sampled_finding(outputs, it.examples, sampling, why, reach=reach, told=told)
+    finding = sampled_finding(outputs, it.examples, sampling, why, reach=reach, told=told, executor=executor)
     return Sampled(finding, outputs, it.examples)
 
 

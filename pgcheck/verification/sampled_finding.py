@@ -14,6 +14,7 @@ from pgcheck.verification.outputs import OfEstimator
 from pgcheck.verification.sampling import Reach, Sampling, Told, looked_until_decided
 from pgcheck.verification.sequential import Look
 from pgcheck.verification.setting import Setting
+from pgcheck.workers.executor import HERE, Executor
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ def sampled_finding(
     *,
     reach: Reach | None = None,
     told: Told | None = None,
+    executor: Executor = HERE,
 ) -> SampledFinding:
     """Returns what an estimator's drawn gradients show.
 
@@ -78,22 +80,22 @@ def sampled_finding(
       examples: some episodes of the model, which know the shape of theta.
       sampling: how many, and how certain.
       why: why they are drawn.
-      reach, told: as in `looked_until_decided`.
+      reach, told, executor: as in `looked_until_decided`.
 
     Raises:
       EstimatorError, CoupledRowsError: as in `OfEstimator`.
     """
-    drawn, gradient = outputs.drawn, outputs.gradient
+    gradient = outputs.gradient
     looked = looked_until_decided(
-        outputs, gradient, sampling, is_due_right=outputs.is_due_right, reach=reach, told=told
+        outputs, gradient, sampling, is_due_right=outputs.is_due_right, reach=reach, told=told, executor=executor
     )
     sums = looked.sums
     mean = gradient + sums.mean  # what is due, and the error
     spread = max(0.0, sums.gradients.squares / sums.rollouts - float(mean @ mean))
     expectation = Expectation(outputs.size, examples.shaped(mean), outputs.size * spread, outputs.single)
     return SampledFinding(
-        drawn.setting, expectation, examples.shaped(gradient), None, None, None,
-        looked.look, sampling.confidence, examples.shaped(sums.std_error), why, drawn.steps / max(1, drawn.episodes),
+        outputs.drawn.setting, expectation, examples.shaped(gradient), None, None, None,
+        looked.look, sampling.confidence, examples.shaped(sums.std_error), why, outputs.mean_length,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,13 @@ from pgcheck.errors import UsageError
 from pgcheck.verification.batch_sums import Sums
 from pgcheck.verification.outputs import Outputs, blocks_of
 from pgcheck.verification.sequential import FIRST_LOOK, Look, looked_at, rollouts_at
+from pgcheck.workers.executor import HERE, Executor
 
 CONFIDENCE = 0.999
 TOLERANCE = 0.05  # relative bias that passes
 SECONDS = 60.0  # about as long as gradients are drawn, unless it is said how many
 SETTLED = 2.0  # seconds after which it is known how long a gradient takes
+RESULTS = 16  # by which it is told how long a gradient takes: those of several workers come at once
 MOST_LOOKS = 38  # 5e14 rollouts: counts stay exact
 
 Reach = Callable[[int, float], None]  # is called with the most rollouts, and the seconds that they take
@@ -69,6 +72,7 @@ def looked_until_decided(
     is_due_right: bool = True,
     reach: Reach | None = None,
     told: Told | None = None,
+    executor: Executor = HERE,
 ) -> Looked:
     """Returns what drawn gradients decide.
 
@@ -79,16 +83,16 @@ def looked_until_decided(
       is_due_right: whether what is expected of them has the expectation ∇J.
       reach: is told once, after some seconds at most, how many there will be at most.
       told: is told how far it is.
+      executor: who draws the blocks of a look.
     """
     sums, look, clock = Sums.empty(len(gradient)), None, _Clock(reach)
     last = None if sampling.max_rollouts is None else _look_within(sampling.max_rollouts)
     for number in range(1, (last or MOST_LOOKS) + 1):
-        for block in blocks_of(number):
-            for errors, gradients in outputs.block(block):
-                sums.add(errors, gradients)
-                most = clock.most(len(errors), sums.rollouts, last)
-                if told is not None:
-                    told(*_progress(sums.rollouts, look, most, clock.seconds))
+        for more in outputs.sums(blocks_of(number), executor):
+            sums.merge(more)
+            most = clock.most(sums.rollouts, last)
+            if told is not None:
+                told(*_progress(sums.rollouts, look, most))
         look = looked_at(
             sums, gradient, number,
             alpha=1 - sampling.confidence, tolerance=sampling.tolerance, up_to_scale=sampling.up_to_scale,
@@ -110,17 +114,20 @@ class _Clock:
 
     def __init__(self, reach: Reach | None) -> None:
         self._reach, self.seconds = reach, 0.0
-        self._began = self._last = time.monotonic()
+        self._began = time.monotonic()
+        self._results = deque([(self._began, 0)], RESULTS)  # when they came, and how many rollouts there were then
 
     @property
     def elapsed(self) -> float:
         """The seconds since the beginning."""
         return time.monotonic() - self._began
 
-    def most(self, more: int, rollouts: int, last: int | None) -> int:
-        """Returns how many there will be at most, once there are `more` of them."""
+    def most(self, rollouts: int, last: int | None) -> int:
+        """Returns how many there will be at most, once there are so many of them."""
         now = time.monotonic()
-        self.seconds, self._last = max((now - self._last) / more, 1e-12), now
+        since, before = self._results[0]
+        self.seconds = max((now - since) / (rollouts - before), 1e-12)
+        self._results.append((now, rollouts))
         left = (SECONDS - self.elapsed) / self.seconds
         most = rollouts_at(last or _look_within(max(left, 0.0) + rollouts))
         if self._reach is not None and (self.elapsed > SETTLED or rollouts >= FIRST_LOOK):
@@ -134,10 +141,9 @@ def _look_within(rollouts: float) -> int:
     return min(MOST_LOOKS, 1 + math.floor(math.log2(max(rollouts / FIRST_LOOK, 1.0))))
 
 
-def _progress(done: int, look: Look | None, most: int, seconds: float) -> tuple[str, float]:
-    """How far it is: the rollouts, the bound so far, and the time left; and the fraction of what is likely needed."""
+def _progress(done: int, look: Look | None, most: int) -> tuple[str, float]:
+    """How far it is: the rollouts and the bound so far; and the fraction of what is likely needed."""
     aim = most if look is None or look.needed is None else min(most, max(look.needed, 2 * look.rollouts))
     aim = max(aim, done)
     bound = "" if look is None or not math.isfinite(look.bound) else f", bias below {100 * look.bound:.3g} %"
-    left = seconds * (aim - done)
-    return f"{done:,} rollouts{bound}, {left:.0f} s left", done / aim
+    return f"{done:,} rollouts{bound}", done / aim

@@ -1,12 +1,14 @@
 """What an estimator is checked on: a model, who draws its episodes, and which of them stand in a batch together."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import UsageError
 from pgcheck.estimators.weights import outcome_ratios
+from pgcheck.external.policies import made_here, sendable
 from pgcheck.formats.modelfile import Model
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -29,6 +31,23 @@ class Setting:
     policy: Policy
     behavior: Policy | None = None
     same_start: bool = False
+
+    def __getstate__(self) -> dict[str, object]:
+        """Returns what is sent to another process: networks by the place of the function that makes them.
+
+        Raises:
+          EstimatorError: a network has no such place.
+        """
+        policy = sendable(self.policy)
+        behavior = policy if self.behavior is self.policy else self.behavior and sendable(self.behavior)
+        return {"mdp": self.mdp, "policy": policy, "behavior": behavior, "same_start": self.same_start}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes, in the other process, the policies that are named; those of one name are one."""
+        mdp, policy, behavior = state["mdp"], state["policy"], state["behavior"]
+        made = None if behavior is None or behavior is policy else made_here(behavior, mdp)
+        own = made_here(policy, mdp)  # made last: what its function leaves behind is that of the policy
+        self.__dict__.update(state, policy=own, behavior=own if behavior is policy else made)
 
     @property
     def actor(self) -> Policy:

@@ -25,6 +25,7 @@ from pgcheck.verification.sampling import CONFIDENCE, Sampling
 from pgcheck.verification.sampling import TOLERANCE as SAMPLED_TOLERANCE
 from pgcheck.verification.setting import Setting, setting_of
 from pgcheck.verification.verification import Verification
+from pgcheck.workers.executor import HERE, Executor
 
 MAX_LISTED_TRAJECTORIES = 2_000_000  # that an estimator is called with
 MAX_CALLS = 300_000  # batches of one size on one model
@@ -59,6 +60,7 @@ def verify(
     rng: np.random.Generator | None = None,
     progress: ModelProgress | None = None,
     announce: Announce | None = None,
+    executor: Executor = HERE,
 ) -> Verification:
     """Returns whether an estimator's expectation is ∇J, and if not, what is wrong with it.
 
@@ -95,6 +97,7 @@ def verify(
       rng: draws the episodes; None is `default_rng(0)`.
       progress: is called with a model's name and the fraction done.
       announce: is called before much is drawn.
+      executor: who does the work: `HERE`, or `Processes`. The digits do not depend on it.
 
     Raises:
       EstimatorError: the estimator cannot be called, or returns no gradient; with `evidence` exact, also where it
@@ -109,7 +112,7 @@ def verify(
             agent_source_of(estimate), models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl,
             tolerance=tolerance, up_to_scale=up_to_scale, allow=allow, max_runs=max_calls, evidence=evidence,
             confidence=confidence, max_rollouts=max_rollouts, seed=0 if rng is None else int(rng.integers(2**62)),
-            progress=progress, announce=announce,
+            progress=progress, announce=announce, executor=executor,
         )  # fmt: skip
     estimator, allowed = estimator_of(cast("Estimate | Estimator | str", estimate)), checked_ids(allow)
     loaded = problems_of(models, horizon=horizon, gamma=gamma, entropy=entropy, kl=kl, off_policy=off_policy)
@@ -133,7 +136,7 @@ def verify(
         evidence, tolerance,
         Sampling(confidence, tolerance or SAMPLED_TOLERANCE, max_rollouts, up_to_scale),
         allowed, models is None if skip_unsuitable is None else skip_unsuitable,
-        np.random.default_rng(0) if rng is None else rng, progress, announce,
+        np.random.default_rng(0) if rng is None else rng, progress, announce, executor,
     )  # fmt: skip
     try:
         verification = _checked(check, is_random=False)
@@ -167,6 +170,7 @@ class _Check:
     rng: np.random.Generator
     progress: ModelProgress | None
     announce: Announce | None
+    executor: Executor
 
 
 def _checked(check: _Check, *, is_random: bool) -> Verification:
@@ -176,7 +180,7 @@ def _checked(check: _Check, *, is_random: bool) -> Verification:
     if check.evidence == "sampled":
         evidence = none_listed(examined, limits, RANDOM if is_random else NOT_ASKED_FOR)
     else:
-        evidence = gather(estimator, examined, limits, check.progress)
+        evidence = gather(estimator, examined, limits, check.progress, check.executor)
     drawn = () if check.evidence == "exact" else tuple(it for it in evidence.unlisted if it.sizes)
     left_out = tuple(it.skipped for it in evidence.unlisted if it not in drawn)
     skipped = tuple(dict.fromkeys((*examined.skipped, *left_out)))
@@ -198,7 +202,7 @@ def _checked(check: _Check, *, is_random: bool) -> Verification:
     assert evidence.contract is not None
     sampled = drawn_evidence(
         estimator, evidence.contract, drawn, check.sampling, check.rng,
-        progress=check.progress, announce=check.announce,
+        progress=check.progress, announce=check.announce, executor=check.executor,
     )  # fmt: skip
     checked = {it.finding.mdp.name for it in sampled} | (set() if exact is None else set(exact.checked))
     verification = judged_by_samples(

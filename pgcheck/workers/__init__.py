@@ -1,1 +1,1 @@
-"""Parts of a computation, done by whoever is there: this process, several, or a cluster; finished ones kept in a file."""
+"""Parts of a computation, done by whoever is there: this process, others, a cluster; kept in a file when done."""

@@ -12,6 +12,7 @@ import numpy as np
 
 Arrays = tuple[np.ndarray[Any, Any], ...]  # what a part's work comes to: arrays of numbers, so that they can be kept
 Part = Any  # numbers and arrays, that can be pickled
+Finished = Callable[[int, Arrays], None]
 
 
 class Task(Protocol):
@@ -35,10 +36,15 @@ class Task(Protocol):
 class Executor(Protocol):
     """Does the parts of tasks."""
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order; further parts may be under way meanwhile.
 
         The iterator may be closed before its end: what is not finished is then dropped.
+
+        Args:
+          task: what is done.
+          parts: of each of them.
+          finished: is called with the number and the result of a part as soon as it is there, in any order.
 
         Raises:
           WorkerError: a part was given up, because the workers that did it died.
@@ -48,12 +54,21 @@ class Executor(Protocol):
 class Here:
     """Does the parts in this process, one after the other, each when it is asked for (`Executor`)."""
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
         """Yields the results of the parts in their order."""
-        return map(task, parts)
+        for number, part in enumerate(parts):
+            result = done(task, part)
+            if finished is not None:
+                finished(number, result)
+            yield result
 
 
 HERE = Here()
+
+
+def done(task: Task, part: Part) -> Arrays:
+    """Returns what a part comes to, laid out alike wherever it is done: sums depend on how arrays lie in memory."""
+    return tuple(array if array.flags.c_contiguous else array.copy() for array in task(part))
 
 
 def fractions(results: Iterator[Arrays], number: int, progress: Callable[[float], None] | None) -> Iterator[Arrays]:

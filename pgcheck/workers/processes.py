@@ -1,8 +1,8 @@
 """Parts done by processes of this machine, each of them in a process pool of its own.
 
 One pool a worker: a worker that dies takes down its own pool and no other, and it is known which part it had.
-Workers are forked from a server that has loaded the package (`forkserver`), where there is one, else spawned. Each has
-one thread for linear algebra, ignores Ctrl-C, which is for its parent to handle, and ends with its parent.
+Workers are forked from a server that has loaded the package (`forkserver`), where there is one, else spawned. Each
+has one thread for linear algebra, ignores Ctrl-C, which is for its parent to handle, and ends with its parent.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -20,13 +19,12 @@ from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 
 from pgcheck.errors import WorkerError
-from pgcheck.workers.executor import Arrays, Part, Task
+from pgcheck.workers import threads
+from pgcheck.workers.executor import HERE, Arrays, Finished, Part, Task, done
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
 PRELOADED = ["pgcheck.exact.gradient", "pgcheck.trajectories.sampling"]
-# One thread for each worker: more of them would fight for the same processors, and may add in another order.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class Processes:
@@ -39,23 +37,39 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pools: list[_Worker] = []
+        self._starting: threading.Thread | None = None
 
     def __enter__(self) -> "Processes":
         return self
 
+    def start(self) -> None:
+        """Starts them all meanwhile, so that they are there when there are parts."""
+        self._starting = threading.Thread(target=self._start, args=[self.workers])
+        self._starting.start()
+
+    def _start(self, number: int) -> None:
+        while len(self._pools) < number:
+            self._pools.append(_Worker())
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._starting is not None:
+            self._starting.join()
         for worker in self._pools:
             worker.end()
         self._pools.clear()
 
-    def map(self, task: Task, parts: Sequence[Part]) -> Iterator[Arrays]:
-        """Yields the results of the parts in their order; see `Executor`."""
+    def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
+        """Yields the results of the parts in their order; a single one is done here. See `Executor`."""
+        if len(parts) < 2:
+            yield from HERE.map(task, parts, finished)
+            return
         blob = pickle.dumps(task)
         work = _Work(task.label, len(parts))
-        while len(self._pools) < min(self.workers, len(parts)):
-            self._pools.append(_Worker())
+        if self._starting is not None:
+            self._starting.join()
+        self._start(min(self.workers, len(parts)))
         idle = list(self._pools)
         under_way: dict[Future[Arrays], tuple[_Worker, int]] = {}
         todo = iter(range(len(parts)))
@@ -79,6 +93,8 @@ class Processes:
                             again.append(number)
                         else:
                             work.done[number] = future
+                            if finished is not None and future.exception() is None:
+                                finished(number, future.result())
                     continue
                 yield work.next()
         finally:
@@ -132,7 +148,7 @@ class _Worker:
 
     def _start(self) -> None:
         self._task: bytes | None = None  # that the process has
-        with _environment():
+        with threads.one_each(), _deaf():
             self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin)
             self._pid: Future[int] = self._pool.submit(os.getpid)
 
@@ -159,22 +175,16 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    """Processes that are started meanwhile have one thread each, and do not hear Ctrl-C before they can ignore it."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    blocks = hasattr(signal, "pthread_sigmask")
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if blocks else set()
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def _deaf() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C before they can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if blocks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _context() -> "multiprocessing.context.BaseContext":
@@ -207,4 +217,4 @@ def _do(task: bytes | None, part: Part) -> Arrays:
     if task is not None:
         _task = pickle.loads(task)
     assert _task is not None
-    return _task(part)
+    return done(_task, part)

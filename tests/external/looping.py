@@ -7,9 +7,9 @@ import numpy as np
 
 from pgcheck import MDP
 from pgcheck.arrays import Floats
-from pgcheck.external.agent_source import Beginning, LocalAgent
+from pgcheck.external.agent_source import AgentSource, Beginning, LocalAgent
 from pgcheck.external.agents import Agent, AgentFunction
-from pgcheck.external.loop import Lot
+from pgcheck.external.lot import Lot
 
 THETA = np.array([[0.3, -0.2], [-0.5, 0.1], [0.0, 0.0]])  # of the table, in the order of the states of two_state
 
@@ -58,9 +58,19 @@ def all_of(function: AgentFunction, mdp: MDP) -> tuple[Beginning, Lot]:
     """Returns what all runs of an agent show."""
     agent = LocalAgent(function)
     beginning = agent.begin(mdp)
-    lot = agent.advance(60.0, 10_000)
-    assert lot.done
-    return beginning, lot
+    return beginning, whole(agent, 10_000)
+
+
+def whole(agent: AgentSource, most: int) -> Lot:
+    """Returns what all runs of an agent show that was taken to a model."""
+    while True:
+        cut = agent.cut(most)
+        lots = [agent.walk(branch, k, cut.before, most) for k, branch in enumerate(cut.branches)]
+        if not any(lot.anew for lot in lots):
+            lot = Lot.of([cut.lot, *lots])
+            assert lot.done
+            return lot
+        assert not cut.before.drawn
 
 
 def episodes(mdp: MDP, logits: Floats) -> Iterator[tuple[float, list[Step]]]:

@@ -1,6 +1,7 @@
 """Agents that run in a process of their own: the same runs as in this one, and no harm from what their code does."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -20,14 +21,18 @@ from pgcheck.external import contents, wire
 from pgcheck.external.agent_process import AgentProcess
 from pgcheck.external.agent_source import Beginning
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.draws.tree import Count
+from pgcheck.external.draws.answers import Draw
+from pgcheck.external.draws.branches import branches_of
+from pgcheck.external.draws.tree import Branch, Count
 from pgcheck.external.episodes import decoded
 from pgcheck.external.loading import functions_in, load
-from pgcheck.external.loop import Lot, Rehearsal
+from pgcheck.external.loop import Rehearsal
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.opening import agent_source_of, estimator_of, opened, opened_on
 from pgcheck.external.subject import Subject, UnsuitableError
 from pgcheck.model.linearised import Linearised
 from tests.conftest import Run
+from tests.external.looping import whole
 from tests.external.test_hostile import is_running
 
 NUMBER = 17
@@ -72,16 +77,7 @@ def all_runs(spec: str, mdp: MDP, timeout: float = 60.0) -> tuple[Beginning, Lot
     with opened(spec, timeout=timeout) as agent:
         assert isinstance(agent, AgentProcess)
         beginning = agent.begin(mdp)
-        lots = [agent.advance(0.0, 10)]  # at least one
-        assert lots[0].runs == 1
-        lots.append(agent.advance(60.0, 2))
-        assert lots[1].runs == 2
-        lots.append(agent.advance(60.0, 1000))
-    assert [lot.done for lot in lots] == [False, False, True]
-    merged = Lot(
-        sum((lot.mean for lot in lots), np.zeros(6)), sum(lot.runs for lot in lots), sum(lot.mass for lot in lots)
-    )
-    return beginning, merged
+        return beginning, whole(agent, 1000)
 
 
 @pytest.mark.gymnasium
@@ -89,7 +85,7 @@ def test_a_process_shows_what_this_one_shows(tmp_path: Path, mdp: MDP) -> None:
     spec = written(tmp_path)
     beginning, lot = all_runs(spec, mdp)
     here = agent_source_of(load(spec))
-    local, every = here.begin(mdp), here.advance(60.0, 1000)
+    local, every = here.begin(mdp), whole(here, 1000)
     assert lot.runs == every.runs
     assert lot.mass == pytest.approx(1.0)
     policy, other = beginning.subject.policy, local.subject.policy
@@ -164,7 +160,7 @@ def test_a_run_may_hang_long_after_the_first(tmp_path: Path, mdp: MDP) -> None:
         assert isinstance(agent, AgentProcess)
         agent.begin(mdp)
         with pytest.raises(EstimatorError, match="did not end within 3 seconds"):
-            agent.advance(1.0, 1000)
+            agent.cut(1000)
 
 
 @pytest.mark.gymnasium
@@ -250,11 +246,13 @@ def beginning_on(mdp: MDP) -> Beginning:
     return Beginning(subject, Rehearsal(2, 0.5, Count(23.0, 0.5, 16)))
 
 
-def lot_on(mdp: MDP) -> Lot:
-    """One run with one episode of one step, and probability 1/2."""
+def cut_on(mdp: MDP) -> Cut:
+    """One run with one episode of one step, and probability 1/2; and a branch that is left."""
     k = int(np.flatnonzero(mdp.state == np.flatnonzero(mdp.start)[0])[0])
     start = int(mdp.state[k])
-    return Lot(np.full(4, 0.5), 1, 0.5, 4.0, 0.0, 0.0, 0.25, [0.5], [1, 0, start, 1, k], False)
+    lot = Lot(np.full(4, 0.5), 1, 0.5, 4.0, 0.0, 0.0, 0.25, [0.5], [1, 0, start, 1, k], False)
+    told = Draw((0.25, 0.0, 0.75), 2), Draw((0.5, 0.5), 0)
+    return Cut(lot, (Branch(told, 2), Branch(told, 1, 1)), Before(True, 2.5, 3, 1e-3))
 
 
 @pytest.fixture
@@ -266,7 +264,7 @@ def ends() -> Iterator[tuple[Connection, Connection]]:
 
 
 def test_a_beginning_and_a_lot_arrive_as_they_are(ends: tuple[Connection, Connection], mdp: MDP) -> None:
-    sent, lot = beginning_on(mdp), lot_on(mdp)
+    sent, cut = beginning_on(mdp), cut_on(mdp)
     wire.send_answer(ends[1], NUMBER, contents.answer_of(sent))
     came = wire.receive_answer(ends[0], NUMBER, contents.beginning_on(mdp))
     assert isinstance(came, Beginning)
@@ -276,11 +274,23 @@ def test_a_beginning_and_a_lot_arrive_as_they_are(ends: tuple[Connection, Connec
         assert np.array_equal(getattr(came.subject.policy, name), getattr(sent.subject.policy, name))
     for name in ("values", "value_derivative"):
         assert np.array_equal(getattr(came.subject, name), getattr(sent.subject, name))
-    wire.send_answer(ends[1], NUMBER, contents.answer_of(lot))
-    again = wire.receive_answer(ends[0], NUMBER, contents.lot_on(mdp, 4, 5, 0.5))
-    assert isinstance(again, Lot)
-    assert np.array_equal(again.mean, lot.mean)
-    assert {**vars(again), "mean": 0} == {**vars(lot), "mean": 0}
+    wire.send_answer(ends[1], NUMBER, contents.answer_of(cut))
+    again = wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5))
+    assert isinstance(again, Cut)
+    assert (again.branches, again.before) == (cut.branches, cut.before)
+    for lot in (again.lot, Lot.of_arrays(cut.lot.arrays)):
+        assert np.array_equal(lot.mean, cut.lot.mean)
+        assert {**vars(lot), "mean": 0} == {**vars(cut.lot), "mean": 0}
+
+
+def test_how_far_runs_are_arrives_too(ends: tuple[Connection, Connection], mdp: MDP) -> None:
+    for runs, mass, told in ((3, 0.25, (3, 0.25)), (6, 0.25, None), (3, math.nan, None)):
+        wire.send_answer(ends[1], NUMBER, contents.answer_of((runs, mass)))
+        if told is None:
+            with pytest.raises(wire.MalformedAnswerError):
+                wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5))
+        else:
+            assert wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5)) == told
 
 
 # What the header of a beginning says instead.
@@ -294,7 +304,8 @@ NO_BEGINNING = [
 NO_LOT = [
     {"runs": -1}, {"runs": 2}, {"runs": 6}, {"runs": 1.0}, {"runs": None}, {"numbers": 4}, {"numbers": 2**40},
     {"square": -1.0}, {"square": float("nan")}, {"square": 1e-3}, {"not_finite": 0.6}, {"without": -0.1},
-    {"without": None}, {"clipped": 0.6}, {"clipped": float("inf")}, {"done": True},
+    {"without": None}, {"clipped": 0.6}, {"clipped": float("inf")}, {"of_branches": 2**40}, {"of_branches": 19},
+    {"before": [True, 2.5, 3]}, {"before": [True, -2.5, 3, 0.0]}, {"before": [True, 2.5, 0.5, 0.0]},
 ]  # fmt: skip
 
 
@@ -313,16 +324,16 @@ def test_what_is_no_beginning_is_refused(
 
 @pytest.mark.parametrize("changes", NO_LOT, ids=json.dumps)
 def test_what_is_no_lot_is_refused(ends: tuple[Connection, Connection], mdp: MDP, changes: dict[str, Any]) -> None:
-    wire.send_answer(ends[1], NUMBER, tampered(contents.answer_of(lot_on(mdp)), changes))
+    wire.send_answer(ends[1], NUMBER, tampered(contents.answer_of(cut_on(mdp)), changes))
     ends[1].close()  # what waits for more would wait for ever
     with pytest.raises((wire.MalformedAnswerError, EOFError)):
-        wire.receive_answer(ends[0], NUMBER, contents.lot_on(mdp, 4, 5, 0.0))
+        wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5))
 
 
 def test_arrays_that_are_not_finite_are_refused(ends: tuple[Connection, Connection], mdp: MDP) -> None:
     for read, answer, shown in (
         (contents.beginning_on(mdp), contents.answer_of(beginning_on(mdp)), range(5)),
-        (contents.lot_on(mdp, 4, 5, 0.0), contents.answer_of(lot_on(mdp)), range(3)),
+        (contents.cut_on(mdp, 4, 5), contents.answer_of(cut_on(mdp)), range(4)),
     ):
         for k in shown:
             arrays = [array.copy() for array in answer.arrays]
@@ -335,14 +346,31 @@ def test_arrays_that_are_not_finite_are_refused(ends: tuple[Connection, Connecti
 
 
 def test_more_than_all_runs_are_refused(ends: tuple[Connection, Connection], mdp: MDP) -> None:
-    wire.send_answer(ends[1], NUMBER, contents.answer_of(lot_on(mdp)))
+    answer = contents.answer_of(cut_on(mdp))
+    mean, _, *others = answer.arrays
+    wire.send_answer(ends[1], NUMBER, wire.Answer(answer.fields, [mean, np.array([1.01]), *others]))
     with pytest.raises(wire.MalformedAnswerError):
-        wire.receive_answer(ends[0], NUMBER, contents.lot_on(mdp, 4, 5, 0.51))
+        wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5))
+
+
+# What is told of the branches instead: how many draws, how many are fixed, the last answer; and of each draw.
+NO_BRANCHES = [
+    [1], [1, 1, -1], [1, 1, -1, 0], [1, 1, -1, 0, 2, 0.5], [1, 1, -1, 2, 2, 0.5, 0.5], [1, 1, -1, 0, 2, 0.0, 1.0],
+    [1, 2, -1, 0, 2, 0.5, 0.5], [1, 1, 1, 0, 2, 0.5, 0.5], [1, 1, -1, 0.5, 2, 0.5, 0.5], [1, 1, -1, 0, 0],
+    [1, 1, -2, 0, 2, 0.5, 0.5], [1, 1, -1, 0, 2, -0.5, 0.5], [2**60, 0, -1], [1, 1, -1, 0, 2**60],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("numbers", NO_BRANCHES, ids=json.dumps)
+def test_what_is_no_branch_is_refused(numbers: list[float]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - it has no text
+        branches_of(numbers)
+    assert branches_of([1, 1, -1, 0, 2, 0.5, 0.5, 0, 0, -1]) == (Branch((Draw((0.5, 0.5), 0),), 1), Branch())
 
 
 def test_unknown_fields_are_passed_over(ends: tuple[Connection, Connection], mdp: MDP) -> None:
-    wire.send_answer(ends[1], NUMBER, tampered(contents.answer_of(lot_on(mdp)), {"new": [1]}))
-    assert isinstance(wire.receive_answer(ends[0], NUMBER, contents.lot_on(mdp, 4, 5, 0.0)), Lot)
+    wire.send_answer(ends[1], NUMBER, tampered(contents.answer_of(cut_on(mdp)), {"new": [1]}))
+    assert isinstance(wire.receive_answer(ends[0], NUMBER, contents.cut_on(mdp, 4, 5)), Cut)
 
 
 def test_episodes_are_decoded_as_batches_hold_them(mdp: MDP) -> None:

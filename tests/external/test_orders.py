@@ -12,8 +12,10 @@ import pytest
 
 import pgcheck
 from pgcheck.arrays import Floats
+from pgcheck.external.agent_source import LocalAgent
 from pgcheck.external.agents import Agent, AgentFunction
-from pgcheck.external.loop import Loop, Lot
+from pgcheck.external.lot import Lot
+from tests.external.looping import whole as all_runs
 
 pytestmark = pytest.mark.gymnasium
 
@@ -51,15 +53,9 @@ def shuffled(estimate: Callable[[list[Floats], Floats], Floats]) -> AgentFunctio
 
 
 def everything(function: AgentFunction, *, rehearses: bool = True) -> Lot:
-    loop = Loop(function, pgcheck.load("two_state")[0])
-    if rehearses:
-        loop.rehearse(16, 60.0, np.random.default_rng(0))
-    total = Lot(np.zeros(loop.subject.policy.theta.shape))
-    while not total.done:
-        lot = loop.advance(0.05, 20_000)
-        total.runs, total.mass, total.mean, total.done = (
-            total.runs + lot.runs, total.mass + lot.mass, total.mean + lot.mean, lot.done,
-        )  # fmt: skip
+    agent = LocalAgent(function)
+    agent.begin(pgcheck.load("two_state")[0], rehearses=rehearses)
+    total = all_runs(agent, 20_000)
     assert total.mass == pytest.approx(1, abs=1e-12)
     return total
 

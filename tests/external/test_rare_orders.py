@@ -13,9 +13,10 @@ from pgcheck.arrays import Floats
 from pgcheck.external import agent_source
 from pgcheck.external.agent_source import LocalAgent
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.loop import Loop, Lot
+from pgcheck.external.draws import branches
+from pgcheck.external.draws.tree import Branch
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.formats.loading import load_model
-from pgcheck.verification import loop_evidence
 from pgcheck.verification.loop_verdict import verify_agent
 from tests.external.looping import THETA, Step, all_of, episodes, looping, reinforce
 
@@ -167,38 +168,56 @@ def test_two_shuffles_one_after_the_other_are_judged_rightly(horizon: int) -> No
     assert wrong.runs == sum(math.factorial(length) ** 2 for length in lengths)
 
 
-# Lots that were handed out before orders turned out to matter.
+# Branches of which one shows late that orders matter.
 
 
-def lots_of(function: AgentFunction, mdp: MDP) -> list[Lot]:
-    """Lots of one run each, of a loop that was not rehearsed."""
-    loop = Loop(function, mdp)
-    lots = [loop.advance(0.0, 1)]
-    while not lots[-1].done:
-        lots.append(loop.advance(0.0, 10_000))
-    return lots
+def first_walk(function: AgentFunction, mdp: MDP) -> tuple[LocalAgent, Cut, list[Lot]]:
+    """The runs that cut the tree of a loop that was not rehearsed, and those of its branches until one is anew."""
+    agent = LocalAgent(function)
+    agent.begin(mdp, rehearses=False)
+    cut = agent.cut(10_000)
+    lots = []
+    for k, branch in enumerate(cut.branches):
+        lots.append(agent.walk(branch, k, cut.before, 10_000))
+        if lots[-1].anew:
+            break
+    return agent, cut, lots
 
 
+@pytest.fixture
+def uncut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few branches, so that the runs that cut the tree are few too."""
+    monkeypatch.setattr(branches, "ENOUGH", 4)
+
+
+@pytest.mark.usefixtures("uncut")
 @pytest.mark.parametrize(("function", "of_episode"), [(unbiased, plain), (biased, rarely_shortened)])
-def test_lots_begin_anew_where_orders_turn_out_to_matter(
+def test_all_runs_begin_anew_where_a_branch_shows_that_orders_matter(
     mdp: MDP, function: Callable[[], AgentFunction], of_episode: OfEpisode
 ) -> None:
-    lots = lots_of(function(), mdp)
-    (anew,) = [k for k, lot in enumerate(lots) if lot.anew]
-    assert sum(lot.runs for lot in lots[:anew]) > 1  # which count no more
-    assert sum(lot.mass for lot in lots) > 1 + 1e-3  # all of them together are too many
-    total = Lot(np.zeros(THETA.size))
-    for lot in lots:
-        total = total.followed_by(lot)
+    agent, cut, lots = first_walk(function(), mdp)
+    assert not cut.before.drawn
+    assert cut.lot.runs > 1  # which count no more
+    assert lots[-1].anew
+    assert lots[-1].runs == 0
+    again = agent.cut(10_000, drawn=True)
+    assert again.before.drawn
+    total = Lot.of(
+        [again.lot, *(agent.walk(branch, k, again.before, 10_000) for k, branch in enumerate(again.branches))]
+    )
     assert total.mass == pytest.approx(1, abs=1e-12)
-    assert total.runs == len(total.probs) == len(lots) - anew - 1
+    assert total.runs == len(total.probs)
     np.testing.assert_allclose(total.mean, mean_of(mdp, of_episode), rtol=0, atol=1e-12)
 
 
-def test_no_lot_begins_anew_where_orders_make_no_difference(mdp: MDP) -> None:
-    lots = lots_of(shuffled_twice(in_its_order=True), mdp)
-    assert not any(lot.anew for lot in lots)
-    assert sum(lot.mass for lot in lots) == pytest.approx(1, abs=1e-12)
+@pytest.mark.usefixtures("uncut")
+def test_none_begin_anew_where_orders_make_no_difference(mdp: MDP) -> None:
+    _, cut, lots = first_walk(shuffled_twice(in_its_order=True), mdp)
+    total = Lot.of([cut.lot, *lots])
+    assert len(lots) == len(cut.branches) > 1
+    assert not total.anew
+    assert total.shuffled
+    assert total.mass == pytest.approx(1, abs=1e-12)
 
 
 class Kept(LocalAgent):
@@ -208,24 +227,24 @@ class Kept(LocalAgent):
         super().__init__(function)
         self.lots: list[Lot] = []
 
-    def advance(self, seconds: float, most: int) -> Lot:
-        self.lots.append(super().advance(seconds, most))
+    def walk(self, branch: Branch, number: int, before: Before, most: int) -> Lot:
+        self.lots.append(super().walk(branch, number, before, most))
         return self.lots[-1]
 
 
+@pytest.mark.usefixtures("uncut")
 @pytest.mark.parametrize(("function", "verdict", "of_episode"), [
     (unbiased, "pass", plain), (biased, "fail", rarely_shortened),
 ])  # fmt: skip
-def test_a_verdict_begins_anew_with_the_lots(
+def test_a_verdict_begins_anew_with_the_branches(
     mdp: MDP, monkeypatch: pytest.MonkeyPatch, function: Callable[[], AgentFunction], verdict: str,
     of_episode: OfEpisode,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(loop_evidence, "LOT_SECONDS", 0.0)
     monkeypatch.setattr(agent_source, "TRIES", 1)
     source = Kept(function())
     found = verify_agent(source, [load_model("two_state", horizon=HORIZON)])
     assert found.verdict == verdict
-    assert next(k for k, lot in enumerate(source.lots) if lot.anew) > 1
+    assert any(lot.anew for lot in source.lots)
     (finding,) = found.findings
     np.testing.assert_allclose(finding.expectation.mean, mean_of(mdp, of_episode), rtol=0, atol=1e-12)
     assert finding.relative_bias == pytest.approx(

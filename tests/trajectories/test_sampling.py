@@ -98,8 +98,8 @@ def test_the_order_of_work_does_not_change_the_draws() -> None:
 
     def counts(settle: Callable[[Block], None] | None) -> dict[tuple[int, ...], list[Any]]:
         of_part: dict[tuple[int, ...], list[Any]] = {}
-        root = tree.root(10**6 * mdp.start)
-        for block, leaves in tree.walk(root, split_counts, rng=rng(), settle=settle, block_size=500):
+        root = tree.root(10**6 * mdp.start, rng=rng())
+        for block, leaves in tree.walk(root, split_counts, settle=settle, block_size=500):
             if leaves is not None:
                 of_part.setdefault(part(block), []).append(leaves.measure.tolist())
         return of_part

@@ -2,13 +2,16 @@
 
 import functools
 import pickle
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from pgcheck.external.agent_source import AS_IT_IS, Beginning, LocalAgent
+from pgcheck.external.agent_source import AS_IT_IS, Beginning, LocalAgent, Told
 from pgcheck.external.agents import AgentFunction
-from pgcheck.external.loop import Lot
+from pgcheck.external.draws.tree import Branch
+from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.run import Variation
+from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
 from tests.verification.loops import made
 
@@ -18,24 +21,36 @@ class Remembering(LocalAgent):
 
     def __init__(self, function: AgentFunction) -> None:
         super().__init__(function)
-        self._shown: dict[bytes, tuple[Beginning, list[Lot]]] = {}
-        self._lots: list[Lot] = []
-        self._following = 0
+        self._begun: dict[bytes, Beginning] = {}
+        self._made: dict[bytes, Any] = {}
+        self._key = b""
 
-    def begin(self, mdp: MDP, variation: Variation = AS_IT_IS) -> Beginning:
-        key = pickle.dumps(([getattr(mdp, it.name) for it in fields(mdp)], variation))
-        beginning, self._lots = self._shown.get(key, (None, []))
-        if beginning is None or not (self._lots and self._lots[-1].done):
-            beginning, self._lots = super().begin(mdp, variation), []
-            self._shown[key] = beginning, self._lots
-        self._following = 0
-        return beginning
+    def begin(self, mdp: MDP, variation: Variation = AS_IT_IS, *, rehearses: bool = True) -> Beginning:
+        self._key = pickle.dumps(([getattr(mdp, it.name) for it in fields(mdp)], variation))
+        if self._key not in self._begun:
+            self._begun[self._key] = super().begin(mdp, variation, rehearses=rehearses)
+        self._there = mdp, variation
+        return self._begun[self._key]
 
-    def advance(self, seconds: float, most: int) -> Lot:
-        if self._following == len(self._lots):
-            self._lots.append(super().advance(seconds, most))
-        self._following += 1
-        return self._lots[self._following - 1]
+    def at(self, mdp: MDP, variation: Variation) -> Linearised:
+        assert self._there == (mdp, variation)
+        return self._begun[self._key].subject.policy
+
+    def cut(self, most: int, *, drawn: bool = False, told: Told | None = None) -> Cut:
+        cut: Cut = self._once(("cut", most, drawn), lambda: super(Remembering, self).cut(most, drawn=drawn))
+        return cut
+
+    def walk(self, branch: Branch, number: int, before: Before, most: int) -> Lot:
+        arguments = branch, number, before, most
+        lot: Lot = self._once(("walk", *arguments), lambda: super(Remembering, self).walk(*arguments))
+        return lot
+
+    def _once(self, asked: Any, make: Callable[[], Any]) -> Any:
+        key = self._key + pickle.dumps(asked)
+        if key not in self._made:
+            super().at(*self._there)
+            self._made[key] = make()
+        return self._made[key]
 
 
 @functools.cache

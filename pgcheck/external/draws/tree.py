@@ -7,7 +7,7 @@ probabilities sum to 1.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,23 +18,46 @@ from pgcheck.external.draws.endings import ChangedError
 MOST_PICKS = 10_000  # after which they begin anew
 
 
+@dataclass(frozen=True)
+class Branch:
+    """A part of the tree: runs that begin alike. By default it is all of them.
+
+    Attributes:
+      told: what the first of them is told.
+      fixed: how many answers of these all of them share.
+      last: the last answer to the draw after those which belongs to the branch; None where all do.
+    """
+
+    told: tuple[Draw, ...] = ()
+    fixed: int = 0
+    last: int | None = None
+
+    def after(self, draws: Sequence[Draw]) -> tuple[Draw, ...] | None:
+        """Returns what the run is told that follows one with these draws; None after the last of the branch."""
+        for place in reversed(range(self.fixed, len(draws))):
+            following = draws[place].following()
+            is_beyond = following is None or (place == self.fixed and self.last is not None and following > self.last)
+            if not is_beyond:
+                assert following is not None
+                return (*draws[:place], Draw(draws[place].probs, following))
+        return None
+
+
 class Tree:
-    """Which draws have been answered how: what the next run is told.
+    """Which draws have been answered how: what the next run of a branch is told.
 
     Args:
+      branch: whose runs are made.
       order: gives the order of what is shuffled; without it, each order is one of the answers.
 
     Attributes:
-      runs: how many have been completed.
-      mass: the sum of their probabilities.
       done: whether there is no other run.
     """
 
-    def __init__(self, order: Callable[[int], list[int]] | None = None) -> None:
-        self.runs = 0
-        self.mass = 0.0
+    def __init__(self, branch: Branch | None = None, order: Callable[[int], list[int]] | None = None) -> None:
         self.done = False
-        self._told: list[Draw] = []
+        self._branch = branch or Branch()
+        self._told = self._branch.told
         self._order = order
 
     def answers(self) -> Answers:
@@ -47,23 +70,19 @@ class Tree:
         Raises:
           ChangedError: it drew less than it was told; the same answers led elsewhere before.
         """
-        draws = [*answers.draws]
-        if len(draws) < len(self._told):
-            raise ChangedError(
-                f"when all draws came out the same again, only {len(draws)} of {len(self._told)} were made: "
-                "does the agent remember earlier runs?"
-            )
-        probability = answers.probability
-        self.runs += 1
-        self.mass += probability
-        while draws and draws[-1].following() is None:
-            draws.pop()
-        if draws:
-            following = draws[-1].following()
-            assert following is not None
-            draws[-1] = Draw(draws[-1].probs, following)
-        self._told, self.done = draws, not draws
-        return probability
+        check_told(self._told, answers)
+        told = self._branch.after(answers.draws)
+        self._told, self.done = told or (), told is None
+        return answers.probability
+
+
+def check_told(told: Sequence[Draw], answers: Answers) -> None:
+    """Raises ChangedError where a run drew less than it was told."""
+    if len(answers.draws) < len(told):
+        raise ChangedError(
+            f"when all draws came out the same again, only {len(answers.draws)} of {len(told)} were made: "
+            "does the agent remember earlier runs?"
+        )
 
 
 @dataclass(frozen=True)
