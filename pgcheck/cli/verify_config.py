@@ -67,8 +67,10 @@ def verify_config(file: str, *, form: str | None, output: str | None, quiet: boo
     from pgcheck.verification.checks import run_checks
 
     checks = checks_of(file)
-    sources = dict.fromkeys(model for check in checks for model in check.models)
-    executor = doing.on([], [check.estimator for check in checks], tuple(sources))
+    # What is kept in a checkpoint holds as long as the list and all code and models that it names are the same.
+    models = dict.fromkeys(model for check in checks for model in check.models)
+    policies = [check.policy for check in checks if check.policy is not None]
+    executor = doing.on([], [*(check.estimator for check in checks), *policies, *models], (file, *models))
     records, told = [], set()
     label = f"{len(checks):,} checks" if len(checks) != 1 else "1 check"
     with printing(output, form) as printer, progress_bar(label, quiet=quiet) as bar:

@@ -14,10 +14,8 @@ import pytest
 import typer.main
 
 from pgcheck.cli.app import app
-from pgcheck.cli.verify_config import checks_of, verify_config
+from pgcheck.cli.verify_config import checks_of
 from pgcheck.formats.check_keys import ESTIMATORS, FLAG, KEYS, OF_ALL
-from pgcheck.workers.executor import HERE
-from pgcheck.workers.processes import Processes
 from tests.conftest import ROOT, Run, pgcheck_command
 from tests.external.test_process import RIGHT
 
@@ -243,12 +241,29 @@ def test_a_line_is_written_as_soon_as_its_check_is_done(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "jsonl"])
-def test_two_processes_print_the_same_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.chdir(folder)
-    status = verify_config("checks.toml", form=form, output="here", quiet=True, executor=HERE)
-    with Processes(2) as executor:
-        assert verify_config("checks.toml", form=form, output="there", quiet=True, executor=executor) == status == 1
-    assert (folder / "there").read_bytes() == (folder / "here").read_bytes() != b""
+def test_two_processes_print_the_same_bytes(run: Run, folder: Path, form: str) -> None:
+    words = ["verify", "--config", "checks.toml", "--format", form]
+    here, there = run(*words, "--workers", "1"), run(*words, "--workers", "2")
+    assert here.returncode == there.returncode == 1
+    assert there.stdout == here.stdout != ""
+
+
+@pytest.mark.parametrize("name", ["checks.toml", "mine.py", "own.py", "walk.py", "bandit.yaml"])
+def test_finished_checks_are_kept_until_something_changes(run: Run, folder: Path, name: str) -> None:
+    (folder / "own.py").write_text(MINE)
+    (folder / "bandit.yaml").write_text((ROOT / "mdps" / "bandit.yaml").read_text())
+    listed(
+        folder,
+        "estimator = 'mine.py:right'\nmodels = ['bandit.yaml', 'walk.py:walk']\npolicy = 'own.py:policy'\n"
+        "horizon = 2\nexplore = true\n",
+    )
+    words = ["verify", "--config", "checks.toml", "--checkpoint", "kept"]
+    first = run(*words)
+    assert run(*words).stdout == first.stdout != ""
+    (folder / name).write_text((folder / name).read_text() + "\n# changed\n")
+    changed = run(*words)
+    assert (changed.returncode, changed.stdout) == (2, "")
+    assert name in changed.stderr
 
 
 def test_the_project_s_own_table_is_read(run: Run, folder: Path) -> None:
@@ -351,7 +366,7 @@ def test_notes_are_told_once_and_not_when_quiet(run: Run, folder: Path) -> None:
 
 
 def test_the_examples_checks_pass(run: Run) -> None:
-    done = run("verify", "--config", f"{ROOT}/examples/checks.toml")
+    done = run("verify", "--config", f"{ROOT}/examples/checks.toml", "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(checks_of(f"{ROOT}/examples/checks.toml")) >= 4
 
@@ -361,7 +376,7 @@ def test_the_page_s_example_is_real(run: Run, tmp_path: Path) -> None:
     (example,) = [block for block in page.split("```toml\n")[1:] if "[[check]]" in block]
     (tmp_path / "checks.toml").write_text(example.partition("```")[0])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    done = run("verify", "--config", "checks.toml")
+    done = run("verify", "--config", "checks.toml", "--workers", "1")
     assert (done.returncode, done.stderr) == (0, "")
     for key in (*KEYS, *ESTIMATORS, "expect"):
         assert f"`{key}`" in page, key

@@ -1,12 +1,16 @@
 """Files that list checks: what they say is read, and every fault is told with FILE:LINE:COL."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pgcheck.cli.verify_options import MEANINGS
 from pgcheck.errors import ModelError
 from pgcheck.formats.checks import Listed, has_checks, read_checks
+from tests.conftest import ROOT
 
 ONE = '[[check]]\nestimator = "reinforce"\n'
 
@@ -245,3 +249,42 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     assert len(read(tmp_path, b"\xef\xbb\xbf" + ONE.encode())) == 1
+
+
+GOOD = (ROOT / "examples" / "checks.toml").read_text()
+PIECES = (
+    "",
+    "[",
+    "[[",
+    "]",
+    '"',
+    '"""',
+    "'",
+    "=",
+    ".",
+    "\n",
+    "{",
+    "#",
+    ",",
+    "true",
+    "nan",
+    "models",
+    "\x00",
+    "\x85",
+    "é",
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(at=st.integers(0, len(GOOD)), gone=st.integers(0, 6), piece=st.sampled_from(PIECES))
+def test_a_damaged_file_is_read_or_refused_at_a_place(
+    tmp_path_factory: pytest.TempPathFactory, at: int, gone: int, piece: str
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    text = GOOD[:at] + piece + GOOD[at + gone :]
+    try:
+        assert read(folder, text, "damaged.toml")
+    except ModelError as error:
+        match = re.match(r"(.*)/damaged\.toml:(\d+):(\d+): error: .", str(error))
+        assert match is not None
+        assert 1 <= int(match[2]) <= text.count("\n") + 1
