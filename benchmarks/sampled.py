@@ -21,7 +21,7 @@ class Timed:
     """REINFORCE with rewards to go, vectorised, of a tabular policy; it notes how long its calls take."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds, self.steps = 0.0, 0
 
     def __call__(self, batch: Batch) -> Floats:
         since = time.perf_counter()
@@ -35,6 +35,7 @@ class Timed:
         table = sums.astype(np.float64).reshape(n, states, actions)
         table -= table.sum(axis=2, keepdims=True) * batch.probs
         self.seconds += time.perf_counter() - since
+        self.steps += int(batch.lengths.sum())
         return table
 
 
@@ -48,10 +49,10 @@ def sampled() -> None:
         gradient = gradient_of(setting, 1e-3)
         outputs = OfEstimator(estimator, contract, setting, None, gradient, np.random.default_rng(0))
         sampling = Sampling(tolerance=1e-9, max_rollouts=ROLLOUTS)  # which no bound reaches
-        timed.seconds, since = 0.0, time.perf_counter()
+        timed.seconds, timed.steps, since = 0.0, 0, time.perf_counter()
         looked = looked_until_decided(outputs, gradient, sampling)
         seconds = time.perf_counter() - since
-        steps = outputs.drawn.steps
+        steps = timed.steps
         print(
             f"{name}: {looked.look.rollouts:,} rollouts, {steps / looked.look.rollouts:.1f} steps each: "
             f"{steps / seconds:.3g} steps a second; the estimator alone {steps / timed.seconds:.3g}; "
