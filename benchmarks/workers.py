@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 import pgcheck
+from benchmarks.nothing import Nothing
 from pgcheck.estimators.sampled import sample_gradient
 from pgcheck.exact.enumeration import enumerate_gradient
 from pgcheck.external.opening import opened
 from pgcheck.verification.verdict import verify
 from pgcheck.workers.checkpoint import Checkpoint
-from pgcheck.workers.executor import HERE, Arrays, Executor
+from pgcheck.workers.executor import HERE, Executor
 from pgcheck.workers.processes import Processes
 
 PAIRS = 3
@@ -95,30 +96,15 @@ def evidence() -> None:
 def start() -> None:
     """Two workers, from nothing."""
 
-    def started() -> None:
-        with Processes(2) as two:
-            list(two.map(_NOTHING, range(2)))
-
     code = "from benchmarks.workers import first_start; first_start()"
     times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(PAIRS)]
     tell("seconds to start two workers", times, "below 0.5")
-    tell("seconds to start two more", [seconds(started) for _ in range(PAIRS)], "below 0.5")
-
-
-class _Nothing:
-    label = "nothing"
-
-    def __call__(self, part: int, /) -> Arrays:
-        return (np.array(part),)
-
-
-_NOTHING = _Nothing()
 
 
 def first_start() -> None:
     """Prints how long two workers take to start in a process that has had none."""
     with Processes(2) as two:
-        print(seconds(lambda: list(two.map(_NOTHING, range(2)))))
+        print(seconds(lambda: list(two.map(Nothing(), range(2)))))
 
 
 def checkpoint() -> None:
