@@ -46,7 +46,6 @@ class Work:
         from pgcheck.report.output import note
         from pgcheck.workers.automatic import Automatic, processors
         from pgcheck.workers.executor import HERE
-        from pgcheck.workers.processes import Processes
 
         def tell(seconds: float, workers: int) -> None:
             if not quiet:
@@ -64,9 +63,11 @@ class Work:
 
                 executor = stack.enter_context(Cluster(self.scheduler))
             elif number is None:
-                executor = stack.enter_context(Automatic(tell))
+                executor = stack.enter_context(Automatic(tell, needs_main=False))
             elif (number or processors()) > 1:
-                processes = stack.enter_context(Processes(number or processors()))
+                from pgcheck.workers.processes import Processes  # takes some time to load
+
+                processes = stack.enter_context(Processes(number or processors(), needs_main=False))
                 processes.start()
                 executor = processes
             yield Doing(executor, self.checkpoint, _options(context), stack)

@@ -4,9 +4,12 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pgcheck.workers.executor import Arrays, Finished, Part, Task, done
-from pgcheck.workers.processes import Processes
+
+if TYPE_CHECKING:
+    from pgcheck.workers.processes import Processes
 
 TRIED_SECONDS = 0.5  # after which it is known how long a part takes
 LONG_SECONDS = 5.0  # that are left: processes are started for no less
@@ -27,11 +30,12 @@ class Automatic(contextlib.ExitStack):
     Args:
       tell: is called before processes are started.
       workers: how many are started then.
+      needs_main: as in `Processes`.
     """
 
-    def __init__(self, tell: Tell, workers: int | None = None) -> None:
+    def __init__(self, tell: Tell, workers: int | None = None, *, needs_main: bool = True) -> None:
         super().__init__()
-        self._tell, self._workers = tell, workers or processors()
+        self._tell, self._workers, self._needs_main = tell, workers or processors(), needs_main
         self._processes: Processes | None = None
 
     def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
@@ -51,10 +55,12 @@ class Automatic(contextlib.ExitStack):
             number += 1
             yield result
 
-    def _started(self, left: float) -> Processes:
+    def _started(self, left: float) -> "Processes":
         if self._processes is None:
+            from pgcheck.workers.processes import Processes  # takes some time to load, and little work is so long
+
             self._tell(left, self._workers)
-            self._processes = self.enter_context(Processes(self._workers))
+            self._processes = self.enter_context(Processes(self._workers, needs_main=self._needs_main))
         return self._processes
 
 

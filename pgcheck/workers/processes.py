@@ -10,11 +10,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 
@@ -24,7 +27,7 @@ from pgcheck.workers.executor import HERE, Arrays, Finished, Part, Task, done
 
 TRIES = 3  # that a part has, if the workers that do it die
 AHEAD = 16  # parts for each worker that may be finished before an earlier one
-PRELOADED = ["pgcheck.exact.gradient", "pgcheck.trajectories.sampling"]
+PRELOADED = ["pgcheck.exact.enumeration", "pgcheck.estimators.tallies"]  # by the server, once for all workers
 
 
 class Processes:
@@ -32,10 +35,12 @@ class Processes:
 
     Args:
       workers: how many.
+      needs_main: whether tasks may be defined in this process's main module, which each worker then loads too.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, needs_main: bool = True) -> None:
         self.workers = workers
+        self._needs_main = needs_main
         self._pools: list[_Worker] = []
         self._starting: threading.Thread | None = None
 
@@ -49,7 +54,7 @@ class Processes:
 
     def _start(self, number: int) -> None:
         while len(self._pools) < number:
-            self._pools.append(_Worker())
+            self._pools.append(_Worker(self._needs_main))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,7 +62,9 @@ class Processes:
         if self._starting is not None:
             self._starting.join()
         for worker in self._pools:
-            worker.end()
+            worker.kill()
+        for worker in self._pools:
+            worker.wait()
         self._pools.clear()
 
     def map(self, task: Task, parts: Sequence[Part], finished: Finished | None = None) -> Iterator[Arrays]:
@@ -143,12 +150,13 @@ class _Work:
 class _Worker:
     """One process, and the pool that it is alone in."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs_main: bool) -> None:
+        self._needs_main = needs_main
         self._start()
 
     def _start(self) -> None:
         self._task: bytes | None = None  # that the process has
-        with threads.one_each(), _deaf():
+        with threads.one_each(), _deaf(), contextlib.nullcontext() if self._needs_main else _without_main():
             self._pool = ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin)
             self._pid: Future[int] = self._pool.submit(os.getpid)
 
@@ -164,14 +172,18 @@ class _Worker:
 
     def restart(self) -> None:
         """Ends the process, and starts another."""
-        self.end()
+        self.kill()
+        self.wait()
         self._start()
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Ends the process at once."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(BrokenProcessPool, ProcessLookupError):
             os.kill(self._pid.result(), signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Waits for a process that was killed, and gives back what it took."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -180,11 +192,23 @@ def _deaf() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # which sets the mask back where it is started
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that are started meanwhile do not load the main module of this one."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _context() -> "multiprocessing.context.BaseContext":
