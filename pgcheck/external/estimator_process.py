@@ -1,33 +1,28 @@
 """An estimator that runs in a process of its own; sent to another process, it runs in a process of that one."""
 
-import atexit
-import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Gradients
 from pgcheck.estimators.contract import Contract
 from pgcheck.external import contents, wire
 from pgcheck.external.estimator import External
 from pgcheck.external.policies import sendable
 from pgcheck.external.process import Child
+from pgcheck.external.travelling import KeptChild, Place, kept_child
 from pgcheck.trajectories.batch import Batch
 
 LOT_SECONDS = 0.5  # that a request for many small batches should take
 LOT_GROWTH = 4  # times as many small batches as in the request before, at most
 
-Result = TypeVar("Result")
-
 
 class Process(External):
     """Calls the estimator that a child process has loaded; errors are those of `Child`."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child | KeptChild) -> None:
         super().__init__(child.name)
         self._child = child
         self._model: wire.Model | None = None
@@ -35,8 +30,8 @@ class Process(External):
         self._batch_size = 0  # of these
 
     def __reduce__(self) -> "tuple[Callable[..., Process], tuple[object, ...]]":
-        """It travels as the place of the function; see `Arrived`."""
-        return arrived, (self.name, self._child.timeout, self._child.directory, self._contract)
+        """It travels as the place of the function."""
+        return arrived, (Place(self.name, self._child.timeout, self._child.directory), self._contract)
 
     def __call__(self, batch: Batch, /) -> Floats:
         """Returns the gradients of a batch: one for each episode, or one for all."""
@@ -70,80 +65,29 @@ class Process(External):
 
     def _send_model(self, batch: Batch) -> None:
         """Sends the model and the policies of `batch`, unless the child has them."""
-        if self._model is None or not self._model.is_of(batch):
+        is_there = self._model is not None and self._model.is_of(batch)
+        if isinstance(self._child, KeptChild):
+            is_there = is_there and self._child.holder is self
+        if not is_there:
             model = wire.Model(batch.mdp, batch.policy, batch.behavior)
             policy = sendable(batch.policy)
             behavior = policy if batch.behavior is batch.policy else batch.behavior and sendable(batch.behavior)
-            self._ask(wire.Model(batch.mdp, policy, behavior), contents.nothing)
+            self._child.ask(wire.Model(batch.mdp, policy, behavior), contents.nothing)
             self._model, self._lot_size = model, 1
+            if isinstance(self._child, KeptChild):
+                self._child.holder = self
 
     def _call(self, batch: Batch, index: Ints | None, shapes: contents.GradientShapes) -> Gradients:
         alterations = {name: getattr(batch, name) for name in batch.alterations}
         call = wire.Call(batch.starts, batch.outcomes, alterations, index)
-        return self._ask(call, contents.gradients_of(shapes))
-
-    def _ask(self, request: wire.Request, read: wire.Read[Result]) -> Result:
-        return self._child.ask(request, read)
+        return self._child.ask(call, contents.gradients_of(shapes))
 
 
-class Arrived(Process):
-    """An estimator that was sent to this process: its child is started at the first call, and ends with this process.
-
-    There is one for each place, which all that is sent shares; threads take turns.
-    """
-
-    def __init__(self, spec: str, timeout: float, directory: str | None) -> None:
-        super().__init__(Child(spec, timeout=timeout, directory=directory, heard=False))
-        self._is_open = False
-        self._lock = threading.RLock()
-
-    def __call__(self, batch: Batch, /) -> Floats:
-        """Returns the gradients of a batch: one for each episode, or one for all."""
-        with self._lock:
-            return super().__call__(batch)
-
-    def of_batches(self, batch: Batch, index: Ints) -> Floats:
-        """Returns the gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`."""
-        with self._lock:
-            return super().of_batches(batch, index)
-
-    def knows(self, contract: Contract | None) -> "Arrived":
-        """Returns itself, after it was told what kind of function it is."""
-        self._contract = contract
-        return self
-
-    def close(self) -> None:
-        """Ends the child; the next call starts another."""
-        with self._lock:
-            if self._is_open:
-                self._child.close()
-            self._is_open, self._model = False, None
-
-    def _send_model(self, batch: Batch) -> None:
-        if not self._is_open:
-            self._child.__enter__()
-            self._is_open = True
-        super()._send_model(batch)
-
-    def _ask(self, request: wire.Request, read: wire.Read[Result]) -> Result:
-        try:
-            return super()._ask(request, read)
-        except EstimatorError as error:
-            if error.ended:
-                self.close()
-            raise
-
-
-_ARRIVED: dict[tuple[str, float, str | None], Arrived] = {}
-
-
-def arrived(spec: str, timeout: float, directory: str | None, contract: Contract | None) -> Arrived:
-    """Returns what stands for an estimator that was sent to this process."""
-    key = spec, timeout, directory
-    if key not in _ARRIVED:
-        _ARRIVED[key] = Arrived(spec, timeout, directory)
-        atexit.register(_ARRIVED[key].close)
-    return _ARRIVED[key].knows(contract)
+def arrived(place: Place, contract: Contract | None) -> Process:
+    """Returns the estimator that was sent to this process, with what was learnt of it."""
+    estimator = Process(kept_child(place))
+    estimator._contract = contract
+    return estimator
 
 
 def _needed(batch: Batch, index: Ints) -> tuple[Batch, Ints]:

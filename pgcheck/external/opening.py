@@ -18,8 +18,8 @@ from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import Process
 from pgcheck.external.loading import WRITE_AN_AGENT, functions_in, makes_model
 from pgcheck.external.process import TIMEOUT, Child
-from pgcheck.external.program import Program
 from pgcheck.external.program_process import PREFIX
+from pgcheck.external.program_sent import SendableProgram
 from pgcheck.formats.loading import GYMNASIUM, PYTHON
 from pgcheck.formats.loading import kind_of as kind_of_source
 from pgcheck.model.mdp import MDP
@@ -86,7 +86,7 @@ def opened(spec: str | Estimate, *, lam: float | None = None, timeout: float = T
     if not isinstance(spec, str):
         yield agent_source_of(spec) if is_agent(spec) else estimator_of(spec)
     elif spec.startswith(PREFIX):
-        with Program(spec, timeout=timeout) as program:
+        with SendableProgram(spec, timeout=timeout) as program:
             yield program
     elif ":" in spec:
         with Child(spec, timeout=timeout) as child:

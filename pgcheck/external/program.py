@@ -1,18 +1,14 @@
 """An estimator that is a program in any language: it is sent episodes, and answers with gradients, as JSON lines."""
 
-import atexit
-import contextlib
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.estimators.contract import Contract
 from pgcheck.external import wire
 from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
@@ -74,11 +70,6 @@ class Program(External):
         self._reader = Reader(spec)
         self._is_in_order = False  # as far as is known
         self._lot_size, self._batch_size = 1, 0  # small batches of the next lot, and the episodes of each
-
-    def __reduce__(self) -> "tuple[Callable[..., Program], tuple[object, ...]]":
-        """It travels as its command, with what was learnt of it; see `Arrived`."""
-        learnt = self._contract, self._takes_headers, self._is_in_order, self._reader
-        return arrived, (self.name, self._timeout, self._directory, learnt)
 
     def __enter__(self) -> "Program":
         self._process = self._started()
@@ -245,59 +236,6 @@ class Program(External):
         if answers and not at_once:
             self._fault = EstimatorError(more_than_asked(self.name, process.answered, answers[0]))
             raise self._fault
-
-
-class Arrived(Program):
-    """A program that was sent to this process: it is started at the first call, and ends with this process.
-
-    There is one for each command, which all that is sent shares; threads take turns.
-    """
-
-    def __init__(self, spec: str, timeout: float, directory: str | None) -> None:
-        super().__init__(spec, timeout=timeout, directory=directory, heard=False)
-        self._lock = threading.RLock()
-
-    def __call__(self, batch: Batch, /) -> Floats:
-        """Returns the gradients of a batch: one for each episode, or one for all."""
-        with self._lock, self._forgiving():
-            return super().__call__(batch)
-
-    def of_batches(self, batch: Batch, index: Ints) -> Floats:
-        """Returns the gradients of M batches of B episodes, whose numbers in `batch` are `index` `[M, B]`."""
-        with self._lock, self._forgiving():
-            return super().of_batches(batch, index)
-
-    def knows(self, learnt: tuple[Contract | None, bool | None, bool, Reader]) -> "Arrived":
-        """Returns itself, after it was told what was learnt before."""
-        self._contract, self._takes_headers, self._is_in_order, self._reader = learnt
-        return self
-
-    def close(self) -> None:
-        """Ends the program; the next call starts it again."""
-        with self._lock:
-            self._end(at_once=True)
-
-    @contextlib.contextmanager
-    def _forgiving(self) -> Iterator[None]:
-        """A fault is raised once: the call after it may be for another part, and starts the program again."""
-        try:
-            yield
-        finally:
-            self._fault = None
-
-
-_ARRIVED: dict[tuple[str, float, str | None], Arrived] = {}
-
-
-def arrived(
-    spec: str, timeout: float, directory: str | None, learnt: tuple[Contract | None, bool | None, bool, Reader]
-) -> Arrived:
-    """Returns what stands for a program that was sent to this process."""
-    key = spec, timeout, directory
-    if key not in _ARRIVED:
-        _ARRIVED[key] = Arrived(spec, timeout, directory)
-        atexit.register(_ARRIVED[key].close)
-    return _ARRIVED[key].knows(learnt)
 
 
 def _header_of(batch: Batch) -> str:

@@ -32,8 +32,7 @@ class KeptChild:
     """A child (`Child`) that is started at the first request, and ends with this process.
 
     One that has ended, or that was ended because several others were started since, is started again at the next
-    request. What it prints is not passed on: the first lines were, by
-    the process that sent the place.
+    request. What it prints is not passed on: the first lines were, by the process that sent the place.
 
     Attributes:
       name, timeout, directory: as of `Child`.

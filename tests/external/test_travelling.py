@@ -19,7 +19,7 @@ from pgcheck.errors import EstimatorError, UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import ESTIMATORS, estimator
 from pgcheck.exact.gradient import exact_gradient
-from pgcheck.external import estimator_process, guard, program
+from pgcheck.external import guard, program, program_sent, travelling
 from pgcheck.external.calling import LocalFunction
 from pgcheck.external.estimator_process import Process
 from pgcheck.external.opening import opened
@@ -60,10 +60,10 @@ def sent(thing: object) -> object:
 def _ended() -> Iterator[None]:
     """Ends what arrived in this process."""
     yield
-    for kept in (estimator_process._ARRIVED, program._ARRIVED):
+    for kept in (travelling._KEPT.children, program_sent._ARRIVED):
         for arrived in kept.values():
             arrived.close()
-        kept.clear()
+    program_sent._ARRIVED.clear()
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_relative_place_is_the_same_file_after_the_journey(
     there = pickle.loads(blob)
     assert_array_equal(there(batch), expected)
     assert there.contract == here.contract
-    assert pickle.loads(pickle.dumps(there)) is there
+    assert pickle.loads(pickle.dumps(there))._child is there._child
     for _ in range(2):
         with pytest.raises(EstimatorError, match=r"^mine.py:wrong raised ValueError: mine"):
             pickle.loads(blob_of_wrong)(batch)
