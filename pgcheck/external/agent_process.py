@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pgcheck.external import contents, wire
+from pgcheck.external import contents, requests
 from pgcheck.external.agent_source import AS_IT_IS, LOT_SECONDS, TRIAL_SECONDS, Beginning, Told
 from pgcheck.external.draws.tree import Branch
 from pgcheck.external.lot import Before, Cut, Lot
@@ -35,7 +35,7 @@ class AgentProcess:
     def begin(self, mdp: MDP, variation: Variation = AS_IT_IS, *, rehearses: bool = True) -> Beginning:
         """Takes the agent to a model, and returns what a first run shows."""
         self._place = None
-        request = wire.Begin(mdp, variation, rehearses, self._child.timeout)
+        request = requests.Begin(mdp, variation, rehearses, self._child.timeout)
         beginning = self._child.ask(request, contents.beginning_on(mdp), more=TRIAL_SECONDS + GRACE)
         self._place, self._policy = (mdp, variation), beginning.subject.policy
         if isinstance(self._child, KeptChild):
@@ -53,28 +53,28 @@ class AgentProcess:
 
     def cut(self, most: int, *, drawn: bool = False, told: Told | None = None) -> Cut:
         """Returns what the runs show that cut the tree of all runs, at most so many, and what is left; see `Loop`."""
-        return self._made(wire.Cut(LOT_SECONDS, self._child.timeout, most, drawn), most, told)
+        return self._made(requests.Cut(LOT_SECONDS, self._child.timeout, most, drawn), most, told)
 
     def walk(self, branch: Branch, number: int, before: Before, most: int) -> Lot:
         """Returns what the runs of a branch show, at most so many; see `Loop`."""
-        return self._made(wire.Walk(LOT_SECONDS, self._child.timeout, branch, number, before, most), most).lot
+        return self._made(requests.Walk(LOT_SECONDS, self._child.timeout, branch, number, before, most), most).lot
 
     def sample(self, seed: int, first: int, count: int, seconds: float) -> Sample:
         """Returns what runs show whose draws come out at random; see `Loop.sample`."""
         assert self._place is not None
         assert self._policy is not None
-        request = wire.Draw(seconds, self._child.timeout, count, seed, first)
+        request = requests.Draw(seconds, self._child.timeout, count, seed, first)
         read = contents.sample_on(self._place[0], len(self._policy.theta), count)
         return self._child.ask(request, read, more=seconds + GRACE)
 
-    def _made(self, request: wire.Cut | wire.Walk, most: int, told: Told | None = None) -> Cut:
+    def _made(self, request: requests.Cut | requests.Walk, most: int, told: Told | None = None) -> Cut:
         """What runs show, once requests for some at a time have made all of them."""
         assert self._place is not None
         assert self._policy is not None
         read = contents.cut_on(self._place[0], len(self._policy.theta), most)
-        asked: wire.Request = request
+        asked: requests.Request = request
         while not isinstance(cut := self._child.ask(asked, read, more=LOT_SECONDS + GRACE), Cut):
-            asked = wire.Advance(LOT_SECONDS, self._child.timeout)
+            asked = requests.Advance(LOT_SECONDS, self._child.timeout)
             if told is not None:
                 told(*cut)
         return cut

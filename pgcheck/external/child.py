@@ -21,7 +21,7 @@ import numpy as np
 
 from pgcheck.errors import EstimatorError, ExitStatus, PgcheckError
 from pgcheck.estimators.base import Gradients, gradients
-from pgcheck.external import wire
+from pgcheck.external import requests, wire
 from pgcheck.external.agent_source import TRIAL_SECONDS, Beginning, LocalAgent
 from pgcheck.external.agents import AgentFunction
 from pgcheck.external.calling import LocalFunction
@@ -74,10 +74,10 @@ def main() -> None:
 
 
 def _deadline(
-    connection: Connection, number: int, request: wire.Request, spec: str
+    connection: Connection, number: int, request: requests.Request, spec: str
 ) -> contextlib.AbstractContextManager[None]:
     """What says in time where a run of an agent hangs."""
-    if not isinstance(request, wire.Begin | wire.Advance):
+    if not isinstance(request, requests.Begin | requests.Advance):
         return contextlib.nullcontext()
     limit = request.limit
 
@@ -85,7 +85,7 @@ def _deadline(
         text = f"{spec}: a run did not end within {limit:g} seconds; allow more with --timeout"
         wire.send_answer(connection, number, wire.Failure(f"{text}\n{lines}".rstrip()))
 
-    return Deadline(limit + (TRIAL_SECONDS if isinstance(request, wire.Begin) else request.seconds), tell)
+    return Deadline(limit + (TRIAL_SECONDS if isinstance(request, requests.Begin) else request.seconds), tell)
 
 
 class _Work:
@@ -98,21 +98,23 @@ class _Work:
         self._model: _Model | None = None
         self._fingerprint = b""
 
-    def done(self, request: wire.Request) -> Gradients | Beginning | Cut | Sample | Kind | tuple[int, float] | None:
+    def done(
+        self, request: requests.Request
+    ) -> Gradients | Beginning | Cut | Sample | Kind | tuple[int, float] | None:
         """Does what is asked, and returns what the answer holds."""
         match request:
-            case wire.Load():
+            case requests.Load():
                 self._function = loaded = _ending_copies(load)(self._spec)
                 if isinstance(loaded, AgentFunction):
                     self._loaded = LocalAgent(loaded)
                     return "agent"
                 self._loaded = LocalFunction(_ending_copies(loaded), self._spec)
                 return "estimator"
-            case wire.Model():
+            case requests.Model():
                 self._model = _ending_copies(_made)(request)
                 self._fingerprint = _fingerprint(self._model)
                 return None
-            case wire.Call():
+            case requests.Call():
                 assert isinstance(self._loaded, LocalFunction)
                 assert self._model is not None
                 gradients = _called(self._loaded, self._model, request)
@@ -120,16 +122,16 @@ class _Work:
                     raise EstimatorError("the estimator changed batch.mdp or batch.policy; let it work on copies")
                 return gradients
         assert isinstance(self._loaded, LocalAgent)
-        if isinstance(request, wire.Begin):
+        if isinstance(request, requests.Begin):
             begin = _ending_copies(self._loaded.begin)
             return begin(request.mdp, request.variation, rehearses=request.rehearses)
-        if isinstance(request, wire.Draw):
+        if isinstance(request, requests.Draw):
             drawn = request.seed, request.first, request.most, request.seconds
             return _ending_copies(self._loaded.sample)(*drawn)
         loop = self._loaded.loop
-        if isinstance(request, wire.Cut):
+        if isinstance(request, requests.Cut):
             loop.cut(request.most, drawn=request.drawn)
-        if isinstance(request, wire.Walk):
+        if isinstance(request, requests.Walk):
             loop.walk(request.branch, request.number, request.before, request.most)
         return _ending_copies(self._loaded.advanced)(request.seconds) or loop.progress
 
@@ -152,7 +154,7 @@ class _Model:
     behavior: Policy | None
 
 
-def _made(request: wire.Model) -> _Model:
+def _made(request: requests.Model) -> _Model:
     """The model with policies that are made here, where they are named."""
     mdp = request.mdp
     drawn_by_itself = request.behavior is request.policy
@@ -161,7 +163,7 @@ def _made(request: wire.Model) -> _Model:
     return _Model(mdp, policy, policy if drawn_by_itself else behavior)
 
 
-def _called(estimator: LocalFunction, model: _Model, request: wire.Call) -> Gradients:
+def _called(estimator: LocalFunction, model: _Model, request: requests.Call) -> Gradients:
     batch = Batch(model.mdp, model.policy, request.starts, request.outcomes, model.behavior)
     batch = batch.altered(**request.alterations)
     if request.index is None:

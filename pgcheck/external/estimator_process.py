@@ -8,7 +8,7 @@ import numpy as np
 from pgcheck.arrays import Floats, Ints
 from pgcheck.estimators.base import Gradients
 from pgcheck.estimators.contract import Contract
-from pgcheck.external import contents, wire
+from pgcheck.external import contents, requests
 from pgcheck.external.estimator import External
 from pgcheck.external.policies import sendable
 from pgcheck.external.process import Child
@@ -25,7 +25,7 @@ class Process(External):
     def __init__(self, child: Child | KeptChild) -> None:
         super().__init__(child.name)
         self._child = child
-        self._model: wire.Model | None = None
+        self._model: requests.Model | None = None
         self._lot_size = 1  # small batches that the next request asks for
         self._batch_size = 0  # of these
 
@@ -69,17 +69,17 @@ class Process(External):
         if isinstance(self._child, KeptChild):
             is_there = is_there and self._child.holder is self
         if not is_there:
-            model = wire.Model(batch.mdp, batch.policy, batch.behavior)
+            model = requests.Model(batch.mdp, batch.policy, batch.behavior)
             policy = sendable(batch.policy)
             behavior = policy if batch.behavior is batch.policy else batch.behavior and sendable(batch.behavior)
-            self._child.ask(wire.Model(batch.mdp, policy, behavior), contents.nothing)
+            self._child.ask(requests.Model(batch.mdp, policy, behavior), contents.nothing)
             self._model, self._lot_size = model, 1
             if isinstance(self._child, KeptChild):
                 self._child.holder = self
 
     def _call(self, batch: Batch, index: Ints | None, shapes: contents.GradientShapes) -> Gradients:
         alterations = {name: getattr(batch, name) for name in batch.alterations}
-        call = wire.Call(batch.starts, batch.outcomes, alterations, index)
+        call = requests.Call(batch.starts, batch.outcomes, alterations, index)
         return self._child.ask(call, contents.gradients_of(shapes))
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from pgcheck.errors import EstimatorError, ExitStatus
-from pgcheck.external import contents, wire
+from pgcheck.external import contents, requests, wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.draws.endings import UnanswerableError
 from pgcheck.external.guard import Guard
@@ -88,7 +88,7 @@ class Child:
             self._guard = Guard(self._child.pid)
         self._watchdog = Watchdog(self.timeout, self._cut_off)
         try:
-            self.kind = self.ask(wire.Load(), contents.kind)
+            self.kind = self.ask(requests.Load(), contents.kind)
         except BaseException:
             self.close()
             raise
@@ -109,7 +109,7 @@ class Child:
         self._prints.close()
         self._tally.close()
 
-    def ask(self, request: wire.Request, read: Read[Result], *, more: float = 0.0) -> Result:
+    def ask(self, request: requests.Request, read: Read[Result], *, more: float = 0.0) -> Result:
         """Sends a request and returns its answer.
 
         Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints
 from pgcheck.errors import EstimatorError
-from pgcheck.external import wire
+from pgcheck.external import requests
 from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import LOT_GROWTH, LOT_SECONDS
 from pgcheck.external.header import header_of
@@ -61,7 +61,7 @@ class Program(External):
         self._tally = Tally(spec, heard=heard)
         self._process: ProgramProcess | None = None
         self._fault: EstimatorError | None = None  # after which nothing is asked any more
-        self._model: wire.Model | None = None
+        self._model: requests.Model | None = None
         self._header = ""  # its line
         self._sent = ""  # the last header that the process was sent
         self._shapes: Shapes | None = None  # of answers to it
@@ -159,7 +159,7 @@ class Program(External):
         if self._fault is not None:
             raise self._fault
         if not self._has(batch):
-            self._model = wire.Model(batch.mdp, batch.policy, batch.behavior)
+            self._model = requests.Model(batch.mdp, batch.policy, batch.behavior)
             self._header = _header_of(batch)
         if self._sent and self._sent != self._header:
             if self._takes_headers is None:

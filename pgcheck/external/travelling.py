@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pgcheck.errors import EstimatorError
-from pgcheck.external import wire
+from pgcheck.external import requests, wire
 from pgcheck.external.contents import Kind
 from pgcheck.external.process import Child
 
@@ -49,7 +49,7 @@ class KeptChild:
         """Of what was loaded."""
         return self._started().kind
 
-    def ask(self, request: wire.Request, read: wire.Read[Result], *, more: float = 0.0) -> Result:
+    def ask(self, request: requests.Request, read: wire.Read[Result], *, more: float = 0.0) -> Result:
         """Sends a request and returns its answer; arguments and errors are those of `Child`."""
         try:
             return self._started().ask(request, read, more=more)

@@ -14,7 +14,7 @@ import pytest
 
 from pgcheck import MDP, Batch, Policy
 from pgcheck.errors import EstimatorError
-from pgcheck.external import wire
+from pgcheck.external import requests, wire
 from pgcheck.external.estimator_process import LOT_GROWTH, Process
 from pgcheck.external.opening import opened
 from pgcheck.trajectories.paths import listed
@@ -201,8 +201,8 @@ def test_lots_of_small_batches_grow_at_most_fourfold(
     sizes: list[int] = []
     send = wire.send_request
 
-    def counted(connection: Connection, number: int, request: wire.Request) -> None:
-        if isinstance(request, wire.Call):
+    def counted(connection: Connection, number: int, request: requests.Request) -> None:
+        if isinstance(request, requests.Call):
             assert request.index is not None
             sizes.append(len(request.index))
         send(connection, number, request)

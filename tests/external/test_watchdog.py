@@ -9,11 +9,11 @@ from multiprocessing.connection import Connection, Pipe
 import numpy as np
 import pytest
 
-from pgcheck.external import wire
+from pgcheck.external import requests, wire
 from pgcheck.external.contents import nothing
 from pgcheck.external.watchdog import Watchdog
 
-LARGE = wire.Call(np.zeros(10**6, dtype=np.int64), np.zeros((1, 1), dtype=np.int64), {}, None)
+LARGE = requests.Call(np.zeros(10**6, dtype=np.int64), np.zeros((1, 1), dtype=np.int64), {}, None)
 
 
 @pytest.mark.parametrize("waiting_for", ["a reader", "an answer", "the rest of a message", "a message that drips in"])

@@ -12,7 +12,7 @@ import pytest
 
 from pgcheck import MDP, Policy
 from pgcheck.estimators.base import Gradients
-from pgcheck.external import wire
+from pgcheck.external import requests, wire
 from pgcheck.external.contents import answer_of, gradients_of, nothing
 from pgcheck.trajectories.paths import listed
 
@@ -42,10 +42,10 @@ def test_a_request_arrives_with_its_number(
     ends: tuple[Connection, Connection], two_state: tuple[MDP, Policy]
 ) -> None:
     batch, _ = listed(*two_state)
-    wire.send_request(ends[0], NUMBER, wire.Call(batch.starts, batch.outcomes, {}, None))
+    wire.send_request(ends[0], NUMBER, requests.Call(batch.starts, batch.outcomes, {}, None))
     number, request = wire.receive_request(ends[1])
     assert number == NUMBER
-    assert isinstance(request, wire.Call)
+    assert isinstance(request, requests.Call)
     assert np.array_equal(request.outcomes, batch.outcomes)
 
 
