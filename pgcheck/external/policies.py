@@ -1,6 +1,7 @@
 """A user's function of the MDP → a policy. Its place is kept, so that an estimator's process can make it too."""
 
 import contextlib
+import copyreg
 import inspect
 import io
 import sys
@@ -27,7 +28,16 @@ Factory = Callable[[MDP], object]
 SAME_PROBS = 1e-9  # by which π may differ between two processes
 NEEDED = ("theta", "parameters", "probs", "pullback")  # of a policy
 
-_ORIGINS: WeakKeyDictionary[Policy, str] = WeakKeyDictionary()
+
+@dataclass(frozen=True, eq=False)
+class _Origin:
+    """The place of the function that made a policy, and what it was made for."""
+
+    spec: str
+    mdp: MDP
+
+
+_ORIGINS: WeakKeyDictionary[Policy, _Origin] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +76,9 @@ def sendable(policy: Policy) -> Policy | Named:
     Raises:
       EstimatorError: it is a network that was not made by a function with a place.
     """
-    spec = _ORIGINS.get(policy)
-    if spec is not None:
-        return Named(spec, policy.theta, policy.probs())
+    origin = _ORIGINS.get(policy)
+    if origin is not None:
+        return Named(origin.spec, policy.theta, policy.probs())
     if isinstance(policy, Network):
         raise EstimatorError(
             "a network is not sent to the process in which an estimator that is named by its place runs\n"
@@ -107,8 +117,15 @@ def named_policy(spec: str, mdp: MDP) -> Policy:
             f"{spec} made other parameters for {mdp.name} when it was called again; "
             "seed it, as by torch.manual_seed(0)"
         )
-    _ORIGINS[policy] = spec
+    _ORIGINS[policy] = _Origin(spec, mdp)
+    copyreg.pickle(type(policy), _travelling)
     return policy
+
+
+def _travelling(policy: Policy) -> str | tuple[Any, ...]:
+    """How a policy of a class whose policies are named by their place is pickled: by that place, if it has one."""
+    origin = _ORIGINS.get(policy)
+    return policy.__reduce_ex__(4) if origin is None else (made_here, (sendable(policy), origin.mdp))
 
 
 def with_policy(model: Model, spec: str | None) -> Model:

@@ -17,7 +17,7 @@ from pgcheck.arrays import Floats, kind_of
 from pgcheck.errors import PolicyError
 from pgcheck.model.mdp import MDP
 from pgcheck.model.parameters import joined
-from pgcheck.model.parametric import Array, Network, check_logits, first_that_works, rows_of_states
+from pgcheck.model.parametric import Array, Network, check_logits, first_that_works, not_sent, rows_of_states
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,8 @@ class TorchNetwork(Network):
       PolicyError: torch is not installed, or the module is no policy: it has nothing to train, cannot be called with
         the rows, or its logits are not those of the states alone.
     """
+
+    __reduce__ = not_sent
 
     def __init__(self, mdp: MDP, module: Any, observations: Any = None) -> None:
         torch = imported_torch()
@@ -134,6 +136,8 @@ class JaxNetwork(Network):
     Raises:
       PolicyError: as of `TorchNetwork`, with jax.
     """
+
+    __reduce__ = not_sent
 
     def __init__(self, mdp: MDP, apply: Callable[..., Any], params: Any, observations: Any = None) -> None:
         jax = imported_jax()

@@ -28,6 +28,18 @@ Way = TypeVar("Way")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+def not_sent(policy: "Network") -> str | tuple[Any, ...]:
+    """Stands in for `__reduce__` of networks whose code is not told by their numbers.
+
+    Raises:
+      PolicyError: always.
+    """
+    raise PolicyError(
+        "a network cannot be sent to other processes, unless it is named by the place of a function\n"
+        "  Name it so: --policy file.py:function; or let all be done here: --workers 1"
+    )
+
+
 class Network(ABC):
     """A policy (`Policy`) with π(a|s) ∝ exp logits(s, a), over the actions that state s offers.
 

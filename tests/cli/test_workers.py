@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pgcheck import PolicyError, load
+from pgcheck.policies import torch_policy
 from tests.conftest import ROOT, Run, pgcheck_command
 
 ESTIMATOR = f"{ROOT}/examples/reinforce.py:reinforce"
@@ -23,7 +26,8 @@ COMMANDS = {
     "converge-mine": ["converge", "two_state", "--n", "10,1000", "--replicates", "5", "--estimator", ESTIMATOR],
     "plan": ["plan", "two_state"],
     "compare": ["compare", "two_state", "--n", "200,000"],
-    "network": ["exact", "frozen_lake", "--horizon", "7", "--entropy", "0.1"],
+    "objective": ["exact", "frozen_lake", "--horizon", "7", "--entropy", "0.1"],
+    "verify": ["verify", ESTIMATOR, "two_state", "bandit"],
 }
 
 
@@ -36,6 +40,38 @@ def test_the_bits_are_the_same_whoever_does_the_work(name: str, run: Run, tmp_pa
     for more in ([], ["--workers", "2"], ["--workers", "3"], ["--workers", "2", *kept], ["--workers", "1", *kept]):
         shared = run(*words, *more)
         assert (shared.returncode, shared.stdout) == (0, alone.stdout), (more, shared.stderr)
+
+
+NETWORK = """
+import torch
+from pgcheck.policies import torch_policy
+def net(mdp):
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(mdp.num_states, 4), torch.nn.Tanh(), torch.nn.Linear(4, mdp.num_actions)
+    return torch_policy(torch.nn.Sequential(*layers))
+"""
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("estimator", ["reinforce", "gae", ESTIMATOR])
+def test_a_network_is_the_same_in_every_process(estimator: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NETWORK)
+    words = ["converge", "two_state", "--n", "10,100", "--replicates", "3", "--estimator", estimator]
+    results = [run(*words, "--policy", "net.py:net", "--format", "json", "--workers", count) for count in "12"]
+    assert results[0].returncode == 0, results[0].stderr
+    assert results[0].stdout == results[1].stdout
+    rows = json.loads(results[0].stdout)["rows"]
+    assert all(row["cosine"] is not None for row in rows)
+
+
+@pytest.mark.torch
+def test_a_network_without_a_place_is_not_sent() -> None:
+    import torch
+
+    mdp, _ = load("two_state")
+    policy = torch_policy(torch.nn.Linear(mdp.num_states, mdp.num_actions)).of(mdp)
+    with pytest.raises(PolicyError, match="a network cannot be sent to other processes"):
+        pickle.dumps(policy)
 
 
 @pytest.mark.dask
