@@ -24,7 +24,7 @@ from pgcheck.workers.executor import HERE, Arrays, Executor, fractions
 
 FEW = 4e6  # trajectories: some milliseconds; a part has no fewer
 FEW_PARTS = 64  # of more trajectories than that, until they are many
-MANY = 5e7  # trajectories: a tenth of a second; a part has no more, until there are as many parts as may be
+MANY = 2e8  # trajectories: half a second; a part has no more, until there are as many parts as may be
 MAX_PARTS = 100_000
 
 

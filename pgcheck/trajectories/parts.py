@@ -149,10 +149,14 @@ class Below:
         counts: Floats = np.ones(mdp.num_states)
         kept = deque([counts], maxlen=MAX_DEPTH + 2)
         with np.errstate(over="ignore"):
-            for _ in range(mdp.horizon):
+            for step in range(mdp.horizon):
+                before = counts
                 following = np.where(mdp.ends, 1.0, counts[mdp.next_state])
                 counts = np.add(np.bincount(mdp.state, weights=following, minlength=mdp.num_states), mdp.terminal)
                 kept.append(counts)
+                if np.array_equal(counts, before):  # from here on they stay the same
+                    kept.extend([counts] * min(mdp.horizon - 1 - step, MAX_DEPTH + 2))
+                    break
         self._by_depth = list(reversed(kept))
 
     def __call__(self, state: int, depth: int) -> float:

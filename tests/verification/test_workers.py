@@ -213,13 +213,13 @@ def test_gradients_of_small_batches_do_not_depend_on_how_many_are_asked_for_toge
         monkeypatch.setattr(estimator_process, "LOT_SECONDS", seconds)
         with opened("mine.py:baseline") as estimator:
             assert isinstance(estimator, Process)
-            asked, ask = [0], estimator._ask
+            asked, ask = [0], estimator._child.ask
 
             def counted(*args: Any, asked: list[int] = asked, ask: Any = ask) -> Any:
                 asked[0] += 1
                 return ask(*args)
 
-            monkeypatch.setattr(estimator, "_ask", counted)
+            monkeypatch.setattr(estimator._child, "ask", counted)
             gradients.append(estimator.of_batches(batch, index))
             requests += asked
     assert requests[0] > 900 > requests[-1]
