@@ -104,12 +104,14 @@ class Doing:
         """
         if self.checkpoint is None:
             return self.executor
+        import numpy as np
+
         from pgcheck import __version__
         from pgcheck.external.sources import digest_of_files, source_digest
         from pgcheck.workers.checkpoint import Checkpoint
         from pgcheck.workers.digests import digest_of
 
-        problem = {"version of pgcheck": __version__, **self.options}
+        problem = {"version of pgcheck": __version__, "version of NumPy": np.__version__, **self.options}
         for number, model in enumerate(models, 1):
             which = "model" if len(models) == 1 else f"model {number}"
             problem[which] = f"{model.mdp.name} ({digest_of(model.mdp)[:16]})"
