@@ -96,7 +96,7 @@ def test_an_answer_that_comes_one_batch_late_is_an_error(run: Run, tmp_path: Pat
     late = "print(json.dumps([0, 0, 0, 0]), flush=True)\n"
     done = run("verify", program(tmp_path, late + LOOP.replace("BODY", RIGHT)), "two_state")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "of its output was not asked for: [[" in done.stderr
+    assert "of its output was not asked for: [" in done.stderr
 
 
 ONE = "[sum(column) / len(message['episodes']) for column in zip(*answer(header, message))]"

@@ -99,7 +99,7 @@ def test_a_setting_travels_with_policies_that_are_named_by_their_place(tmp_path:
     assert setting.same_start
     assert setting.behavior is setting.policy
     assert_array_equal(setting.policy.theta, policy.theta)
-    (tmp_path / "own.py").write_text(POLICY.replace("1.0", "2.0"))
+    (tmp_path / "own.py").write_text(POLICY.replace("1.0", "2.00"))
     sys.modules.pop("own", None)
     with pytest.raises(pgcheck.errors.PolicyError, match="other parameters"):
         sent(Setting(mdp, policy))
