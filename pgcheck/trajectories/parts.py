@@ -7,7 +7,6 @@ What comes of a part follows from the part alone. Where measures are numbers of 
 stream of its own, so that this holds there too.
 """
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,34 @@ MAX_NODES = 2**17  # at the bottom of a top, before it is made deeper
 IsWide = Callable[[Block], bool]  # whether a block's nodes are many enough to be dealt out
 
 
+@dataclass(frozen=True)
+class Seed:
+    """A stream of random numbers at its beginning; a generator that is copied may not spawn as it would have.
+
+    Attributes:
+      kind: of its bit generator.
+      entropy, spawn_key: those of its seed sequence.
+    """
+
+    kind: "type[np.random.BitGenerator]"  # in quotes: NumPy loads np.random when it is named
+    entropy: int | tuple[int, ...]
+    spawn_key: tuple[int, ...]
+
+    def generator(self) -> "np.random.Generator":
+        """Returns a generator at the beginning of the stream."""
+        return np.random.Generator(self.kind(np.random.SeedSequence(self.entropy, spawn_key=self.spawn_key)))
+
+
+def seeds_of(rng: "np.random.Generator", number: int) -> list[Seed]:
+    """Returns so many streams that are spawned from a generator."""
+    kind, sequence = type(rng.bit_generator), rng.bit_generator.seed_seq
+    spawned = sequence.spawn(number)  # type: ignore[attr-defined]
+    return [
+        Seed(kind, it.entropy if isinstance(it.entropy, int) else tuple(map(int, it.entropy)), tuple(it.spawn_key))
+        for it in spawned
+    ]
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """Nodes of one depth, m of them, sorted by state; with all that hangs below them they are a part of the tree.
@@ -33,7 +60,7 @@ class Part:
       depth: t, the number of steps on the way to them.
       states: in which they are `[m]`.
       measure, returns: as in a group of nodes `[m]`.
-      rng: for all draws at these nodes and below; None where measures are probabilities.
+      seed: for all draws at these nodes and below; None where measures are probabilities.
       paths: the first state and the outcomes on the way to them `[1 + t, m]`, where that is kept.
     """
 
@@ -41,7 +68,7 @@ class Part:
     states: Ints
     measure: Floats
     returns: Floats
-    rng: "np.random.Generator | None"  # in quotes: NumPy loads np.random when it is named
+    seed: Seed | None
     paths: Ints | None
 
     def block(self) -> Block:
@@ -51,7 +78,7 @@ class Part:
         for state, lo, hi in zip(states.tolist(), first, [*first[1:], len(self.states)], strict=True):
             measure = self.measure[lo:hi].copy()  # a walk may set it to 0
             frontier[state] = Group(measure, self.returns[lo:hi], np.zeros(hi - lo), int(lo))
-        return Block(self.depth, frontier, copy.deepcopy(self.rng), self._trail())  # each time the same draws
+        return Block(self.depth, frontier, None if self.seed is None else self.seed.generator(), self._trail())
 
     def _trail(self) -> Trail | None:
         trail = None
@@ -113,13 +140,13 @@ class Top:
         share = (before * (number / max(float(cost.sum()), 1e-300))).astype(np.int64)
         bounds = [*np.flatnonzero(np.diff(share, prepend=-1)).tolist(), len(states)]
         rng = self.bottom.rng
-        streams = [None] * (len(bounds) - 1) if rng is None else rng.spawn(len(bounds) - 1)
+        seeds = [None] * (len(bounds) - 1) if rng is None else seeds_of(rng, len(bounds) - 1)
         return [
             Part(
-                self.bottom.depth, states[lo:hi], measure[lo:hi], returns[lo:hi], stream,
+                self.bottom.depth, states[lo:hi], measure[lo:hi], returns[lo:hi], seed,
                 None if paths is None else paths[:, lo:hi],
             )
-            for lo, hi, stream in zip(bounds, bounds[1:], streams, strict=False)
+            for lo, hi, seed in zip(bounds, bounds[1:], seeds, strict=False)
         ]  # fmt: skip
 
     def costs(self, of_node: Callable[[int, Group], Floats]) -> Floats:
