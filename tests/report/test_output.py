@@ -256,8 +256,9 @@ def test_endless_trajectories_are_announced() -> None:
 )
 def test_an_interruption_ends_at_once_with_its_status(words: list[str], number: signal.Signals, status: int) -> None:
     process = subprocess.Popen(
-        [*pgcheck_command(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=ROOT
-    )
+        [*pgcheck_command(), *words, "--workers", "1"],  # others would take the processor time that is waited for
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV, cwd=ROOT,
+    )  # fmt: skip
     # Start-up takes half a second of processor time, the whole work minutes; a signal that is not heeded is seen
     # by the status of what then ends by itself, or by HANG.
     while processor_seconds(process.pid) < 1.2:
