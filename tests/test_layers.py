@@ -21,6 +21,8 @@ DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),
     "torch": NETWORKS, "jax": NETWORKS, "gymnasium": ("formats/environments/registry", "external/environment"),
     "dask": ("workers/dask",), "distributed": ("workers/dask",),
+    "matplotlib": ("report/plots/",), "fontTools": ("report/plots/fonts",), "networkx": ("report/plots/",),
+    "jinja2": ("report/html/",),
 }  # fmt: skip
 
 

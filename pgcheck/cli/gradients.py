@@ -26,6 +26,7 @@ from pgcheck.cli.options import (
     seed_of,
     top_of,
 )
+from pgcheck.cli.plotting import Plot, plotting
 from pgcheck.cli.work import Work, with_work
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def converge(
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -159,7 +161,9 @@ def converge(
     numbers = None if n is None else arguments.counts(n, "--n", MAX_N)
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot) as drawing, work.begun(context, quiet=quiet) as doing
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             if numbers is None:
@@ -177,6 +181,10 @@ def converge(
         if result.unlikely is not None and not quiet:
             _warn_unlikely(chosen, *result.unlikely)
         table.end(result)
+        if drawing is not None:
+            from pgcheck.report.plots.convergence import convergence_picture
+
+            drawing.write(convergence_picture([result]), f"the error of {chosen.name} on {problem.mdp.name}")
 
 
 def _warn_unlikely(estimator: "Estimator", n: int, tail: float) -> None:

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 MAX_WORKERS = 4096
 # Options on which no result depends.
-IRRELEVANT = {"form", "output", "quiet", "timeout", "workers", "scheduler", "checkpoint", "explore", "max_states"}
+IRRELEVANT = {
+    "form",
+    "output",
+    "quiet",
+    "timeout",
+    "workers",
+    "scheduler",
+    "checkpoint",
+    "explore",
+    "max_states",
+    "plot",
+}
 
 
 @dataclass(frozen=True)

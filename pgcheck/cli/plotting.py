@@ -1,0 +1,70 @@
+"""`--plot FILE`: a picture of the result, beside what is printed."""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from pgcheck.report.output import Output
+    from pgcheck.report.plots.picture import Picture
+
+FORMS = {".svg": "svg", ".png": "png", ".pdf": "pdf"}
+
+Plot = Annotated[
+    str | None, typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png or .pdf; needs pgcheck[plot].")
+]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A file for a picture.
+
+    Attributes:
+      form: `svg`, `png` or `pdf`.
+    """
+
+    form: str
+    _output: "Output"
+
+    def write(self, picture: "Picture", title: str) -> None:
+        """Writes the picture; its title, and the command that makes it, stand in the file's metadata."""
+        from pgcheck.report.plots.picture import rendered
+
+        command = shlex.join(["pgcheck", *sys.argv[1:]])
+        self._output.write_bytes(rendered(picture, self.form, title=title, command=command))
+
+
+@contextlib.contextmanager
+def plotting(path: str | None) -> Iterator[Drawing | None]:
+    """Yields a file for a picture, None where none is asked for; it is kept only if all went well.
+
+    Raises:
+      UsageError: the suffix is none that can be written, or matplotlib is not installed; before anything is computed.
+      OutputError: the file cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    form = FORMS.get(PurePath(path).suffix.lower())
+    if form is None:
+        raise UsageError(f"--plot {path}: expected a file that ends in .svg, .png or .pdf")
+    try:
+        import pgcheck.report.plots.picture  # noqa: F401 - an optional extra
+    except ImportError as error:
+        raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+    from pgcheck.report.output import Output
+
+    output = Output(path)
+    try:
+        yield Drawing(form, output)
+        output.close()
+    finally:
+        output.discard()

@@ -1,0 +1,1 @@
+"""Results → pictures. matplotlib and networkx are optional: `pip install 'pgcheck[plot]'`."""
