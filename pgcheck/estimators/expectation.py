@@ -1,12 +1,12 @@
 """The exact expectation of an estimator: the sum over all episodes, each weighted by its probability."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, fields_alone
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -79,8 +79,7 @@ class _OverEpisodes:
     def _ranges(self) -> Ranges:
         return Ranges(self.mdp, self.policy, self.actor)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    __getstate__ = fields_alone
 
     def __call__(self, number: int, /) -> Arrays:
         """Returns the sums: of gradients, of their squares or products, and of probabilities."""
