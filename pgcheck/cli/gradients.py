@@ -52,6 +52,7 @@ def exact(
         typer.Option(metavar="ORDER", help="What --top shows: the greatest probability (default), or share of it."),
     ] = None,
     trajectories: OldTop = None,
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -63,7 +64,10 @@ def exact(
 
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
@@ -73,6 +77,10 @@ def exact(
         if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
         printer.view(exact_view(table))
+        if drawing is not None:
+            from pgcheck.report.plots.gradient import gradient_picture
+
+            drawing.write(gradient_picture(table), f"the gradient of {problem.mdp.name}")
 
 
 def _note_method(table: "GradientTable", limit: int) -> None:
@@ -102,6 +110,7 @@ def sample(
     chi2: Annotated[
         bool, typer.Option("--chi2", help="Compute chi2 (JSON) for more than 200 parameters too.")
     ] = False,
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -112,7 +121,10 @@ def sample(
     from pgcheck.report.gradients import sample_view
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
@@ -124,6 +136,10 @@ def sample(
         if tail is not None and tail < ALARM and not quiet:
             _warn_unlikely(chosen, count, tail)
         printer.view(sample_view(result, number))
+        if drawing is not None:
+            from pgcheck.report.plots.sampled import sample_picture
+
+            drawing.write(sample_picture(result), f"an estimate by {chosen.name} on {problem.mdp.name}")
 
 
 @with_work
@@ -162,7 +178,8 @@ def converge(
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
     number, rng = seed_of(seed)
     with (
-        printing(output, form) as printer, plotting(plot) as drawing, work.begun(context, quiet=quiet) as doing
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
     ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):

@@ -5,8 +5,12 @@ picture is the same bytes: nothing in a file depends on the time or on chance.
 """
 
 import contextlib
+import hashlib
 import io
 import math
+import re
+import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from pgcheck import __version__
+from pgcheck.formats.problems import visible
 from pgcheck.report.plots.fonts import with_fonts
 
 WIDTH = 6.4  # inches of a picture with one panel
@@ -51,7 +56,8 @@ class Picture(Figure):
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """The look of all pictures, whatever a user's matplotlibrc says; to be held while one is made or written."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)  # a box stands for it
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
@@ -66,6 +72,19 @@ def panels(columns: int = 1, *, width: float = WIDTH, height: float = 4.0) -> tu
     """
     picture = Picture(figsize=(width, height), layout="constrained")
     return picture, list(picture.subplots(1, columns, squeeze=False)[0])
+
+
+def headed(picture: Figure, title: str) -> None:
+    """Sets the title of a whole picture, in as many lines as it takes."""
+    lines = textwrap.wrap(visible(title), round(10.5 * picture.get_figwidth()), break_on_hyphens=False)
+    picture.suptitle("\n".join(lines), x=0.01, ha="left", size=11)
+
+
+def brief(name: str, most: int = 26) -> str:
+    """Returns a name for a picture: of a long one the beginning and the end."""
+    name = visible(name)
+    end = most // 2
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
 
 
 def logarithmic(axes: Axes, *, x: bool = True, y: bool = True) -> None:
@@ -105,9 +124,14 @@ def rendered(picture: Figure, form: str, *, title: str, command: str) -> bytes:
 
 
 def inline_svg(picture: Figure) -> str:
-    """Returns a picture as an SVG element to stand in a page: without the head of a file, with the page's fonts."""
+    """Returns a picture as an SVG element to stand in a page: without the head of a file, with the page's fonts.
+
+    No two pictures of a page have an id in common, unless they are the same.
+    """
     file = io.StringIO()
     with style():
         FigureCanvasSVG(picture).print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue()
-    return text[text.index("<svg") :]
+    text = text[text.index("<svg") :]
+    own = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return re.sub(r'((?: id="|href="#|url\(#))', rf"\1p{own}-", text)
