@@ -16,6 +16,7 @@ from pgcheck.cli.options import (
     Rollouts,
     Seed,
     Timeout,
+    names_of,
     printing,
     rollouts_of,
     running,
@@ -118,4 +119,4 @@ def _names(text: str | None) -> list[str]:
     """The estimators of `--estimator a,b`; by default all that are built in."""
     from pgcheck.estimators.catalogue import NAMES
 
-    return list(NAMES) if text is None else list(dict.fromkeys(name.strip() for name in text.split(",")))
+    return list(NAMES) if text is None else names_of(text)
