@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pgcheck.estimators.comparison import Comparison
 from pgcheck.estimators.standings import Standing
@@ -14,21 +15,25 @@ def comparison_picture(comparison: Comparison) -> Picture:
     """Returns ‖bias‖ and tr Σ of each estimator; of a plan, with N."""
     standings = comparison.standings
     with style():
-        picture, (bias, variance) = panels(2, width=7.6, height=max(2.4, 1.4 + 0.26 * len(standings)))
+        picture, (bias, variance) = panels(2, width=8.4, height=max(2.4, 1.4 + 0.26 * len(standings)))
         _marks(bias, standings, [standing.bias for standing in standings], COLOURS[1])
         _marks(variance, standings, [standing.trace for standing in standings], COLOURS[0])
         names = [brief(standing.estimator.name) for standing in standings]
         bias.set_yticks(range(len(names)), names)
         variance.set_yticks(range(len(names)), [_rollouts(standing) for standing in standings])
-        bias.set(xlabel="‖bias‖ (reward per unit θ)")
-        variance.set(xlabel="tr Σ of one rollout (its square)")
+        bias.set(xlabel="‖bias‖, reward per unit θ")
+        variance.set(xlabel="tr Σ of one rollout, (reward per unit θ)²")
         if comparison.accuracy is None:
             variance.set_yticklabels([""] * len(names))
         else:
             variance.yaxis.tick_right()
-            variance.set_title("rollouts needed", loc="right", size=9, color=INK)
-            variance.spines["right"].set_visible(False)
+            variance.annotate(
+                "rollouts", (1, 1), (3.5, 0), xycoords="axes fraction", textcoords="offset points", color=INK
+            )
             variance.tick_params(axis="y", length=0)
+        engine = picture.get_layout_engine()
+        if isinstance(engine, ConstrainedLayoutEngine):
+            engine.set(wspace=0.1)
         headed(picture, _title(comparison))
     return picture
 

@@ -19,6 +19,7 @@ from pgcheck.report.plots.picture import (
     headed,
     logarithmic,
     panels,
+    signed,
     style,
 )
 
@@ -38,7 +39,7 @@ def convergence_picture(results: Sequence[Convergence]) -> Picture:
         if not any(row.error > 0 for result in results for row in result.rows):
             axes.set(xlim=(1, 10), ylim=(0.1, 1))
             axes.text(0.5, 0.5, "the error is 0 at every N", ha="center", va="center", transform=axes.transAxes)
-        axes.set(xlabel="rollouts N", ylabel="‖ĝ − ∇J‖ (reward per unit θ)")
+        axes.set(xlabel="rollouts N", ylabel="‖ĝ − ∇J‖, reward per unit θ")
         axes.grid(True)
         _name_biases(axes, results)
         legend = _legend(results)
@@ -73,14 +74,16 @@ def _draw(axes: Axes, result: Convergence, k: int, *, band: bool) -> None:
 
 
 def _name_biases(axes: Axes, results: Sequence[Convergence]) -> None:
-    """Names the lines at which errors stall, at the right end of each, one below the other."""
-    biases = sorted((result.bias, result.estimator.name, k) for k, result in enumerate(results) if result.bias)
+    """Names the lines at which errors stall, below the right end of each: expected errors are above them."""
+    biases = sorted(((it.bias, it.estimator.name, k) for k, it in enumerate(results) if it.bias), reverse=True)
+    if len(biases) > MOST_BANDS:
+        return
     low, high = map(math.log10, axes.get_ylim())
-    place = -math.inf
+    place = math.inf
     for bias, name, k in biases:
-        place = max(place + LINE, (math.log10(bias) - low) / (high - low) + 0.008)
+        place = min(place - LINE, (math.log10(bias) - low) / (high - low) - 0.008)
         axes.text(
-            0.995, place, f"bias of {brief(name)}", size=8, ha="right", va="bottom", transform=axes.transAxes,
+            0.995, place, f"bias of {brief(name)}", size=8, ha="right", va="top", transform=axes.transAxes,
             color=COLOURS[k % len(COLOURS)],
         )  # fmt: skip
 
@@ -90,7 +93,7 @@ def _legend(results: Sequence[Convergence]) -> list[Line2D | Patch]:
     has_band = len(results) <= MOST_BANDS and any(it.low is not None for result in results for it in result.expected)
     if len(results) == 1:
         (result,) = results
-        times = f": root mean square of {result.replicates:,}" if result.replicates > 1 else ""
+        times = f": root mean square of {result.replicates:,} estimates" if result.replicates > 1 else ""
         handles = [Line2D([], [], marker=MARKS[0], color=COLOURS[0], linestyle="", label=f"measured{times}")]
         if result.expected:
             handles.append(Line2D([], [], color=COLOURS[0], linewidth=1.3, label="expected: √(tr Σ / N + ‖bias‖²)"))
@@ -98,13 +101,18 @@ def _legend(results: Sequence[Convergence]) -> list[Line2D | Patch]:
         handles = [
             Line2D(
                 [], [], color=COLOURS[k % len(COLOURS)], marker=MARKS[k % len(MARKS)], markeredgecolor="white",
-                linestyle=DASHES[k % len(DASHES)], linewidth=1.3, label=brief(result.estimator.name),
+                linestyle=DASHES[k % len(DASHES)], linewidth=1.3, label=_named(result),
             )
             for k, result in enumerate(results)
         ]  # fmt: skip
     colour = COLOURS[0] if len(results) == 1 else FAINT
     band = [Patch(color=colour, alpha=0.15 if len(results) == 1 else 0.25, linewidth=0, label="95 % band")]
     return [*handles, *(band if has_band else [])]
+
+
+def _named(result: Convergence) -> str:
+    bias = f" (bias {signed(f'{result.bias:.2g}')})" if result.bias else ""
+    return f"{brief(result.estimator.name)}{bias}"
 
 
 def _title(results: Sequence[Convergence]) -> str:

@@ -8,13 +8,13 @@ from pgcheck.exact.layers import Layers
 from pgcheck.exact.table import GradientTable
 from pgcheck.model.mdp import MDP
 from pgcheck.report.plots.heatmap import CELL, COLOURS, ROW, colour_bar, heat_map, upright
-from pgcheck.report.plots.picture import FAINT, INK, WIDTH, Picture, brief, headed, panels, style
+from pgcheck.report.plots.picture import FAINT, INK, WIDTH, Picture, brief, headed, panels, signed, style
 from pgcheck.report.words import known_digits, many, parameter_names
 
 MOST_ROWS = 30  # states that are drawn
 MOST_COLUMNS = 30  # actions that are drawn
 MOST_BARS = 30  # parameters that are drawn
-UNIT = "∂J/∂θ (reward per unit θ)"
+UNIT = "∂J/∂θ, reward per unit θ"
 
 
 def gradient_picture(table: GradientTable) -> Picture:
@@ -76,7 +76,7 @@ def _by_parameter(mdp: MDP, exact: ExactGradient, gradient: Floats, most: int) -
     axes.barh(places, values, color=colours, height=0.7)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     for place, value in zip(places.tolist(), values.tolist(), strict=True):
-        text = known_digits(value, exact.rounding, 3).replace("-", "−")
+        text = signed(known_digits(value, exact.rounding, 3))
         beside = 3 if value >= 0 else -3
         axes.annotate(
             text, (value, place), (beside, 0), textcoords="offset points", va="center", size=8, color=INK,
@@ -100,5 +100,5 @@ def _greatest(values: Floats, most: int) -> list[int]:
 
 
 def _title(mdp: MDP, exact: ExactGradient) -> str:
-    value = known_digits(exact.value, exact.value_rounding, 6)
-    return f"∇J of {brief(mdp.name, 40)}: ‖∇J‖ = {known_digits(exact.norm, exact.rounding, 4)}, J = {value}"
+    value = signed(known_digits(exact.value, exact.value_rounding, 6))
+    return f"∇J of {brief(mdp.name, 40)}: ‖∇J‖ = {signed(known_digits(exact.norm, exact.rounding, 4))}, J = {value}"

@@ -8,13 +8,14 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
 
 from pgcheck.arrays import Bools, Floats
-from pgcheck.report.plots.picture import FAINT, GRID, INK, WRONG
+from pgcheck.report.plots.picture import FAINT, GRID, INK, WRONG, signed
 
 # Orange below 0 and blue above it: people with any kind of colour blindness can tell them apart. Both darken with the
 # size, so that print in grey shows the size; the sign stands in the numbers.
 COLOURS = LinearSegmentedColormap.from_list(
     "pgcheck", ("#7f3300", "#d55e00", "#f6c9a3", "#ffffff", "#a9cfe8", "#0072b2", "#003a5c"), N=41
 )
+HATCH = "#bbbbbb"
 ROW = 0.27  # inches that a row takes
 CELL = 0.62  # inches that a number takes
 _PALE = 0.45  # of the greatest size: cells up to it are pale enough for dark digits
@@ -38,7 +39,7 @@ def heat_map(
     for (r, c), value in ((place, float(values[place])) for place in _places(values)):
         has_none = value != value
         colour = "white" if has_none else COLOURS(scale(value))
-        hatch = {"hatch": "////", "edgecolor": GRID} if has_none else {"edgecolor": "white"}
+        hatch = {"hatch": "////", "edgecolor": HATCH} if has_none else {"edgecolor": GRID}
         axes.add_patch(Rectangle((c, r), 1, 1, facecolor=colour, linewidth=1, gid=f"cell-{r}-{c}", **hatch))
         if numbers and not has_none:
             dark = abs(value) > _PALE * greatest
@@ -61,7 +62,7 @@ def heat_map(
 
 def number(value: float) -> str:
     """Returns a value as it stands in a cell."""
-    return f"{value:.3g}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e") if value else "0"
+    return signed(f"{value:.3g}") if value else "0"
 
 
 def upright(axes: Axes, names: Sequence[str], width: float) -> None:

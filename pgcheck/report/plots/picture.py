@@ -40,9 +40,11 @@ _STYLE: dict[str, Any] = {
     "axes.titlecolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.grid": False,
     "grid.color": GRID, "grid.linewidth": 0.6, "legend.frameon": False, "lines.linewidth": 1.6, "lines.markersize": 5,
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "auto", "figure.dpi": 100,
-    "axes.unicode_minus": True, "text.usetex": False, "mathtext.fontset": "dejavusans",
+    "axes.unicode_minus": True, "axes.formatter.limits": (-3, 5), "legend.fontsize": 9,
+    "text.usetex": False, "mathtext.fontset": "dejavusans",
     "svg.fonttype": "none", "svg.hashsalt": "pgcheck", "pdf.fonttype": 42, "text.parse_math": False,
 }  # fmt: skip
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -76,15 +78,36 @@ def panels(columns: int = 1, *, width: float = WIDTH, height: float = 4.0) -> tu
 
 def headed(picture: Figure, title: str) -> None:
     """Sets the title of a whole picture, in as many lines as it takes."""
-    lines = textwrap.wrap(visible(title), round(10.5 * picture.get_figwidth()), break_on_hyphens=False)
+    lines = textwrap.wrap(visible(title), round(12 * picture.get_figwidth()), break_on_hyphens=False)
     picture.suptitle("\n".join(lines), x=0.01, ha="left", size=11)
 
 
-def brief(name: str, most: int = 26) -> str:
+def brief(name: str, most: int = 28) -> str:
     """Returns a name for a picture: of a long one the beginning and the end."""
     name = visible(name)
     end = most // 2
     return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
+
+
+def legend_below(picture: Figure) -> None:
+    """Draws one legend for all panels below them, where it hides nothing."""
+    handles = {label: handle for axes in picture.axes for handle, label in zip(*_legend_of(axes), strict=True)}
+    picture.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=len(handles))
+
+
+def _legend_of(axes: Axes) -> tuple[list[Any], list[str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    return handles, labels
+
+
+def signed(text: str) -> str:
+    """Returns a number as it is set in print: with a minus sign, and without zeros that lead an exponent."""
+    return text.replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
+
+
+def lowered(number: int) -> str:
+    """Returns a whole number as an index."""
+    return str(number).translate(_LOWERED)
 
 
 def logarithmic(axes: Axes, *, x: bool = True, y: bool = True) -> None:

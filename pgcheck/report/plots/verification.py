@@ -1,33 +1,50 @@
-"""A verdict in pictures: W[t, k] beside what is right, and the expectation against the gradient by component."""
+"""A verdict in pictures: W[t, k] beside what is right, and the expectation beside the gradient by component."""
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from pgcheck.report.plots.components import component_rows
 from pgcheck.report.plots.heatmap import heat_map
-from pgcheck.report.plots.picture import FAINT, INK, RIGHT, WRONG, Picture, brief, headed, panels, style
+from pgcheck.report.plots.picture import (
+    RIGHT,
+    WRONG,
+    Picture,
+    brief,
+    headed,
+    legend_below,
+    lowered,
+    panels,
+    signed,
+    style,
+)
 from pgcheck.report.verification import verdict_text
+from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.impulses import WeightMatrix
 from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.verification import Verification
 
-LABELLED = 3  # components that are named
+MOST = 14  # components that are drawn
+MOST_STEPS = 8  # of a matrix of which the numbers fit their cells
 
 
 def verification_picture(name: str, verification: Verification) -> Picture:
     """Returns what the verdict on an estimator rests on, as far as there is anything to draw."""
     matrix, finding = verification.matrix, verification.worst
-    has_numbers = finding is not None and bool(np.all(np.isfinite(finding.expectation_vector)))
-    columns = 2 * (matrix is not None) + has_numbers
+    if finding is not None and not np.all(np.isfinite(finding.expectation_vector)):
+        finding = None
     with style():
-        picture, axes = panels(max(columns, 1), width=max(3.4 * columns, 5.0), height=3.8)
+        columns = 2 * (matrix is not None) + (finding is not None)
+        picture, axes = panels(max(columns, 1), width={0: 5.0, 1: 6.4, 2: 7.6, 3: 11.0}[columns], height=4.2)
         rest = list(axes)
         if matrix is not None:
             _matrices(rest.pop(0), rest.pop(0), matrix)
-        if has_numbers and finding is not None:
+        if finding is not None:
             _components(rest.pop(0), finding, verification)
+            legend_below(picture)
         for empty in rest:
             empty.set_axis_off()
+            empty.text(0.5, 0.5, "nothing could be checked", ha="center", va="center")
         headed(picture, _title(name, verification))
     return picture
 
@@ -37,36 +54,36 @@ def _matrices(found: Axes, right: Axes, matrix: WeightMatrix) -> None:
     steps = len(matrix.values)
     due = np.where(np.triu(np.ones((steps, steps), dtype=np.bool_)), matrix.right_weights, np.nan)
     greatest = max(float(np.abs(matrix.without_rounding).max(initial=0.0)), 1.0)
-    rows, columns = [f"t={t}" for t in range(steps)], [f"r_{k}" for k in range(steps)]
-    heat_map(found, matrix.without_rounding, rows=rows, columns=columns, greatest=greatest, wrong=matrix.wrong)
-    heat_map(right, due, rows=rows, columns=columns, greatest=greatest)
-    found.set_title("weight of step t by reward r_k", size=9)
-    right.set_title(f"right: γ^k, γ = {matrix.gamma:g}", size=9)
+    rows, columns = [f"t = {t}" for t in range(steps)], [f"r{lowered(k)}" for k in range(steps)]
+    numbers = steps <= MOST_STEPS
+    values = matrix.without_rounding
+    heat_map(found, values, rows=rows, columns=columns, greatest=greatest, wrong=matrix.wrong, numbers=numbers)
+    heat_map(right, due, rows=rows, columns=columns, greatest=greatest, numbers=numbers)
+    found.set_title("W[t, k]: weight of step t by rₖ" + ("" if matrix.is_right else "; framed: wrong"), size=9)
+    right.set_title(f"what is right: γᵏ, γ = {matrix.gamma:g}; hatched: any", size=9)
     for axes in (found, right):
         axes.set_aspect("equal")
 
 
 def _components(axes: Axes, finding: Finding, verification: Verification) -> None:
-    """A point for each component, on the diagonal where the expectation is the gradient."""
+    """A row for each component, or for those that differ most."""
     gradient, mean = finding.gradient_vector, finding.expectation_vector
-    scale = 1.0 if verification.scale is None else verification.scale
-    low, high = float(min(gradient.min(), mean.min())), float(max(gradient.max(), mean.max()))
-    room = 0.15 * ((high - low) or abs(high) or 1.0)
-    ends = np.array([low - room, high + room])
-    axes.plot(ends, scale * ends, color=FAINT, linewidth=1, zorder=1)
-    if isinstance(finding, SampledFinding):
-        axes.errorbar(
-            gradient, mean, yerr=1.96 * finding.std_error_vector, fmt="none", ecolor=FAINT, elinewidth=1, zorder=2
-        )
-    colour = WRONG if verification.verdict == "fail" else RIGHT
-    axes.plot(gradient, mean, "o", color=colour, markersize=5, zorder=3)
-    for worst in finding.worst_components(LABELLED) if verification.verdict == "fail" else ():
-        axes.annotate(
-            brief(" ".join(worst.parameter)), (worst.gradient, worst.expectation), (6, -8),
-            textcoords="offset points", size=8, color=INK,
-        )  # fmt: skip
-    axes.set(xlim=ends, ylim=ends, xlabel="∂J/∂θ", ylabel="expectation")
-    axes.set_title(brief(finding.mdp.name), size=9)
+    fails = verification.verdict == "fail"
+    order = np.arange(len(gradient))
+    if len(order) > MOST:
+        size = np.abs(mean - gradient) if fails else np.abs(gradient)
+        order = np.argsort(-size, kind="stable")[:MOST]
+    component_rows(
+        axes, [finding.policy.parameters[k] for k in order.tolist()], gradient[order], mean[order],
+        label="mean of the estimates" if isinstance(finding, SampledFinding) else "expectation",
+        colour=WRONG if fails else RIGHT,
+        std_error=finding.std_error_vector[order] if isinstance(finding, SampledFinding) else None,
+    )  # fmt: skip
+    batch = "" if finding.batch_size == 1 else f", batches of {finding.batch_size}"
+    bias = "" if finding.relative_bias is None else f": relative bias {signed(percent(finding.relative_bias))}"
+    which = "that are off most" if fails else "that are largest"
+    most = "" if len(order) == len(gradient) else f"\nthe {len(order)} {which}, of {len(gradient):,} components"
+    axes.set_title(f"{brief(finding.mdp.name)}{batch}{bias}{most}", size=9)
 
 
 def _title(name: str, verification: Verification) -> str:
