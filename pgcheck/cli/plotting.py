@@ -65,12 +65,7 @@ def plotting(path: str | None, output: str | None) -> Iterator[Drawing | None]:
         raise UsageError(f"--plot {path}: expected a file that ends in .svg, .png or .pdf")
     if output is not None and os.path.realpath(path) == os.path.realpath(output):
         raise UsageError(f"--plot {path}: --output writes to the same file; give the picture another name")
-    # What matplotlib says of its configuration, of its cache, and of fonts that it lacks, is no matter of pgcheck's.
-    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
-    try:
-        import pgcheck.report.plots.picture  # noqa: F401 - an optional extra
-    except ImportError as error:
-        raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+    _import_matplotlib()
     from pgcheck.report.output import Output
 
     picture = Output(path)
@@ -79,3 +74,16 @@ def plotting(path: str | None, output: str | None) -> Iterator[Drawing | None]:
         picture.close()
     finally:
         picture.discard()
+
+
+def _import_matplotlib() -> None:
+    """Imports matplotlib, an optional extra, whatever its configuration says: none of it is used."""
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # of its configuration and its cache
+    backend = os.environ.pop("MPLBACKEND", None)  # a name that it does not know is an error
+    try:
+        import pgcheck.report.plots.picture  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend

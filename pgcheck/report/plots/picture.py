@@ -10,6 +10,7 @@ import io
 import math
 import re
 import textwrap
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -78,15 +79,27 @@ def panels(columns: int = 1, *, width: float = WIDTH, height: float = 4.0) -> tu
 
 def headed(picture: Figure, title: str) -> None:
     """Sets the title of a whole picture, in as many lines as it takes."""
-    lines = textwrap.wrap(visible(title), round(12 * picture.get_figwidth()), break_on_hyphens=False)
-    picture.suptitle("\n".join(lines), x=0.01, ha="left", size=11)
+    picture.suptitle(_filled(title, 11.5 * picture.get_figwidth()), x=0.01, ha="left", size=11)
+
+
+def titled(axes: Axes, title: str, inches: float) -> None:
+    """Sets the title of a panel that is so wide, in as many lines as it takes."""
+    axes.set_title(_filled(title, 13 * inches), size=9)
+
+
+def _filled(text: str, columns: float) -> str:
+    lines = textwrap.wrap(visible(text), max(round(columns), 20), break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def brief(name: str, most: int = 28) -> str:
-    """Returns a name for a picture: of a long one the beginning and the end."""
+    """Returns a name for a picture: of one that takes too many columns the beginning and the end."""
     name = visible(name)
-    end = most // 2
-    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
+    columns = len(name) + sum(unicodedata.east_asian_width(character) in "WF" for character in name)
+    if columns <= most:
+        return name
+    kept = most * len(name) // columns - 1
+    return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"
 
 
 def legend_below(picture: Figure) -> None:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from pgcheck.estimators.assessment import Assessment
 from pgcheck.report.plots.components import component_rows
-from pgcheck.report.plots.picture import COLOURS, Picture, brief, headed, legend_below, panels, style
+from pgcheck.report.plots.picture import COLOURS, Picture, brief, headed, legend_below, panels, style, titled
 from pgcheck.report.words import in_names, percent
 
 MOST = 20  # trajectories, or components, that are drawn
@@ -61,7 +61,7 @@ def _components(axes: Axes, assessment: Assessment, most: int) -> None:
             linestyle="", color=COLOURS[1], label="mean over distinct trajectories (wrong)", zorder=3,
         )  # fmt: skip
     if most < len(estimate):
-        axes.set_title(f"the {most} largest of {len(estimate):,} components", size=9)
+        titled(axes, f"the {most} largest of {len(estimate):,} components", 3.4)
 
 
 def _title(assessment: Assessment) -> str:

@@ -16,6 +16,7 @@ from pgcheck.report.plots.picture import (
     panels,
     signed,
     style,
+    titled,
 )
 from pgcheck.report.verification import verdict_text
 from pgcheck.report.words import percent
@@ -25,6 +26,7 @@ from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.verification import Verification
 
 MOST = 14  # components that are drawn
+PANEL = 3.4  # inches of one of several panels
 MOST_STEPS = 8  # of a matrix of which the numbers fit their cells
 
 
@@ -59,8 +61,8 @@ def _matrices(found: Axes, right: Axes, matrix: WeightMatrix) -> None:
     values = matrix.without_rounding
     heat_map(found, values, rows=rows, columns=columns, greatest=greatest, wrong=matrix.wrong, numbers=numbers)
     heat_map(right, due, rows=rows, columns=columns, greatest=greatest, numbers=numbers)
-    found.set_title("W[t, k]: weight of step t by rₖ" + ("" if matrix.is_right else "; framed: wrong"), size=9)
-    right.set_title(f"what is right: γᵏ, γ = {matrix.gamma:g}; hatched: any", size=9)
+    titled(found, "W[t, k]: weight of step t by rₖ" + ("" if matrix.is_right else "; framed: wrong"), PANEL)
+    titled(right, f"what is right: γᵏ, γ = {matrix.gamma:g}; hatched: any", PANEL)
     for axes in (found, right):
         axes.set_aspect("equal")
 
@@ -82,8 +84,8 @@ def _components(axes: Axes, finding: Finding, verification: Verification) -> Non
     batch = "" if finding.batch_size == 1 else f", batches of {finding.batch_size}"
     bias = "" if finding.relative_bias is None else f": relative bias {signed(percent(finding.relative_bias))}"
     which = "that are off most" if fails else "that are largest"
-    most = "" if len(order) == len(gradient) else f"\nthe {len(order)} {which}, of {len(gradient):,} components"
-    axes.set_title(f"{brief(finding.mdp.name)}{batch}{bias}{most}", size=9)
+    most = "" if len(order) == len(gradient) else f"; the {len(order)} {which}, of {len(gradient):,} components"
+    titled(axes, f"{brief(finding.mdp.name)}{batch}{bias}{most}", PANEL)
 
 
 def _title(name: str, verification: Verification) -> str:
