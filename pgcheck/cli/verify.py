@@ -124,8 +124,6 @@ def verify(
 
     listed = config_of(context, config, estimator)
     if listed is not None:
-        if plot is not None:
-            raise UsageError(ONE_PICTURE)
         with work.begun(context, quiet=quiet) as doing:
             raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, doing=doing))
     assert estimator is not None

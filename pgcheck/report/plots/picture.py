@@ -105,7 +105,7 @@ def brief(name: str, most: int = 28) -> str:
 def legend_below(picture: Figure) -> None:
     """Draws one legend for all panels below them, where it hides nothing."""
     handles = {label: handle for axes in picture.axes for handle, label in zip(*_legend_of(axes), strict=True)}
-    picture.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=len(handles))
+    picture.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=len(handles))
 
 
 def _legend_of(axes: Axes) -> tuple[list[Any], list[str]]:
@@ -147,6 +147,7 @@ def rendered(picture: Figure, form: str, *, title: str, command: str) -> bytes:
       form: `svg`, `png` or `pdf`.
       title, command: for the file's metadata: what is shown, and what made it.
     """
+    title, command = visible(title), visible(command)
     maker = f"pgcheck {__version__}"
     metadata: dict[str, dict[str, str | None]] = {
         "svg": {"Title": title, "Description": command, "Creator": maker, "Date": None},

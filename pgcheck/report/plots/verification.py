@@ -26,7 +26,7 @@ from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.verification import Verification
 
 MOST = 14  # components that are drawn
-PANEL = 3.4  # inches of one of several panels
+PANEL = 2.9  # inches of one of several panels
 MOST_STEPS = 8  # of a matrix of which the numbers fit their cells
 
 
@@ -61,7 +61,7 @@ def _matrices(found: Axes, right: Axes, matrix: WeightMatrix) -> None:
     values = matrix.without_rounding
     heat_map(found, values, rows=rows, columns=columns, greatest=greatest, wrong=matrix.wrong, numbers=numbers)
     heat_map(right, due, rows=rows, columns=columns, greatest=greatest, numbers=numbers)
-    titled(found, "W[t, k]: weight of step t by rₖ" + ("" if matrix.is_right else "; framed: wrong"), PANEL)
+    titled(found, "W[t, k]" + (", framed where wrong" if matrix.wrong.any() else ""), PANEL)
     titled(right, f"what is right: γᵏ, γ = {matrix.gamma:g}; hatched: any", PANEL)
     for axes in (found, right):
         axes.set_aspect("equal")
