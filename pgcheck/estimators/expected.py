@@ -3,12 +3,13 @@
     E‖ĝ_N − ∇J‖² = tr Σ / N + ‖b‖²
 
 By the central limit theorem ĝ_N is normal, with mean ∇J + b and covariance Σ/N, once N is large enough that what is
-rare has been drawn many times. Then the mean of ‖ĝ_N − ∇J‖² over R replicates has mean m and variance v,
+rare has been drawn many times. Then ‖ĝ_N − ∇J‖² = Σ_k (β_k + √μ_k z_k)², with the eigenvalues μ_k of Σ/N, the
+components β_k of b along their vectors and independent standard normal z_k. Its cumulant generating function is
 
-    m = tr Σ / N + ‖b‖²,   v = (2 tr Σ² / N² + 4 bᵀ Σ b / N) / R,
+    K(s) = Σ_k s β_k² / (1 − 2 s μ_k) − ½ log(1 − 2 s μ_k),
 
-and is close to v / 2m times χ² with 2 m² / v degrees of freedom, which has this mean and this variance; where all
-eigenvalues of Σ are equal and b = 0, that is exact. See Satterthwaite (1946), https://doi.org/10.2307/3002019
+and that of a sum over R replicates is R K. The law follows from it by a saddlepoint approximation: Kuonen (1999),
+https://doi.org/10.1093/biomet/86.4.929
 
 With few rollouts the errors of a skewed estimator, as where a reward is rare, lie outside the band more often.
 """
@@ -24,8 +25,10 @@ from pgcheck.arrays import Floats
 from pgcheck.estimators.moments import Moments, Prediction
 
 OUTSIDE = 0.05  # of the errors lie outside the band, half of them on each side
-MANY = 400.0  # degrees of freedom beyond which no series is summed
 A_DECADE = 12  # points of the curve
+FARTHEST = 90.0  # log(1 − 2 s μ) at the greatest |s| that is tried
+BISECTIONS = 60
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,27 @@ class Expected:
     high: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Σ along its eigenvectors: they are found once for all N.
+
+    Attributes:
+      eigenvalues: of Σ, at least 0 `[d]`.
+      vectors: one a column `[d, d]`.
+    """
+
+    eigenvalues: Floats
+    vectors: Floats
+
+    @classmethod
+    def of(cls, moments: Moments) -> "Directions | None":
+        """Returns those of an estimator; None without all of Σ."""
+        if moments.matrix is None:
+            return None
+        eigenvalues, vectors = np.linalg.eigh(moments.matrix)
+        return cls(np.maximum(eigenvalues, 0.0), vectors)
+
+
 def expected_curve(
     prediction: Prediction, gradient: Floats, n: Sequence[int], replicates: int, *, rounding: float
 ) -> tuple[Expected, ...]:
@@ -56,67 +80,67 @@ def expected_curve(
       replicates: R.
       rounding: a bound on the error of `gradient` by rounding.
     """
-    points = []
+    points: list[Expected] = []
+    known: tuple[Moments, Directions | None] | None = None
     for number in _numbers(n):
         moments = prediction(number)
-        if moments is not None:
-            error = moments.expected_error(gradient, number)
-            low, high = band_of(moments, gradient, number, replicates, rounding=rounding) or (None, None)
-            points.append(Expected(number, error, low, high))
+        if moments is None:
+            continue
+        if known is None or known[0] is not moments:
+            known = moments, Directions.of(moments)
+        error, directions = moments.expected_error(gradient, number), known[1]
+        low = high = None
+        if directions is not None:
+            biased = moments.bias_norm(gradient, number, rounding=rounding) > 0
+            bias = moments.bias(gradient, number) if biased else np.zeros(len(gradient))
+            low, high = band(directions, bias, number, replicates)
+        points.append(Expected(number, error, low, high))
     return tuple(points)
 
 
-def band_of(
-    moments: Moments, gradient: Floats, n: int, replicates: int, *, rounding: float = 0.0
-) -> tuple[float, float] | None:
-    """Returns between what root mean square errors 95 % of measurements lie; None without all of Σ.
+def band(directions: Directions, bias: Floats, n: int, replicates: int) -> tuple[float, float]:
+    """Returns between what root mean square errors 95 % of measurements lie.
 
     Args:
-      moments: of the estimator, with `matrix`.
-      gradient: ∇J.
+      directions: Σ.
+      bias: b `[d]`.
       n, replicates: N and R.
-      rounding: a bound on the error of `gradient` by rounding.
     """
-    if moments.matrix is None:
-        return None
-    mean = moments.expected_error(gradient, n) ** 2
-    biased = moments.bias_norm(gradient, n, rounding=rounding) > 0
-    bias = moments.bias(gradient, n) if biased else np.zeros(len(gradient))
-    variance = 2 * float(np.sum(moments.matrix**2)) / n**2 + 4 * float(bias @ moments.matrix @ bias) / n
-    variance /= replicates
-    if mean == 0 or variance <= 0:
-        return math.sqrt(mean), math.sqrt(mean)
-    freedom = 2 * mean**2 / variance
-    low, high = (chi2_quantile(share, freedom) for share in (OUTSIDE / 2, 1 - OUTSIDE / 2))
-    return math.sqrt(mean * low / freedom), math.sqrt(mean * high / freedom)
+    mu, beta2 = directions.eigenvalues / n, (directions.vectors.T @ bias) ** 2
+    if not np.any(mu > 0):
+        size = math.sqrt(math.fsum(beta2))
+        return size, size
+    low, high = (_quantile(mu, beta2, replicates, share) for share in (OUTSIDE / 2, 1 - OUTSIDE / 2))
+    return math.sqrt(low), math.sqrt(high)
 
 
-def chi2_quantile(probability: float, freedom: float) -> float:
-    """Returns the x below which χ² with so many degrees of freedom lies with this probability.
+def _quantile(mu: Floats, beta2: Floats, replicates: int, share: float) -> float:
+    """The mean square error below which a share of them lie.
 
-    Beyond 400 degrees of freedom the cube root of χ² is taken to be normal, which is then right to five digits:
-    Wilson and Hilferty (1931), https://doi.org/10.1073/pnas.17.12.684
+    It is K′(s) for some s: below 0 for a share below that of the mean, else above 0. 1 − 2 s μ_max = e^y is bisected.
     """
-    if freedom > MANY:
-        away = NormalDist().inv_cdf(probability)
-        return freedom * (1 - 2 / (9 * freedom) + away * math.sqrt(2 / (9 * freedom))) ** 3
-    low, high = -700.0, math.log(freedom + 40 * math.sqrt(freedom) + 40)
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _chi2_below(math.exp(middle), freedom) < probability else (low, middle)
-    return math.exp(high)
+    low, high = (0.0, FARTHEST) if share < 0.5 else (-FARTHEST, 0.0)
+    first = 0.0
+    for _ in range(BISECTIONS):
+        y = (low + high) / 2
+        first, below = _saddlepoint(mu, beta2, replicates, y)
+        low, high = (y, high) if below > share else (low, y)
+    return first
 
 
-def _chi2_below(x: float, freedom: float) -> float:
-    """P(χ² < x), by the series of the incomplete gamma function, whose terms are all positive."""
-    shape, x = freedom / 2, x / 2
-    term = total = 1.0
-    place = shape
-    while term > 1e-16 * total:
-        place += 1
-        term *= x / place
-        total += term
-    return math.exp(shape * math.log(x) - x - math.lgamma(shape + 1)) * total
+def _saddlepoint(mu: Floats, beta2: Floats, replicates: int, y: float) -> tuple[float, float]:
+    """K′(s), and the probability that the mean square error is below it, where 1 − 2 s μ_max = e^y."""
+    greatest = float(mu.max())
+    s, part = -math.expm1(y) / (2 * greatest), mu / greatest
+    left = (1 - part) + part * math.exp(y)  # 1 − 2 s μ, without a difference of numbers that are nearly equal
+    value = float(np.sum(s * beta2 / left - 0.5 * np.log(left)))
+    first = float(np.sum(beta2 / left**2 + mu / left))
+    second = float(np.sum(4 * mu * beta2 / left**3 + 2 * (mu / left) ** 2))
+    w = math.copysign(math.sqrt(max(2 * replicates * (s * first - value), 0.0)), s)
+    v = s * math.sqrt(replicates * second)
+    if w == 0 or v == 0:
+        return first, 0.5
+    return first, _NORMAL.cdf(w + math.log(v / w) / w)
 
 
 def _numbers(n: Sequence[int]) -> list[int]:
