@@ -37,7 +37,7 @@ def test_marks_are_bias_and_variance_in_the_order_of_the_table() -> None:
 def test_what_is_not_known_has_no_mark_and_what_is_sampled_a_tilde() -> None:
     from pgcheck.report.plots.comparison import comparison_picture
 
-    left, right = comparison_picture(compared(("uniform-trajectories",), "frozen_lake")).axes
+    left, _ = comparison_picture(compared(("uniform-trajectories",), "frozen_lake")).axes
     assert [text.get_text() for text in left.texts] == ["unknown"]
     assert not left.lines
     picture = comparison_picture(compared(("reinforce", "normalised-returns"), "frozen_lake"))

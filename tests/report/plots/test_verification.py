@@ -51,7 +51,7 @@ def test_a_right_matrix_has_no_frame() -> None:
 def test_a_pass_has_the_components_alone_each_on_its_gradient() -> None:
     from pgcheck.report.plots.verification import verification_picture
 
-    verification = pgcheck.verify("reinforce", pgcheck.load("two_state"))
+    verification = pgcheck.verify("reinforce", "two_state")
     picture = verification_picture("reinforce", verification)
     (axes,) = picture.axes
     _, gradient, mean = axes.lines
