@@ -7,7 +7,19 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from pgcheck.estimators.comparison import Comparison
 from pgcheck.estimators.standings import Standing
-from pgcheck.report.plots.picture import COLOURS, FAINT, GRID, INK, Picture, brief, headed, logarithmic, panels, style
+from pgcheck.report.plots.picture import (
+    COLOURS,
+    FAINT,
+    GRID,
+    INK,
+    Picture,
+    brief,
+    headed,
+    logarithmic,
+    panels,
+    signed,
+    style,
+)
 from pgcheck.report.words import many, percent
 
 
@@ -44,11 +56,13 @@ def _marks(axes: Axes, standings: Sequence[Standing], values: Sequence[float | N
     logarithmic(axes, y=False)
     low, high = (min(known), max(known)) if known else (0.1, 1.0)
     edge = low / max(high / low, 10) ** 0.25
-    axes.set_xlim(edge / 1.6, high * max(high / low, 10) ** 0.35)
+    axes.set_xlim(edge / 1.6, high * max(high / low, 10) ** 0.45)
     for place, (standing, value) in enumerate(zip(standings, values, strict=True)):
         about = "~" if standing.evidence == "sample" else ""
         x, text = (
-            (edge, "unknown") if value is None else (value or edge, f"{about}{value:.3g}" if value else f"{about}0")
+            (edge, "unknown")
+            if value is None
+            else (value or edge, signed(f"{about}{value:.3g}") if value else f"{about}0")
         )
         if value is not None:
             filled = colour if value and not about else "white"

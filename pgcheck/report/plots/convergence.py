@@ -1,6 +1,7 @@
 """The error against N, in a picture: both axes logarithmic, with what theory expects, and where it stalls."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ from pgcheck.report.plots.picture import (
 )
 
 MOST_BANDS = 4  # estimators: more bands than these hide each other
+BAND = "95 % band (for large N)"
 MOST_INSIDE = 5  # names in a legend that stands in the picture
 LINE = 0.055  # of the height of the axes that a line of text takes
 
@@ -106,7 +108,7 @@ def _legend(results: Sequence[Convergence]) -> list[Line2D | Patch]:
             for k, result in enumerate(results)
         ]  # fmt: skip
     colour = COLOURS[0] if len(results) == 1 else FAINT
-    band = [Patch(color=colour, alpha=0.15 if len(results) == 1 else 0.25, linewidth=0, label="95 % band")]
+    band = [Patch(color=colour, alpha=0.15 if len(results) == 1 else 0.25, linewidth=0, label=BAND)]
     return [*handles, *(band if has_band else [])]
 
 
@@ -118,7 +120,8 @@ def _named(result: Convergence) -> str:
 def _title(results: Sequence[Convergence]) -> str:
     name = brief(results[0].mdp.name, 40)
     if len(results) == 1:
-        return f"{name}: {sentence(results[0])}".replace("+-", "±").replace("^-", "^−")
+        said = re.sub(r"(?<=\d)e-0?(?=\d)", "e−", sentence(results[0]))
+        return f"{name}: {said}".replace("+-", "±").replace("^-", "^−").replace("||gradient||", "‖∇J‖")
     stuck = [brief(result.estimator.name) for result in results if result.rate in ("stalls", "will-stall")]
     if not stuck:
         return f"{name}: the error of {len(results)} estimators"

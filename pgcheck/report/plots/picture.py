@@ -19,7 +19,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import Formatter, FuncFormatter
 
 from pgcheck import __version__
 from pgcheck.formats.problems import visible
@@ -27,6 +27,7 @@ from pgcheck.report.plots.fonts import with_fonts
 
 WIDTH = 6.4  # inches of a picture with one panel
 DOTS = 160  # of a bitmap, an inch
+FEW_DECADES = 30  # times the least value of an axis: up to this its ticks between powers of ten are named
 INK, FAINT, GRID = "#222222", "#767676", "#dddddd"
 # Okabe and Ito's colours, which people with any kind of colour blindness can tell apart, without their yellow, which
 # print loses: https://jfly.uni-koeln.de/color/ . Beside them, each line has a mark and a dash of its own.
@@ -131,7 +132,17 @@ def logarithmic(axes: Axes, *, x: bool = True, y: bool = True) -> None:
         axes.set_yscale("log")
     for axis in [axes.xaxis] * x + [axes.yaxis] * y:
         axis.set_major_formatter(FuncFormatter(_power))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_formatter(_Between())
+
+
+class _Between(Formatter):
+    """Names ticks between powers of ten where there are few powers."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        assert self.axis is not None
+        low, high = self.axis.get_view_interval()
+        few = 0 < high < FEW_DECADES * low
+        return signed(f"{x:.2g}") if few and f"{x:.0e}"[0] in "25" else ""
 
 
 def _power(value: float, _: int) -> str:

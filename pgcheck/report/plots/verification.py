@@ -62,7 +62,7 @@ def _matrices(found: Axes, right: Axes, matrix: WeightMatrix) -> None:
     heat_map(found, values, rows=rows, columns=columns, greatest=greatest, wrong=matrix.wrong, numbers=numbers)
     heat_map(right, due, rows=rows, columns=columns, greatest=greatest, numbers=numbers)
     titled(found, "W[t, k]" + (", framed where wrong" if matrix.wrong.any() else ""), PANEL)
-    titled(right, f"what is right: γᵏ, γ = {matrix.gamma:g}; hatched: any", PANEL)
+    titled(right, f"right: γᵏ, γ = {matrix.gamma:g}; hatched: any", PANEL)
     for axes in (found, right):
         axes.set_aspect("equal")
 
