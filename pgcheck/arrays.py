@@ -52,6 +52,11 @@ class _Brief(reprlib.Repr):
 brief = _Brief().repr
 
 
+def fields_alone(value: Any) -> dict[str, object]:
+    """Returns a dataclass's fields, without what it has worked out from them: `__getstate__` of what travels."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
 def brief_fields(result: object) -> str:
     """Returns a dataclass's repr, with its arrays and tuples shortened: `__repr__` of results."""
     assert dataclasses.is_dataclass(result)

@@ -134,6 +134,26 @@ def test_dask_would_be_seen() -> None:
     assert {"dask", "distributed"} <= loaded_by("import pgcheck.workers.dask")
 
 
+COMMANDS = ("exact", "sample", "converge", "compare", "plan", "verify")
+
+
+def with_plot(*option: str) -> set[str]:
+    words = [[name, *(["reinforce"] if name == "verify" else []), "bandit", *option] for name in COMMANDS]
+    return loaded_by(f"from pgcheck.cli.main import run\nfor words in {words}: assert run(words) == 0, words")
+
+
+def test_nothing_of_matplotlib_is_loaded_without_a_picture() -> None:
+    loaded = with_plot("--quiet")
+    assert not loaded & {"matplotlib", "fontTools", "networkx", "PIL", "pgcheck.report.plots"}
+    assert "numpy" in loaded
+
+
+@pytest.mark.plot
+def test_matplotlib_would_be_seen(tmp_path: Path) -> None:
+    assert {"matplotlib", "fontTools"} <= with_plot("--plot", str(tmp_path / "a.svg"))
+    assert "matplotlib.pyplot" not in with_plot("--plot", str(tmp_path / "a.svg"))
+
+
 @pytest.mark.parametrize("words", ["['--version']", "['--help']", "['exact', '--help']"])
 def test_version_and_help_load_nothing_heavy(words: str) -> None:
     loaded = loaded_by(f"from pgcheck.cli.main import run\nassert run({words}) == 0")

@@ -51,6 +51,9 @@ Rollouts = Annotated[str, typer.Option("--n", "-n", metavar="N", help="Rollouts:
 EstimatorName = Annotated[
     str, typer.Option("--estimator", metavar="NAME", help="A built-in name, file.py:function, or cmd:PROGRAM.")
 ]
+SomeEstimators = Annotated[
+    str, typer.Option("--estimator", metavar="NAMES", help="Such as reinforce, file.py:function; or several: a,b.")
+]
 EstimatorNames = Annotated[
     str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, such as reinforce,gae; default: all.")
 ]
@@ -125,6 +128,20 @@ def top_of(top: str | None, old_top: str | None) -> int | None:
 def seconds_of(text: str) -> float:
     """Returns the seconds of `--timeout`."""
     return arguments.number(text, "--timeout", 0.01, 1e6)
+
+
+def names_of(text: str) -> list[str]:
+    """Returns the estimators of `--estimator a,b`, each once; what follows `cmd:` may hold commas of its own."""
+    from pgcheck.external.opening import leading_estimators
+    from pgcheck.external.program_process import PREFIX
+
+    names: list[str] = []
+    for name in text.split(","):
+        if names and names[-1].startswith(PREFIX) and not leading_estimators([name.strip()])[0]:
+            names[-1] += f",{name}"
+        else:
+            names.append(name.strip())
+    return list(dict.fromkeys(names))
 
 
 def lambda_of(text: str | None) -> float | None:

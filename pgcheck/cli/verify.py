@@ -13,6 +13,7 @@ from pgcheck.cli.options import (
     Seed,
     printing,
 )
+from pgcheck.cli.plotting import Plot, plotting
 from pgcheck.cli.verify_config import config_of, verify_config
 from pgcheck.cli.verify_options import rules_of
 from pgcheck.cli.verify_stream import (
@@ -28,6 +29,8 @@ from pgcheck.errors import PgcheckError, UsageError
 if TYPE_CHECKING:
     from pgcheck.verification.sampled_evidence import Announcement
     from pgcheck.verification.verification import Verification
+
+ONE_PICTURE = "--plot draws the verdict on one estimator; verify each by itself, with a file of its own"
 
 
 @with_work
@@ -95,6 +98,7 @@ def verify(
     ] = None,
     seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
@@ -124,6 +128,8 @@ def verify(
             raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, doing=doing))
     assert estimator is not None
     more, models = leading_estimators(others or [])
+    if more and plot is not None:
+        raise UsageError(ONE_PICTURE)
     rules = rules_of(
         off_policy=off_policy, same_start=same_start, up_to_scale=up_to_scale, allow=allow, tolerance=tolerance,
         batch_sizes=batch_sizes, max_trajectories=max_trajectories, max_calls=max_calls, evidence=evidence,
@@ -141,11 +147,14 @@ def verify(
         raise typer.Exit(
             verify_stream(
                 models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
-                about=about, form=form, output=output, quiet=quiet,
+                about=about, plot=plot, form=form, output=output, quiet=quiet,
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         if not models and about.source():
             raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
         loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
@@ -174,6 +183,10 @@ def verify(
             result = judged(estimator)
             status = result.exit_status
             printer.view(verification_view(estimator, result))
+            if drawing is not None:
+                from pgcheck.report.plots.verification import verification_picture
+
+                drawing.write(verification_picture(estimator, result), f"the verdict on {estimator}")
     raise typer.Exit(status)
 
 

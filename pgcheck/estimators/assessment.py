@@ -9,7 +9,7 @@ from pgcheck.arrays import Floats, brief_fields
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.excess import law_of
-from pgcheck.estimators.moments import MAX_MATRIX, Moments, predict
+from pgcheck.estimators.moments import FEW_PARAMETERS, MAX_MATRIX, Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.readings import Readings, two_readings
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient
@@ -21,8 +21,6 @@ from pgcheck.model.policy import Policy
 from pgcheck.trajectories.likely import Trajectory, most_likely
 from pgcheck.trajectories.sampling import streams
 from pgcheck.workers.executor import HERE, Executor
-
-FEW_PARAMETERS = 200  # of which a whole covariance matrix costs little
 
 
 @dataclass(frozen=True, eq=False)

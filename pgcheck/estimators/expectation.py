@@ -1,12 +1,12 @@
 """The exact expectation of an estimator: the sum over all episodes, each weighted by its probability."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, fields_alone
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.batch import Batch
@@ -79,8 +79,7 @@ class _OverEpisodes:
     def _ranges(self) -> Ranges:
         return Ranges(self.mdp, self.policy, self.actor)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    __getstate__ = fields_alone
 
     def __call__(self, number: int, /) -> Arrays:
         """Returns the sums: of gradients, of their squares or products, and of probabilities."""
@@ -100,7 +99,7 @@ def sums_over(batches: Iterable[tuple[Batch, Floats]], each: Each, *, full: bool
         gradients = each(batch)
         first, squares = weighted_sums(prob, gradients)
         mean.add(first)
-        second.add(gradients.T @ (prob[:, None] * gradients) if full else squares)
+        second.add(with_diagonal(gradients.T @ (prob[:, None] * gradients), squares) if full else squares)
         mass.add(prob.sum())
     return mean.total, second.total, mass.total
 
@@ -114,6 +113,15 @@ def weighted_sums(weights: Floats, rows: Floats) -> tuple[Floats, Floats]:
     columns = np.ascontiguousarray(rows.T)
     weighted = weights * columns
     return weighted.sum(axis=1), (weighted * columns).sum(axis=1)
+
+
+def with_diagonal(products: Floats, squares: Floats) -> Floats:
+    """Returns a product of matrices `[d, d]` with this diagonal `[d]`: its own has bits that depend on the machine.
+
+    The matrix is changed in place.
+    """
+    np.fill_diagonal(products, squares)
+    return products
 
 
 def merged(results: Iterable[Arrays], progress: Callable[[float], None] | None = None) -> EpisodeSums:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats, Ints, fields_alone
 from pgcheck.estimators.base import Estimator, gradients
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -177,8 +177,7 @@ class Tallied:
     def _sampler(self) -> Sampler:
         return Sampler(self.mdp, self.actor, self.n, np.random.default_rng(0), paths=True, target=self.target)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_sampler"}
+    __getstate__ = fields_alone
 
     def __call__(self, part: Part, /) -> Arrays:
         """Returns the sum of the returns, and the arrays of each tally, one after the other."""

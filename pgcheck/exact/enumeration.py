@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, fields_alone
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.frontier import Block, Group
@@ -106,8 +106,7 @@ class Subtrees:
     def _tree(self) -> Tree:
         return Tree(self.mdp, self.probs)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"mdp": self.mdp, "probs": self.probs}
+    __getstate__ = fields_alone
 
     def __call__(self, part: Part, /) -> Arrays:
         """Returns the sums `[S A + 2]` and the weights `[m]`."""

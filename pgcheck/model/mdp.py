@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pgcheck.arrays import Bools, Floats, Ints
+from pgcheck.arrays import Bools, Floats, Ints, fields_alone
 from pgcheck.errors import ModelError, TooLargeError
 from pgcheck.model.dense import columns_of, distribution, numbers_of_states
 from pgcheck.model.horizon import Cut, horizon_of
@@ -133,9 +133,7 @@ class MDP:
             columns.prob, columns.reward, np.zeros(len(columns.prob), dtype=np.bool_),
         )  # fmt: skip
 
-    def __getstate__(self) -> dict[str, object]:
-        """Returns the fields alone: what was worked out from them is worked out again where it is needed."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    __getstate__ = fields_alone
 
     def __repr__(self) -> str:
         return (

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pgcheck.arrays import Floats
+from pgcheck.arrays import Floats, fields_alone
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
 from pgcheck.trajectories.frontier import Block, Group, Leaves
@@ -121,8 +121,7 @@ class RolledOut:
     def _sampler(self) -> Sampler:
         return Sampler(self.mdp, self.actor, self.n, np.random.default_rng(0), target=self.target)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"mdp": self.mdp, "actor": self.actor, "target": self.target, "n": self.n}
+    __getstate__ = fields_alone
 
     def __call__(self, part: Part, /) -> Arrays:
         """Returns the sums `[S A + 2]` and the weights `[m]`."""

@@ -3,13 +3,13 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Floats, Ints, fields_alone
 from pgcheck.estimators import expectation
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.contract import Contract
@@ -91,8 +91,7 @@ class _OverEpisodes:
         """All episodes."""
         return Ranges(self.setting.mdp, self.setting.policy, self.setting.actor)
 
-    def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    __getstate__ = fields_alone
 
     def __call__(self, number: int, /) -> Arrays:
         """Returns Σ P ĝ `[*theta.shape]`, Σ P ĝ² `[d]`, Σ P, and whether numbers came in single precision.
@@ -177,7 +176,7 @@ class _OverBatches:
 
     def __getstate__(self) -> dict[str, object]:
         batch = self.batch
-        travels = {field.name: getattr(self, field.name) for field in fields(self)}
+        travels = fields_alone(self)
         travels["batch"] = Setting(batch.mdp, batch.policy, batch.behavior), batch.starts, batch.outcomes
         return {**travels, "altered": {name: getattr(batch, name) for name in batch.alterations}}
 
