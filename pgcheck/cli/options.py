@@ -4,7 +4,7 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +79,12 @@ def running(
 
 @contextlib.contextmanager
 def printing(
-    path: str | None, form: str | None, *, usual: str = "table", piped: str | None = None
+    path: str | None,
+    form: str | None,
+    *,
+    usual: str = "table",
+    piped: str | None = None,
+    also: Mapping[str, str] | None = None,
 ) -> "Iterator[Printer]":
     """Yields a printer on standard output or on a file; the file is kept only if all went well.
 
@@ -88,14 +93,16 @@ def printing(
       form: the output format; None is that of the file's suffix, else the usual one.
       usual: the format where nothing says another.
       piped: the same, where no person reads; None is the usual one too.
+      also: what else the command can write: suffixes of files, and their formats.
     """
     from pgcheck.report.output import Output
     from pgcheck.report.printer import Printer
 
+    more = also or {}
     if form is not None:
-        arguments.choice(form, "--format", FORMATS)
+        arguments.choice(form, "--format", (*FORMATS, *dict.fromkeys(more.values())))
     elif path is not None:
-        form = FORMAT_OF_SUFFIX.get(PurePath(path).suffix.lower())
+        form = {**FORMAT_OF_SUFFIX, **more}.get(PurePath(path).suffix.lower())
     output = Output(path)
     try:
         yield Printer(output, form or (usual if output.is_terminal else piped or usual))

@@ -1,6 +1,7 @@
 """`--plot FILE`: a picture of the result, beside what is printed."""
 
 import contextlib
+import importlib
 import logging
 import os
 import shlex
@@ -45,16 +46,17 @@ class Drawing:
 
 
 @contextlib.contextmanager
-def plotting(path: str | None, output: str | None) -> Iterator[Drawing | None]:
+def plotting(path: str | None, output: str | None, *, needs: str = "picture") -> Iterator[Drawing | None]:
     """Yields a file for a picture, None where none is asked for; it is kept only if all went well.
 
     Args:
       path: of the picture.
       output: of what is printed; None is standard output.
+      needs: the module of `report.plots` that makes it.
 
     Raises:
-      UsageError: the suffix is none that can be written, the file is that of `--output` too, or matplotlib is not
-        installed; before anything is computed.
+      UsageError: the suffix is none that can be written, the file is that of `--output` too, or matplotlib (or
+        networkx) is not installed; before anything is computed.
       OutputError: the file cannot be written.
     """
     if path is None:
@@ -65,7 +67,7 @@ def plotting(path: str | None, output: str | None) -> Iterator[Drawing | None]:
         raise UsageError(f"--plot {path}: expected a file that ends in .svg, .png or .pdf")
     if output is not None and os.path.realpath(path) == os.path.realpath(output):
         raise UsageError(f"--plot {path}: --output writes to the same file; give the picture another name")
-    _import_matplotlib()
+    _import_matplotlib(needs)
     from pgcheck.report.output import Output
 
     picture = Output(path)
@@ -76,12 +78,12 @@ def plotting(path: str | None, output: str | None) -> Iterator[Drawing | None]:
         picture.discard()
 
 
-def _import_matplotlib() -> None:
-    """Imports matplotlib, an optional extra, whatever its configuration says: none of it is used."""
+def _import_matplotlib(needs: str) -> None:
+    """Imports a module of `report.plots`, an optional extra; what matplotlib's configuration says is not used."""
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # of its configuration and its cache
     backend = os.environ.pop("MPLBACKEND", None)  # a name that it does not know is an error
     try:
-        import pgcheck.report.plots.picture  # noqa: F401
+        importlib.import_module(f"pgcheck.report.plots.{needs}")
     except ImportError as error:
         raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
     finally:

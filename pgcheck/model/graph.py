@@ -70,16 +70,17 @@ class ModelGraph:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every state is shown."""
-        return len(self.nodes) == self.states
+        """Whether every state and every outcome is shown."""
+        return len(self.nodes) == self.states and len(self.edges) == self.outcomes
 
 
-def model_graph(mdp: MDP, policy: Policy, *, most_states: int) -> ModelGraph:
+def model_graph(mdp: MDP, policy: Policy, *, most_states: int, most_edges: int) -> ModelGraph:
     """Returns a model as a graph.
 
     Args:
       mdp, policy: the model.
       most_states: of a larger model, only so many states are shown: those with the likeliest way from the start.
+      most_edges: of more outcomes between these, only those that are likeliest where they can occur.
     """
     probs = policy.probs()
     shown = range(mdp.num_states) if mdp.num_states <= most_states else _likeliest(mdp, probs, most_states)
@@ -89,15 +90,16 @@ def model_graph(mdp: MDP, policy: Policy, *, most_states: int) -> ModelGraph:
         for s in shown
         for name, sight in [(mdp.states[s], mdp.observations[mdp.observation[s]])]
     ]
+    inside = np.zeros(mdp.num_states, dtype=np.bool_)
+    inside[list(shown)] = True
+    outcomes = np.flatnonzero(inside[mdp.state] & inside[mdp.next_state])
+    likelihood = mdp.prob[outcomes] * probs[mdp.state[outcomes], mdp.action[outcomes]]
+    outcomes = np.sort(outcomes[np.argsort(-likelihood, kind="stable")[:most_edges]])
+    columns = (mdp.state, mdp.next_state, mdp.action, mdp.prob, mdp.reward, mdp.done)
     edges = [
-        Edge(
-            number[s], number[to], action := int(mdp.action[k]), float(mdp.prob[k]), float(mdp.reward[k]),
-            float(probs[s, action]), bool(mdp.done[k]),
-        )
-        for s in shown
-        for k in range(mdp.offset[s], mdp.offset[s + 1])
-        if (to := int(mdp.next_state[k])) in number
-    ]  # fmt: skip
+        Edge(number[s], number[to], a, p, reward, float(probs[s, a]), done)
+        for s, to, a, p, reward, done in zip(*(column[outcomes].tolist() for column in columns), strict=True)
+    ]
     return ModelGraph(mdp.name, mdp.actions, tuple(nodes), tuple(edges), mdp.num_states, len(mdp.prob))
 
 

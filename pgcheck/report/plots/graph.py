@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,12 +14,13 @@ from pgcheck.arrays import Floats
 from pgcheck.model.graph import Edge, ModelGraph, Node, model_graph
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
+from pgcheck.report.graph_text import edge_figures, graph_title
 from pgcheck.report.plots.curves import Curve, curves
 from pgcheck.report.plots.layout import RADIUS, positions
-from pgcheck.report.plots.picture import COLOURS, DASHES, INK, WIDTH, Picture, style
-from pgcheck.report.words import many
+from pgcheck.report.plots.picture import COLOURS, DASHES, INK, WIDTH, Picture, brief, style
 
 MOST_STATES = 60  # of a larger model, only the likeliest are drawn
+MOST_EDGES = 400
 MOST_LABELS = 64  # edges; the labels of more would cover each other
 MOST_ACTIONS = 12  # that the legend names
 MARGIN = 0.12
@@ -36,16 +38,17 @@ def model_picture(mdp: MDP, policy: Policy) -> Picture:
     the action, the probability of the outcome where it is not 1, and the reward where it is not 0; its width is the
     policy's probability of the action. An arrow against a bar ends the episode, wherever it leads.
     """
-    graph = model_graph(mdp, policy, most_states=MOST_STATES)
+    graph = model_graph(mdp, policy, most_states=MOST_STATES, most_edges=MOST_EDGES)
     has_labels = len(graph.edges) <= MOST_LABELS
     labels = [_label(graph, edge) if has_labels else "" for edge in graph.edges]
     where = positions(graph, has_labels=has_labels)
     drawn = curves(graph, where, [_size(label) for label in labels], _size("start\n0.00"))
     lines = len(_legend(graph))
+    title = graph_title(replace(graph, name=brief(graph.name, 40))) + ("" if has_labels else ", too many for labels")
     with style():
         low, high = (corner + sign * MARGIN for corner, sign in zip(drawn.corners(where), (-1, 1), strict=True))
         picture, axes = _sheet(low, high, lines)
-        picture.text(0.02, 1 - 0.12 / picture.get_figheight(), _title(graph, has_labels=has_labels), va="top")
+        picture.text(0.02, 1 - 0.12 / picture.get_figheight(), title, va="top")
         for edge, curve, label in zip(graph.edges, drawn.edges, labels, strict=True):
             colour, dash = _look(edge.action)
             _arrow(axes, curve.points, colour, dash, THIN + (THICK - THIN) * edge.policy, is_last=edge.done)
@@ -79,17 +82,8 @@ def _columns(picture: Picture, lines: int) -> int:
     return min(lines, int(picture.get_figwidth() / COLUMN))
 
 
-def _title(graph: ModelGraph, *, has_labels: bool) -> str:
-    states, outcomes = many(graph.states, "state"), many(graph.outcomes, "outcome")
-    if not graph.is_whole:
-        states, outcomes = f"the likeliest {len(graph.nodes)} of {states}", f"{len(graph.edges):,} of {outcomes}"
-    return f"{graph.name}: {states}, {outcomes}{'' if has_labels else ', too many for labels'}"
-
-
 def _label(graph: ModelGraph, edge: Edge) -> str:
-    probability = [] if edge.prob == 1 else [f"{edge.prob:.3g}"]
-    figures = ", ".join([*probability, *([f"r {edge.reward:.3g}"] if edge.reward else [])])
-    return f"{_short(graph.actions[edge.action], 14)}\n{figures}".strip()
+    return f"{_short(graph.actions[edge.action], 14)}\n{edge_figures(edge, 3)}".strip()
 
 
 def _size(label: str) -> tuple[float, float]:
