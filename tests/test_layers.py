@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pgcheck"
 
 # Every file may import files of packages above its own, and of its own package.
 ORDER = (
-    "errors", "arrays", "model", "workers", "formats", "trajectories", "exact", "estimators", "external",
+    "errors", "arrays", "displayed", "model", "workers", "formats", "trajectories", "exact", "estimators", "external",
     "verification", "report", "cli",
 )  # fmt: skip
 # These may import everything.
-FACES = ("__init__", "__main__", "adapters", "agents", "policies", "testing", "pytest_plugin")
+FACES = ("__init__", "__main__", "adapters", "agents", "notebooks", "policies", "testing", "pytest_plugin")
 NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields
+from pgcheck.displayed import Plotted
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.excess import law_of
@@ -33,7 +34,7 @@ class DrawnTrajectory:
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
+class Assessment(Plotted):
     """An estimate of ∇J beside ∇J; what theory cannot tell is None.
 
     Attributes:

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields
+from pgcheck.displayed import Displayed, drawn
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
@@ -66,7 +67,7 @@ class Slope:
 
 
 @dataclass(frozen=True, eq=False)
-class Convergence:
+class Convergence(Displayed):
     """The error against N.
 
     Attributes:
@@ -96,6 +97,13 @@ class Convergence:
     expected: tuple[Expected, ...] = ()
 
     __repr__ = brief_fields
+
+    def plot(self, *others: "Convergence") -> Any:
+        """Returns the error against N as a picture, with that of other estimators on the same model beside it.
+
+        Result and errors are those of `displayed.Plotted.plot`.
+        """
+        return drawn(self, *others)
 
     @property
     def relative_bias(self) -> float | None:

@@ -9,7 +9,7 @@ from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.printer import Printer
 from pgcheck.report.progress import ProgressBar
-from pgcheck.report.view import Column, Grid, Record
+from pgcheck.report.view import Block, Column, Grid, Record
 from pgcheck.report.words import bias_size, estimator_record, headline, if_known, model_record, named, percent
 
 BAR = 12  # characters of the longest bar
@@ -75,6 +75,15 @@ def print_all(printer: Printer, results: Sequence[Convergence], seed: int) -> No
     """Prints the results of several estimators as one JSON object, where JSON is asked for."""
     if printer.form == "json":
         printer.record({"estimators": [_record(result, seed) for result in results]})
+
+
+def convergence_blocks(result: Convergence) -> list[Block]:
+    """The same for a page, with all rows at hand; a seed is not known of them."""
+    first = f"{headline(result.mdp, result.exact.trajectories)}; {named(result.estimator)}".rstrip("; ")
+    note = f"||error||: root mean square of {result.replicates:,} estimates for each N"
+    columns, last = _columns(result.rows[-1].n), result.rows[-1].n
+    grid = Grid(columns[:-1], [_cells(row, result.rows[0], last)[:-1] for row in result.rows])
+    return [first, *([note] if result.replicates > 1 else []), "", grid, sentence(result)]
 
 
 def sentence(result: Convergence) -> str:

@@ -1,6 +1,6 @@
 """The exact gradient, and an estimate beside it → views."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pgcheck.exact.gradient import Discrepancy, ExactGradient
@@ -25,6 +25,7 @@ from pgcheck.report.words import (
 
 if TYPE_CHECKING:  # `exact` needs no estimator
     from pgcheck.estimators.assessment import Assessment
+    from pgcheck.estimators.sampled import SampledGradient
 
 SHOWN_ROUNDING = 1e-6  # of the gradient: what may be missing from six digits
 
@@ -75,14 +76,7 @@ def exact_view(table: GradientTable) -> View:
             for c in shown(components(), table.layers)
         ),
     )
-    if exact.method == "enumeration":
-        everything = "1 trajectory" if exact.trajectories == 1 else f"all {about(exact.trajectories or 0)}"
-        how = (
-            f"{everything} enumerated, total probability {exact.probability:.12g}\n"
-            f"backward induction agrees within {exact.agreement:.1e}; rounding at most {exact.rounding:.1e}"
-        )
-    else:
-        how = f"by backward induction, no enumeration; rounding at most {exact.rounding:.1e}"
+    how = _how(exact)
     if mdp.is_endless:
         how = f"horizon inf: cut at {many(mdp.horizon, 'step')}, beyond which nothing above rounding is left\n{how}"
     blocks: list[Block] = [
@@ -91,7 +85,7 @@ def exact_view(table: GradientTable) -> View:
         grid,
         *layer_blocks(table.layers),
         "",
-        f"J = {known_digits(exact.value, exact.value_rounding, 10)}",
+        _value(exact),
         how,
     ]
     if not likely:
@@ -103,6 +97,43 @@ def exact_view(table: GradientTable) -> View:
         for t in [contribution.trajectory]
     ]
     return View(record, likely, [*blocks, "", Grid(columns, cells)])
+
+
+def exact_blocks(exact: ExactGradient) -> list[Block]:
+    """∇J by parameter and how far it can be trusted, where no more is known of the model."""
+    cells = [known_digits(g, exact.rounding, 8) for g in exact.gradient.tolist()]
+    return [_by_parameter(exact.parameters, "gradient of J", cells), "", _value(exact), _how(exact)]
+
+
+def sampled_blocks(sampled: "SampledGradient") -> list[Block]:
+    """An estimate by parameter."""
+    cells = [f"{g:.6g}" for g in sampled.estimate.tolist()]
+    grid = _by_parameter(sampled.parameters, "estimate", cells)
+    return [grid, "", f"N = {sampled.n:,}: mean return {sampled.mean_return:.6g}"]
+
+
+def _by_parameter(parameters: Sequence[tuple[str, ...]], title: str, cells: Sequence[str]) -> Grid:
+    """A row for each parameter."""
+    is_preference = all(len(names) == 2 for names in parameters)
+    titles = ("observation", "action") if is_preference else ("parameter",)
+    columns = *(Column(name, right=False) for name in titles), Column(title)
+    names = parameters if is_preference else [(" ".join(names),) for names in parameters]
+    return Grid(columns, [(*name, cell) for name, cell in zip(names, cells, strict=True)])
+
+
+def _value(exact: ExactGradient) -> str:
+    return f"J = {known_digits(exact.value, exact.value_rounding, 10)}"
+
+
+def _how(exact: ExactGradient) -> str:
+    """What the gradient was found by, and how far it can be off."""
+    if exact.method != "enumeration":
+        return f"by backward induction, no enumeration; rounding at most {exact.rounding:.1e}"
+    everything = "1 trajectory" if exact.trajectories == 1 else f"all {about(exact.trajectories or 0)}"
+    return (
+        f"{everything} enumerated, total probability {exact.probability:.12g}\n"
+        f"backward induction agrees within {exact.agreement:.1e}; rounding at most {exact.rounding:.1e}"
+    )
 
 
 def sample_view(result: "Assessment", seed: int) -> View:

@@ -68,8 +68,8 @@ def _table(grid: Grid, most_rows: int) -> str:
         for row in rows[:most_rows]
     )
     more = f"<p>... the first {most_rows:,} rows</p>" if len(rows) > most_rows else ""
-    scrolls = '<div style="overflow-x:auto">'
-    return f"{scrolls}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"
+    scrolls = '<div style="overflow-x:auto;margin:0.6em 0"><table style="color:inherit">'
+    return f"{scrolls}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"
 
 
 def _cell(column: Column, text: str, tag: str = "td") -> str:

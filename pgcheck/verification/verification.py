@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from pgcheck.displayed import Plotted
 from pgcheck.errors import VERDICT_STATUS
 from pgcheck.estimators.contract import Contract
 from pgcheck.verification.causes import Diagnosis
@@ -60,7 +61,7 @@ class Printed:
 
 
 @dataclass(frozen=True, eq=False)
-class Verification:
+class Verification(Plotted):
     """The verdict on an estimator, with what it rests on.
 
     Attributes:
