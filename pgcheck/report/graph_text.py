@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 
+from pgcheck.formats.problems import visible
 from pgcheck.model.graph import Edge, ModelGraph, Node, model_graph
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -11,8 +12,8 @@ from pgcheck.report.words import many
 
 DIGITS = 6
 # Of states and of edges. Mermaid draws no more than 500 edges, and text of no more than 50,000 characters.
-MOST = {"mermaid": (60, 400), "dot": (1_000, 10_000)}
-MOST_LETTERS = 40  # of a name in Mermaid, for the same reason
+MOST = {"mermaid": (60, 200), "dot": (1_000, 10_000)}
+MOST_LETTERS = 26  # of a name in Mermaid, for the same reason
 _WIDE = str.maketrans("<>&", "\N{FULLWIDTH LESS-THAN SIGN}\N{FULLWIDTH GREATER-THAN SIGN}\N{FULLWIDTH AMPERSAND}")
 THIN, THICK = 1.0, 5.0  # lines of actions that the policy never and always takes, in pixels or points
 
@@ -35,7 +36,7 @@ def graph_title(graph: ModelGraph) -> str:
     states, outcomes = many(graph.states, "state"), many(graph.outcomes, "outcome")
     if not graph.is_whole:
         states, outcomes = f"the likeliest {len(graph.nodes):,} of {states}", f"{len(graph.edges):,} of {outcomes}"
-    return f"{graph.name}: {states}, {outcomes}"
+    return f"{visible(graph.name)}: {states}, {outcomes}"
 
 
 def edge_figures(edge: Edge, digits: int) -> str:
@@ -122,6 +123,7 @@ def _width(edge: Edge) -> str:
 
 def _in_mermaid(name: str) -> str:
     """A name within quotes: all ASCII but letters, digits and spaces by number, so that none of it is markup."""
+    name = visible(name)
     shown = name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
     return "".join(
         letter if letter.isalnum() or letter == " " or not letter.isascii() else f"#{ord(letter)};"
@@ -131,5 +133,5 @@ def _in_mermaid(name: str) -> str:
 
 def _in_dot(text: str) -> str:
     """A text as a quoted string; & would begin an entity."""
-    escaped = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
+    escaped = visible(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -68,12 +68,15 @@ def curves(graph: ModelGraph, where: Floats, labels: Sequence[Size], entry: Size
       labels: the width and height of each edge's label.
       entry: the same of the label of an arrow into a first state.
     """
-    boxes: list[tuple[Floats, Size]] = [(middle, (2 * RADIUS, 2 * RADIUS)) for middle in where]
+    boxes = [(x, y, 2 * RADIUS, 2 * RADIUS) for x, y in where.tolist()]
     paths, entries = _paths(graph, where)
 
     def placed(points: Floats, size: Size, places: Sequence[Floats]) -> Curve:
-        place = max(places, key=lambda place: min(_apart(place, size, *box) for box in boxes))
-        boxes.append((place, size))
+        if not any(size):
+            return Curve(points, places[0], size)
+        taken = np.array(boxes)
+        place = max(places, key=lambda place: _apart(place, size, taken))
+        boxes.append((float(place[0]), float(place[1]), *size))
         return Curve(points, place, size)
 
     entered = {
@@ -92,10 +95,10 @@ def curves(graph: ModelGraph, where: Floats, labels: Sequence[Size], entry: Size
     return Curves(tuple(drawn[k] for k in range(len(graph.edges))), entered)
 
 
-def _apart(place: Floats, size: Size, other: Floats, other_size: Size) -> float:
-    """1 where two boxes do not overlap, the less the more they do."""
-    shares = 2 * abs(place - other) / (np.array(size) + other_size + 0.01)
-    return min(float(np.max(shares)), 1.0)
+def _apart(place: Floats, size: Size, boxes: Floats) -> float:
+    """1 where a box overlaps none of the others, which are centres and sizes `[N, 4]`; the less the more it does."""
+    shares = 2 * abs(boxes[:, :2] - place) / (boxes[:, 2:] + size)
+    return min(float(np.min(np.max(shares, axis=1))), 1.0)
 
 
 def _beyond(middle: Floats, top: Floats, size: Size) -> Floats:

@@ -11,6 +11,7 @@ from matplotlib.patches import Circle, PathPatch, Polygon
 from matplotlib.path import Path
 
 from pgcheck.arrays import Floats
+from pgcheck.formats.problems import visible
 from pgcheck.model.graph import Edge, ModelGraph, Node, model_graph
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -48,7 +49,8 @@ def model_picture(mdp: MDP, policy: Policy) -> Picture:
     with style():
         low, high = (corner + sign * MARGIN for corner, sign in zip(drawn.corners(where), (-1, 1), strict=True))
         picture, axes = _sheet(low, high, lines)
-        picture.text(0.02, 1 - 0.12 / picture.get_figheight(), title, va="top")
+        inch = 1 / picture.get_figwidth(), 1 / picture.get_figheight()
+        picture.text(0.12 * inch[0], 1 - 0.12 * inch[1], title, va="top", size=11)
         for edge, curve, label in zip(graph.edges, drawn.edges, labels, strict=True):
             colour, dash = _look(edge.action)
             _arrow(axes, curve.points, colour, dash, THIN + (THICK - THIN) * edge.policy, is_last=edge.done)
@@ -87,6 +89,8 @@ def _label(graph: ModelGraph, edge: Edge) -> str:
 
 
 def _size(label: str) -> tuple[float, float]:
+    if not label:
+        return 0.0, 0.0
     lines = label.split("\n")
     return LETTER * max(map(_width, lines)), LINE * len(lines)
 
@@ -98,6 +102,7 @@ def _width(text: str) -> int:
 
 def _short(name: str, most: int) -> str:
     """A name without what is beyond so many letters."""
+    name = visible(name)
     if _width(name) <= most:
         return name
     while _width(name) >= most:

@@ -17,6 +17,7 @@ RADIUS = 0.3  # of a state's circle
 EDGE = 1.75  # the length of an edge between neighbours
 NEAREST = 1.3  # the least distance between two states
 CROWDED = 0.6  # of these, where edges have no labels
+WIDEST = 14.0  # of what springs make of a graph, before states that are too near are moved apart
 LINE = 8  # states of a chain that fit beside each other
 HUB = 2 / 3  # of the other states are neighbours of a hub
 FEW = 8  # states, of which none is a hub
@@ -51,7 +52,9 @@ def positions(graph: ModelGraph, *, has_labels: bool) -> Floats:
     hub = max(ties, key=ties.degree)
     if len(ties) > FEW and ties.degree[hub] >= HUB * (len(ties) - 1):
         return _around(ties, hub) * NEAREST * max(scale, 0.75)
-    return _facing(_parted(_springs(ties) * EDGE * scale, NEAREST * scale), graph)
+    where = _springs(ties) * EDGE * scale
+    where *= min(1.0, WIDEST / float(np.ptp(where, axis=0).max()))
+    return _facing(_parted(where, NEAREST * scale), graph)
 
 
 def _cells(graph: ModelGraph) -> Floats | None:
