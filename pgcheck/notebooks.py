@@ -109,9 +109,10 @@ def picture_of(result: object, *more: Any) -> Any:
     try:
         return _picture(result, *more)
     except ModuleNotFoundError as error:
-        if error.name not in ("matplotlib", "networkx", "fontTools"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("matplotlib", "networkx", "fontTools"):
             raise
-        raise UsageError(f"plot() needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+        raise UsageError(f"plot() needs {missing}; install it with: pip install 'pgcheck[plot]'") from None
 
 
 @singledispatch
