@@ -159,7 +159,7 @@ def _(result: Comparison) -> Any:
 def _(result: Verification) -> Any:
     from pgcheck.report.plots.verification import verification_picture
 
-    return verification_picture("verify", result)
+    return verification_picture("the estimator", result)
 
 
 @_picture.register

@@ -24,6 +24,7 @@ STEPS = np.linspace(0, 1, 25)[:, None]  # at which a curve is looked at
 PLACES = (12, 10, 14, 8, 16, 6, 18)  # of these, where a label may stand
 EARLY = (7, 5, 9, 11, 13)  # the same, for edges that many others meet at their end
 MANY = 6
+TURNS = (0.0, 0.8, -0.8)  # from the way out of a state to a label at its end, in radians
 
 Size = tuple[float, float]
 
@@ -80,15 +81,15 @@ def curves(graph: ModelGraph, where: Floats, labels: Sequence[Size], entry: Size
         return Curve(points, place, size)
 
     entered = {
-        state: placed(points, entry, [_beyond(where[state], points[0], entry)]) for state, points in entries.items()
+        state: placed(points, entry, _beyond(where[state], points[0], entry)) for state, points in entries.items()
     }
     meeting = Counter(edge.target for edge in graph.edges)
     drawn: dict[int, Curve] = {}
-    # The label of an edge to the same state has one place only, which the others have to leave to it.
+    # The label of an edge to the same state has fewer places, which the others have to leave to it.
     for k in sorted(paths, key=lambda k: graph.edges[k].source != graph.edges[k].target):
         edge, points, along = graph.edges[k], paths[k], _along(paths[k])
         if edge.source == edge.target:
-            places = [_beyond(where[edge.source], along[12], labels[k])]
+            places = _beyond(where[edge.source], along[12], labels[k])
         else:
             places = list(along[list(EARLY if meeting[edge.target] > MANY else PLACES)])
         drawn[k] = placed(points, labels[k], places)
@@ -101,10 +102,11 @@ def _apart(place: Floats, size: Size, boxes: Floats) -> float:
     return min(float(np.min(np.max(shares, axis=1))), 1.0)
 
 
-def _beyond(middle: Floats, top: Floats, size: Size) -> Floats:
-    """Where the label of an edge to the same state stands: beyond its top."""
-    away = (top - middle) / math.dist(top, middle)
-    return np.asarray(top + away * (0.04 + abs(away) @ size / 2))
+def _beyond(middle: Floats, top: Floats, size: Size) -> list[Floats]:
+    """Where a label of what leads out of a state can stand: beyond its top, straight on or to one side."""
+    angles = [_angle(top - middle) + turn for turn in TURNS]
+    aways = [np.array([math.cos(angle), math.sin(angle)]) for angle in angles]
+    return [np.asarray(top + away * (0.04 + abs(away) @ size / 2)) for away in aways]
 
 
 def _paths(graph: ModelGraph, where: Floats) -> tuple[dict[int, Floats], dict[int, Floats]]:
