@@ -10,7 +10,7 @@ DISCOUNTING = (
         "dropped-gamma",
         "Each step is weighted by its discounted rewards to go, G_t, but not by γ^t. The discount in G_t counts from "
         "step t; the γ^t in front says how much the discounted return values step t itself, seen from the start. "
-        "Without it, late steps weigh too much, and the result is not the gradient of any fixed objective.",
+        "Without it, late steps weigh too much, and the result is in general not the gradient of any function.",
         ("E[ĝ] − ∇J = E[Σ_t (1 − γ^t) G_t ψ_t]",),
         "The term of step 0 is right, and each later one is too large by the factor γ^−t. γ^t G_t = Σ_{k≥t} γ^k r_k "
         "does not discount twice: each reward has its discount once.",

@@ -139,7 +139,8 @@ LOOPS = (
               distribution = torch.distributions.Categorical(logits=logits)
               action = distribution.sample()
               log_pi = log_pi + distribution.log_prob(action)
-              state, reward, terminated, truncated, _ = env.step(action.item())
+              following = env.step(action.item())
+              state, reward, terminated, truncated, _ = following
               objective = objective + discount * reward * log_pi
               discount *= env.unwrapped.gamma
               done = terminated or truncated
@@ -172,6 +173,7 @@ LOOPS = (
         "exact.",
         Code('''
   import torch
+  from torch.distributions import Categorical
   from pgcheck.agents import Agent, agent
 
 
@@ -190,11 +192,12 @@ LOOPS = (
           state, done = env.reset()[0], False
           while not done:
               hidden = trunk(torch.as_tensor(state))
-              distribution = torch.distributions.Categorical(logits=actor(hidden))
+              distribution = Categorical(logits=actor(hidden))
               action = distribution.sample()
 -             value = critic(hidden).squeeze()
 +             value = critic(hidden.detach()).squeeze()
-              state, reward, terminated, truncated, _ = env.step(action.item())
+              following = env.step(action.item())
+              state, reward, terminated, truncated, _ = following
               steps.append((distribution.log_prob(action), value, reward))
               done = terminated or truncated
           for t, (log_pi, value, reward) in reversed(list(enumerate(steps))):
