@@ -69,7 +69,7 @@ BATCHES = (
         "Episodes that the time limit cuts off, or that are under way when a run ends, are left out. Which ones "
         "these are depends on the actions: long episodes are dropped more often, and their rewards count for "
         "nothing.",
-        ("E[ĝ] − ∇J = −E[1{cut off} R Σ_t ψ_t]",),
+        ("E[ĝ] − ∇J = −E[1{cut off} Σ_t γ^t G_t ψ_t]",),
         "Episodes that are cut off are part of the expectation like all others.",
         Code('''
   import numpy as np

@@ -1,0 +1,141 @@
+"""The pages in docs/mistakes say what `pgcheck explain` says, and the code in them does what they say.
+
+`python -m tests.test_mistake_pages` writes them anew; it needs torch and gymnasium.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgcheck import verify
+from pgcheck.estimators.mistakes.catalogue import EXPLANATIONS
+from pgcheck.estimators.mistakes.explanation import Case, Explanation
+from pgcheck.report.explanation_page import explanation_page, index_page
+from pgcheck.verification.measuring import function_of, measured
+from pgcheck.verification.verification import Verification
+from tests.conftest import ROOT, Run
+
+FOLDER = ROOT / "docs" / "mistakes"
+FENCE = re.compile(r"```python[^\n]*\n(.*?)```", re.DOTALL)
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+def marked(explanation: Explanation) -> object:
+    """An explanation as a parameter of a test, which needs what its code needs."""
+    marks = [getattr(pytest.mark, name) for name in explanation.needs]
+    return pytest.param(explanation, id=explanation.id, marks=marks)
+
+
+EACH = pytest.mark.parametrize("explanation", [marked(it) for it in EXPLANATIONS.values()])
+
+
+def sources(explanation: Explanation) -> tuple[str, str]:
+    """The wrong and the right function as they stand on the committed page."""
+    wrong, right = FENCE.findall((FOLDER / f"{explanation.id}.md").read_text(encoding="utf-8"))
+    return wrong, right
+
+
+def checked(source: str, case: Case) -> Verification:
+    """The verdict on a function of a page."""
+    return verify(
+        function_of(source),
+        list(case.models) or None,
+        horizon=case.horizon,
+        gamma=case.gamma,
+        entropy=case.entropy,
+        off_policy=case.off_policy,
+        batch_sizes=case.batch_sizes or None,
+        up_to_scale=case.up_to_scale,
+        skip_unsuitable=True,
+    )
+
+
+@EACH
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_wrong_function_of_a_page_fails_with_its_id_first(explanation: Explanation) -> None:
+    verification = checked(sources(explanation)[0], explanation.case)
+    assert verification.verdict == "fail"
+    assert verification.diagnosis[0].id == explanation.id
+
+
+@EACH
+def test_the_right_function_of_a_page_passes(explanation: Explanation) -> None:
+    verification = checked(sources(explanation)[1], explanation.case)
+    assert (verification.verdict, verification.diagnosis) == ("pass", ())
+
+
+HARMLESS = [
+    pytest.param(
+        source, it.case, id=it.case.command(source.id), marks=[getattr(pytest.mark, n) for n in source.needs]
+    )
+    for source in EXPLANATIONS.values()
+    for it in source.harmless
+    if it.case is not None
+]
+
+
+@pytest.mark.parametrize(("explanation", "case"), HARMLESS)
+def test_the_wrong_function_passes_where_it_is_said_to_do_no_harm(explanation: Explanation, case: Case) -> None:
+    assert checked(sources(explanation)[0], case).verdict == "pass"
+
+
+@EACH
+def test_a_page_is_what_the_source_and_the_figures_make_of_it(explanation: Explanation) -> None:
+    committed = (FOLDER / f"{explanation.id}.md").read_text(encoding="utf-8")
+    made = explanation_page(explanation, measured(explanation))
+    assert_alike(committed, made)
+
+
+def assert_alike(committed: str, made: str) -> None:
+    """Figures may differ by 1e-4, as from one processor to another; nothing else."""
+    assert NUMBER.sub("0", committed) == NUMBER.sub("0", made)
+    pairs = zip(NUMBER.findall(committed), NUMBER.findall(made), strict=True)
+    for ours, theirs in pairs:
+        assert float(ours.replace(",", "")) == pytest.approx(float(theirs.replace(",", "")), rel=1e-4, abs=1e-4)
+
+
+def test_a_changed_page_would_be_seen() -> None:
+    page = (FOLDER / "sign.md").read_text(encoding="utf-8")
+    assert_alike(page, page)
+    for old, new in (("200.00 %", "200.10 %"), ("minus", "plus"), ("return -np", "return np")):
+        assert old in page
+        with pytest.raises(AssertionError):
+            assert_alike(page.replace(old, new), page)
+
+
+def test_there_is_a_page_for_each_and_a_list_of_all() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {"index.md", *(f"{name}.md" for name in EXPLANATIONS)}
+    assert (FOLDER / "index.md").read_text(encoding="utf-8") == index_page()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for path in FOLDER.iterdir():
+        for name in re.findall(r"\]\(([\w-]+\.md)\)", path.read_text(encoding="utf-8")):
+            assert (FOLDER / name).is_file(), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("name", ["dropped-gamma", "score-without-pi"])
+def test_a_function_can_be_copied_from_its_page_into_a_file(run: Run, tmp_path: Path, name: str) -> None:
+    wrong, right = sources(EXPLANATIONS[name])
+    (tmp_path / "wrong.py").write_text(wrong, encoding="utf-8")
+    (tmp_path / "right.py").write_text(right, encoding="utf-8")
+    done = run("verify", "wrong.py:gradient", "two_state")
+    assert (done.returncode, f"pgcheck explain {name}" in done.stdout) == (1, True)
+    assert run("verify", "right.py:gradient", "two_state").returncode == 0
+
+
+def write() -> None:
+    """Writes all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for explanation in EXPLANATIONS.values():
+        measurement = measured(explanation)
+        if measurement.missing:
+            sys.exit(f"{explanation.id} cannot be measured without {', '.join(measurement.missing)}")
+        (FOLDER / f"{explanation.id}.md").write_text(explanation_page(explanation, measurement), encoding="utf-8")
+    (FOLDER / "index.md").write_text(index_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
