@@ -11,7 +11,7 @@ import pytest
 
 from pgcheck import verify
 from pgcheck.estimators.mistakes.catalogue import EXPLANATIONS
-from pgcheck.estimators.mistakes.explanation import Case, Explanation
+from pgcheck.estimators.mistakes.explanation import Case, Explanation, Harmless
 from pgcheck.report.explanation_page import explanation_page, index_page
 from pgcheck.verification.measuring import function_of, measured
 from pgcheck.verification.verification import Verification
@@ -22,13 +22,14 @@ FENCE = re.compile(r"```python[^\n]*\n(.*?)```", re.DOTALL)
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
-def marked(explanation: Explanation) -> object:
-    """An explanation as a parameter of a test, which needs what its code needs."""
-    marks = [getattr(pytest.mark, name) for name in explanation.needs]
-    return pytest.param(explanation, id=explanation.id, marks=marks)
+def marks_of(explanation: Explanation) -> list[pytest.MarkDecorator]:
+    """What a test of its code needs."""
+    return [getattr(pytest.mark, name) for name in explanation.needs]
 
 
-EACH = pytest.mark.parametrize("explanation", [marked(it) for it in EXPLANATIONS.values()])
+EACH = pytest.mark.parametrize(
+    "explanation", [pytest.param(it, id=it.id, marks=marks_of(it)) for it in EXPLANATIONS.values()]
+)
 
 
 def sources(explanation: Explanation) -> tuple[str, str]:
@@ -46,7 +47,6 @@ def checked(source: str, case: Case) -> Verification:
         gamma=case.gamma,
         entropy=case.entropy,
         off_policy=case.off_policy,
-        batch_sizes=case.batch_sizes or None,
         up_to_scale=case.up_to_scale,
         skip_unsuitable=True,
     )
@@ -67,18 +67,30 @@ def test_the_right_function_of_a_page_passes(explanation: Explanation) -> None:
 
 
 HARMLESS = [
-    pytest.param(
-        source, it.case, id=it.case.command(source.id), marks=[getattr(pytest.mark, n) for n in source.needs]
-    )
+    pytest.param(source, it, id=it.case.measuring(source.id), marks=marks_of(source))
     for source in EXPLANATIONS.values()
     for it in source.harmless
     if it.case is not None
 ]
 
 
-@pytest.mark.parametrize(("explanation", "case"), HARMLESS)
-def test_the_wrong_function_passes_where_it_is_said_to_do_no_harm(explanation: Explanation, case: Case) -> None:
-    assert checked(sources(explanation)[0], case).verdict == "pass"
+@pytest.mark.parametrize(("explanation", "harmless"), HARMLESS)
+def test_there_is_no_bias_where_it_is_said_to_do_no_harm(explanation: Explanation, harmless: Harmless) -> None:
+    case = harmless.case
+    assert case is not None
+    findings = measured(explanation, case=case).findings
+    assert findings
+    for finding in findings:
+        scale = finding.scale if case.up_to_scale else 1.0
+        assert scale is not None
+        assert finding.is_right(1e-6, scale)
+
+
+@pytest.mark.parametrize(("explanation", "harmless"), HARMLESS)
+def test_verify_passes_where_the_command_is_said_to_pass(explanation: Explanation, harmless: Harmless) -> None:
+    assert harmless.case is not None
+    verdict = checked(sources(explanation)[0], harmless.case).verdict
+    assert verdict == ("fail" if harmless.here_only else "pass")
 
 
 @EACH

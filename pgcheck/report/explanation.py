@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pgcheck.estimators.mistakes.explanation import NOTATION, Explanation
+from pgcheck.estimators.mistakes.explanation import NOTATION, Explanation, Harmless
 from pgcheck.estimators.mistakes.ids import TITLES
 from pgcheck.report.spelling import spelled_out
 from pgcheck.report.view import Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
@@ -49,12 +49,12 @@ def explanation_view(explanation: Explanation, measurement: Measurement, *, unic
             **text,
             "formula": list(explanation.formula),
             "notation": NOTATION,
-            "command": explanation.case.command(PLACE),
+            "command": explanation.case.checking(PLACE),
             "measured": measured,
             "skipped": [{"model": skipped.model, "why": skipped.why} for skipped in measurement.skipped],
             "missing": list(measurement.missing),
             "harmless": [
-                {"when": it.when, "command": it.case and it.case.command(PLACE)} for it in explanation.harmless
+                {"when": it.when, "command": harmless_command(explanation, it)} for it in explanation.harmless
             ],
             "threads": [
                 {"title": it.title, "place": it.place, "url": it.url, "said": it.said} for it in explanation.threads
@@ -85,6 +85,14 @@ def bias_text(finding: Finding) -> str:
     if finding.relative_bias is None:
         return f"{finding.bias:.1e} of 0"
     return percent(finding.relative_bias if finding.relative_bias > TOLERANCE else 0.0)
+
+
+def harmless_command(explanation: Explanation, harmless: Harmless) -> str | None:
+    """Returns the command that shows it: a check that passes, or a measurement where a check tries more than that."""
+    case = harmless.case
+    if case is None:
+        return None
+    return case.measuring(explanation.id) if harmless.here_only else case.checking(PLACE)
 
 
 def measure_text(measurement: Measurement) -> str:
@@ -138,8 +146,8 @@ def _blocks(explanation: Explanation, measurement: Measurement) -> Iterator[Bloc
     yield "\nWhen it does no harm:"
     for it in explanation.harmless:
         yield Filled(f"  {it.when}", "  ")
-        if it.case is not None:
-            yield f"    passes: {it.case.command(PLACE)}"
+        if (command := harmless_command(explanation, it)) is not None:
+            yield f"    {command}"
     if not explanation.harmless:
         yield "  In no case that is known."
     if explanation.threads:

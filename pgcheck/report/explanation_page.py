@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from pgcheck.estimators.mistakes.catalogue import EXPLANATIONS
-from pgcheck.estimators.mistakes.explanation import NOTATION, Case, Code, Explanation, Side
+from pgcheck.estimators.mistakes.explanation import NOTATION, Code, Explanation, Side
 from pgcheck.estimators.mistakes.ids import TITLES
-from pgcheck.report.explanation import PLACE, measure_text, size_grid
+from pgcheck.report.explanation import PLACE, harmless_command, measure_text, size_grid
 from pgcheck.report.view import Grid
 from pgcheck.verification.measuring import Measurement
 
@@ -55,7 +55,7 @@ def _fence(code: Code, side: Side) -> list[str]:
 
 
 def _size(explanation: Explanation, measurement: Measurement) -> list[str]:
-    command = _command(explanation.case)
+    command = f"`{explanation.case.checking(PLACE)}`"
     said = f"Saved as `wrong.py`, the first of the two is checked by {command}, which fails."
     needed = ", ".join(explanation.needs)
     needs = [f"This is a training loop; to run it, {needed} must be installed."] if needed else []
@@ -68,12 +68,10 @@ def _size(explanation: Explanation, measurement: Measurement) -> list[str]:
 def _harmless(explanation: Explanation) -> list[str]:
     lines = []
     for it in explanation.harmless:
-        lines.append(f"- {it.when}" + ("" if it.case is None else f" {_command(it.case)} passes."))
+        command = harmless_command(explanation, it)
+        shows = "shows it" if it.here_only else "passes"
+        lines.append(f"- {it.when}" + ("" if command is None else f" `{command}` {shows}."))
     return lines or ["In no case that is known."]
-
-
-def _command(case: Case) -> str:
-    return f"`{case.command(PLACE)}`"
 
 
 def _table(grid: Grid) -> list[str]:

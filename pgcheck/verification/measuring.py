@@ -46,6 +46,7 @@ def measured(
     explanation: Explanation,
     models: Sequence[Model] = (),
     *,
+    case: Case | None = None,
     overrides: Overrides = NO_OVERRIDES,
     progress: ModelProgress | None = None,
 ) -> Measurement:
@@ -53,7 +54,8 @@ def measured(
 
     Args:
       explanation: of the mistake.
-      models: where to measure; none is where the explanation measures: the battery, in most cases.
+      models: where to measure; none is that of the case.
+      case: on what to measure; None is that of the explanation: the battery, most often.
       overrides: numbers in place of the models' own, where none are given.
       progress: is called with a model's name and the fraction done.
 
@@ -64,7 +66,8 @@ def measured(
     missing = tuple(name for name in explanation.needs if importlib.util.find_spec(name) is None)
     if missing:
         return Measurement((), missing=missing)
-    of_loop, case = "gymnasium" in explanation.needs, explanation.case
+    of_loop = "gymnasium" in explanation.needs
+    case = explanation.case if case is None else case
     chosen = list(models) or _models(case, overrides, LOOP_BATTERY if of_loop else BATTERY)
     problems = problems_of(chosen, off_policy=case.off_policy)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -76,7 +79,7 @@ def measured(
             return Measurement(runs.findings, skipped)
         estimator = estimator_of(function)
         settings = tuple(setting_of(model, off_policy=case.off_policy) for model in problems)
-        limits = Limits(case.batch_sizes or None, MAX_LISTED_TRAJECTORIES, MAX_CALLS_ON_BATTERY, TOLERANCE / 10)
+        limits = Limits(None, MAX_LISTED_TRAJECTORIES, MAX_CALLS_ON_BATTERY, TOLERANCE / 10)
         examined = examine(estimator, settings, skip_unsuitable=not models)
         evidence = gather(estimator, examined, limits, progress)
         return Measurement(evidence.findings, (*examined.skipped, *(it.skipped for it in evidence.unlisted)))

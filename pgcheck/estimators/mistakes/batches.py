@@ -30,7 +30,7 @@ BATCHES = (
             Harmless(
                 "Where all episodes are equally long it takes away a fixed share of 1/B: a matter of the learning "
                 "rate.",
-                Case(models=("deep_sea",), horizon=4, batch_sizes=(2,), up_to_scale=True),
+                Case(models=("deep_sea",), horizon=4, up_to_scale=True), here_only=True,
             ),
         ),
         threads=(
@@ -88,7 +88,8 @@ BATCHES = (
 '''),
         harmless=(
             Harmless(
-                "Where every episode ends by itself before the time limit.", Case(models=("deep_sea",), horizon=4)
+                "Where every episode ends by itself before the time limit.", Case(models=("token_tree",)),
+                here_only=True,
             ),
         ),
         threads=(

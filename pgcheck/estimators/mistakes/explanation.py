@@ -19,7 +19,6 @@ class Case:
       models: names of bundled models; none is the battery.
       horizon, gamma, entropy: in place of the models' own.
       off_policy: whether the behavior draws the episodes.
-      batch_sizes: B; none is 2 and 3.
       up_to_scale: whether one positive factor is accepted.
     """
 
@@ -28,17 +27,18 @@ class Case:
     gamma: float | None = None
     entropy: float | None = None
     off_policy: bool = False
-    batch_sizes: tuple[int, ...] = ()
     up_to_scale: bool = False
 
-    def command(self, place: str) -> str:
-        """Returns the command line that checks the estimator at this place."""
+    def measuring(self, mistake: str) -> str:
+        """Returns the command line that measures a mistake there."""
         numbers = {"horizon": self.horizon, "gamma": self.gamma, "entropy": self.entropy}
-        words = ["pgcheck verify", place, *self.models]
-        words += [f"--{name} {number:g}" for name, number in numbers.items() if number is not None]
-        words += ["--off-policy"] * self.off_policy
-        words += [f"--batch-sizes {','.join(map(str, self.batch_sizes))}"] if self.batch_sizes else []
-        return " ".join([*words, *["--up-to-scale"] * self.up_to_scale])
+        options = [f"--{name} {number:g}" for name, number in numbers.items() if number is not None]
+        return " ".join(["pgcheck explain", mistake, *self.models, *options])
+
+    def checking(self, place: str) -> str:
+        """Returns the command line that checks the estimator at this place there."""
+        command = self.measuring(place).replace("explain", "verify", 1)
+        return command + " --off-policy" * self.off_policy + " --up-to-scale" * self.up_to_scale
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ class Harmless:
 
     Attributes:
       when: a sentence.
-      case: where the wrong function passes for that reason; None where no single check shows it.
+      case: where the wrong function has no bias for that reason, or with `up_to_scale`, another length than the
+        gradient at most; None where no single check shows it.
+      here_only: whether `verify` fails there all the same, because it also tries what the model does not have.
     """
 
     when: str
     case: Case | None = None
+    here_only: bool = False
 
 
 @dataclass(frozen=True)

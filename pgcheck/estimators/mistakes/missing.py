@@ -178,8 +178,8 @@ MISSING = (
     ),
     Explanation(
         "first-step-only",
-        "Only the first step of each episode has a weight, as if the first action alone were the policy's. An index 0 "
-        "where all steps are meant does this, and so does an axis of length 1 that is squeezed away.",
+        "Only the first step of each episode has a weight, as if the first action alone were the policy's. An index "
+        "0 where all steps are meant does this, and so does an axis of length 1 that is squeezed away.",
         ("E[ĝ] − ∇J = −E[Σ_{t>0} γ^t G_t ψ_t]",),
         "The terms of all later steps are missing.",
         Code('''

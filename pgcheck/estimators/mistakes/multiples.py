@@ -58,8 +58,8 @@ MULTIPLES = (
 '''),
         harmless=(
             Harmless(
-                "A factor that never changes is a matter of the learning rate: here, batches of one fixed size.",
-                Case(batch_sizes=(2,), up_to_scale=True),
+                "In batches of one fixed size it is a constant factor, a matter of the learning rate; the larger "
+                "they are, the closer to 1."
             ),
         ),
         threads=(
@@ -98,7 +98,7 @@ MULTIPLES = (
         harmless=(
             Harmless(
                 "Where all episodes are equally long, the length is a constant factor.",
-                Case(models=("deep_sea",), horizon=4, up_to_scale=True),
+                Case(models=("deep_sea",), horizon=4, up_to_scale=True), here_only=True,
             ),
         ),
         threads=(

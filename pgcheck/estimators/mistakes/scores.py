@@ -105,9 +105,9 @@ SCORES = (
 +     weights = np.cumsum(corrected[:, ::-1], axis=1)[:, ::-1]
       return np.einsum("nt,nt...->n...", weights, batch.score)
 '''),
-        case=Case(models=("two_state",), off_policy=True),
+        case=Case(off_policy=True),
         harmless=(
-            Harmless("Where the policy itself draws the episodes, all ratios are 1.", Case(models=("two_state",))),
+            Harmless("Where the policy itself draws the episodes, all ratios are 1.", Case()),
         ),
         threads=(
             Thread(
