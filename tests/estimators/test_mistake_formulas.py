@@ -159,7 +159,7 @@ def test_the_two_functions_differ_in_the_marked_lines_alone() -> None:
 
 
 def test_an_unknown_id_is_refused_with_one_that_is_near() -> None:
-    assert explain("dropped-gamma").title == "gamma^t is left out"
+    assert pgcheck.explain("dropped-gamma").title == "gamma^t is left out"
     with pytest.raises(pgcheck.UsageError, match=r"did you mean dropped-gamma\?"):
         explain("droped-gamma")
     with pytest.raises(pgcheck.UsageError, match="ids: action-dependent-baseline, "):

@@ -2,9 +2,7 @@
 
 from pgcheck.estimators.mistakes.explanation import Case, Code, Explanation, Harmless, Thread
 
-_NONE_CUT = Harmless(
-    "Where every episode ends by itself before the time limit.", Case(models=("token_tree",)), here_only=True
-)
+_NONE_CUT = Harmless("Where every episode ends by itself before the time limit.", Case(models=("token_tree",)))
 
 BASELINES = (
     Explanation(

@@ -88,8 +88,7 @@ BATCHES = (
 '''),
         harmless=(
             Harmless(
-                "Where every episode ends by itself before the time limit.", Case(models=("token_tree",)),
-                here_only=True,
+                "Where every episode ends by itself before the time limit.", Case(models=("token_tree",))
             ),
         ),
         threads=(
