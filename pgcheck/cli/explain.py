@@ -23,7 +23,7 @@ def explain(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """What a mistake is: why its expectation is not the gradient, wrong and right lines, how large it is, and where.
+    """What a mistake is: why its expectation is not the gradient, wrong and right lines, how large, where it was met.
 
     Without ID, the list of all ids.
     """

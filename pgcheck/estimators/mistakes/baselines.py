@@ -94,8 +94,8 @@ BASELINES = (
     Explanation(
         "nonlinear",
         "The gradient does not follow the rewards in proportion: returns are divided by their standard deviation, "
-        "clipped, ranked, or made positive. Each of these changes what is maximised. With rewards that are scaled by "
-        "the spread of their own batch, batches in which all did equally well weigh as much as the others.",
+        "clipped, ranked, or made positive. Each of these changes what is maximised. Divided by the spread of their "
+        "own batch, returns that are almost equal weigh as much as returns that differ widely.",
         ("E[ĝ] − ∇J = E[(1/B) Σ_i (R_i − R̄) / σ Σ_t ψ_{i,t}] − ∇J",),
         "σ is computed from the same returns, so that it is no constant factor: the estimate is a ratio of two "
         "random numbers.",

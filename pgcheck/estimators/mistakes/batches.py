@@ -133,8 +133,10 @@ BATCHES = (
       return gradient / len(batch)
 '''),
         harmless=(
-            Harmless("With γ = 1 the rewards of the other episode are only noise.", Case(gamma=1.0)),
-            Harmless("Where all episodes are equally long, too.", Case(models=("deep_sea",), horizon=4)),
+            Harmless(
+                "With γ = 1 the rewards of the other episode are only noise.", Case(models=("two_state",), gamma=1.0)
+            ),
+            Harmless("The same holds where all episodes are equally long.", Case(models=("deep_sea",), horizon=4)),
         ),
         threads=(
             Thread(

@@ -36,7 +36,7 @@ MISSING = (
     Explanation(
         "off-by-one",
         "The sum of rewards to go begins one step late: the reward that an action earned at once does not count for "
-        "that action. Rewards that are stored one slot too early have the same effect.",
+        "that action. Rewards that are stored one slot too early have a similar effect.",
         ("E[ĝ] − ∇J = −E[Σ_t γ^t r_t ψ_t]",),
         "r_t depends on a_t, so that its product with ψ_t does not vanish in expectation.",
         Code('''

@@ -7,7 +7,7 @@ MULTIPLES = (
         "sign",
         "The result is minus the gradient. A loss is minimised, an objective is maximised; pgcheck asks for the "
         "gradient of the objective. An optimizer descends, so that it needs the gradient of a loss: with a minus too "
-        "many or too few it makes the policy worse at every step.",
+        "many or too few it makes the policy worse.",
         ("E[ĝ] − ∇J = −2 ∇J",),
         "The relative bias is 200 % on every model, and the cosine is −1.",
         Code('''

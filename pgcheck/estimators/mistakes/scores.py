@@ -29,11 +29,11 @@ SCORES = (
     Explanation(
         "score-without-pi",
         "The gradient of the action's logit is used in place of the gradient of log π: the normalisation of the "
-        "softmax is left out. A logit that is taken for a log probability does this. Every action that is drawn "
-        "gains, and none loses.",
+        "softmax is left out. A logit that is taken for a log probability does this. With positive returns every "
+        "action that is drawn gains, and none loses.",
         ("E[ĝ] − ∇J = E[Σ_t γ^t G_t Σ_a π(a|s_t) ∇logit(s_t, a)]",),
-        "log π(a|s) = logit(s, a) − log Σ_b exp logit(s, b); the gradient of the second part is the sum over "
-        "actions.",
+        "log π(a|s) = logit(s, a) − log Σ_b exp logit(s, b); the gradient of the second part is "
+        "Σ_a π(a|s) ∇logit(s, a).",
         Code('''
   import numpy as np
 
