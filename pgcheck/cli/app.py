@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pgcheck import __version__
-from pgcheck.cli import convert, estimators, gradients, models, trajectories, verify
+from pgcheck.cli import convert, estimators, explain, gradients, models, trajectories, verify
 
 app = typer.Typer(
     help="Check policy gradients: exact, sampled, and how far apart they are.",
@@ -36,6 +36,7 @@ for command in (
     estimators.plan,
     estimators.compare,
     verify.verify,
+    explain.explain,
     estimators.estimators,
     trajectories.trajectories,
     models.models,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pgcheck.errors import VERDICT_STATUS, ExitStatus
 from pgcheck.report.records import to_json
+from pgcheck.report.verification import WHY
 from pgcheck.report.verification_record import verification_record
 from pgcheck.report.verifications import ERROR, worst_status
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
@@ -98,7 +99,17 @@ def _blocks(checks: Sequence[Check], records: Sequence[Record]) -> Iterator[Bloc
             yield f"\n{record['estimator']}: not checked\n  {record['why']}"
     wrong = [record for record in records if not record["as_expected"] and record["verdict"] != ERROR]
     if wrong:
-        yield f"\nfor the details of one: {wrong[0]['command']}"
+        mistake = next(filter(None, map(_to_explain, wrong)), None)
+        yield "" if mistake is None else f"\n{WHY} {mistake}"
+        yield f"for the details of one: {wrong[0]['command']}"
+
+
+def _to_explain(record: Record) -> str | None:
+    """The id of the first mistake of a failing check that is not allowed."""
+    if record["verdict"] != "fail":
+        return None
+    ids = (diagnosis["id"] for diagnosis in record["diagnosis"])
+    return next((name for name in ids if name not in record["allowed"]), None)
 
 
 def _verdict(record: Record) -> str:

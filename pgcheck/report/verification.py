@@ -1,7 +1,7 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pgcheck.report.loops import loop_remarks, loop_scope, loop_table, loops_of
 from pgcheck.report.matrix import matrix_text
@@ -21,6 +21,7 @@ from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.verification import Verification
 
+WHY = "Why, and the right lines: pgcheck explain"
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 
 
@@ -65,6 +66,18 @@ def first_line(verification: Verification) -> str:
     return f"{worst.mdp.name}: the expectation{batch} has {off}" + (f" ({why})" if why else "")
 
 
+def to_explain(verifications: Iterable[Verification]) -> str | None:
+    """The id of the first mistake that is not allowed; None where nothing fails with a name."""
+    named = (
+        diagnosis.id
+        for verification in verifications
+        if verification.verdict == "fail"
+        for diagnosis in verification.diagnosis
+        if not diagnosis.allowed
+    )
+    return next(named, None)
+
+
 def explanation(verification: Verification) -> list[str]:
     """What a failure looks like, in lines."""
     sentences = _undecided(verification) if verification.verdict == "inconclusive" else _reasons(verification)
@@ -77,6 +90,8 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     blocks: list[Block] = [Styled((Span(f"{name}: "), Span(verdict_text(verification), TONE[verification.verdict])))]
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
+        if (mistake := to_explain([verification])) is not None:
+            blocks.append(f"  {WHY} {mistake}")
     elif verification.verdict == "pass":
         if verification.exact:
             blocks.append(Filled(loop_scope(verification) if verification.of_agent else scope_text(verification)))

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from pgcheck.errors import ExitStatus, PgcheckError
-from pgcheck.report.verification import verification_view
+from pgcheck.report.verification import WHY, to_explain, verification_view
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
 from pgcheck.report.words import percent
 from pgcheck.verification.verification import Verification
@@ -66,7 +66,9 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         if isinstance(outcome, Verification) and outcome.verdict != "pass"
     ]
     if failing:
-        yield f"\nfor the details of one: pgcheck verify {failing[0]}"
+        mistake = to_explain(outcome for _, outcome in judged if isinstance(outcome, Verification))
+        yield "" if mistake is None else f"\n{WHY} {mistake}"
+        yield f"for the details of one: pgcheck verify {failing[0]}"
 
 
 def _options(outcome: Verification) -> str:

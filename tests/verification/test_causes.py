@@ -10,8 +10,8 @@ import pytest
 import pgcheck
 from pgcheck import Diagnosis, exact_gradient, verify
 from pgcheck.arrays import Floats
-from pgcheck.estimators import mistakes
-from pgcheck.estimators.mistakes import MISTAKES, Candidate, Mistake, public_id
+from pgcheck.estimators.mistakes import weights as mistakes
+from pgcheck.estimators.mistakes.weights import MISTAKES, Candidate, Mistake, public_id
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
