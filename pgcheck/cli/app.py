@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pgcheck import __version__
-from pgcheck.cli import convert, estimators, explain, gradients, models, trajectories, verify
+from pgcheck.cli import convert, estimators, explain, gradients, models, report, trajectories, verify
 
 app = typer.Typer(
     help="Check policy gradients: exact, sampled, and how far apart they are.",
@@ -37,6 +37,7 @@ for command in (
     estimators.compare,
     verify.verify,
     explain.explain,
+    report.report,
     estimators.estimators,
     trajectories.trajectories,
     models.models,

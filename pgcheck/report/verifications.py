@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from pgcheck.errors import ExitStatus, PgcheckError
-from pgcheck.report.verification import WHY, to_explain, verification_view
+from pgcheck.report.verification import TONE, WHY, to_explain, verdict_text, verification_view
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
 from pgcheck.report.words import percent
 from pgcheck.verification.verification import Verification
@@ -28,6 +28,23 @@ def verifications_view(judged: Sequence[Judged]) -> View:
     """The verdicts on several estimators in every form."""
     views = [(name, _view(name, outcome)) for name, outcome in judged]
     return View(lambda: {"estimators": [view.record() for _, view in views]}, _lines(views), list(_blocks(judged)))
+
+
+def verdict_line(name: str, outcome: Verification | PgcheckError) -> Styled:
+    """A verdict in one line: the estimator, the word, and how far it is off where, by which mistake."""
+    if not isinstance(outcome, Verification):
+        return Styled((Span(f"{name}: "), Span("NOT CHECKED", "unsure"), Span(f": {_first(str(outcome))}")))
+    said, _, rest = verdict_text(outcome).partition(":")
+    bias, model, ids = _cells(outcome)
+    if outcome.verdict == "fail":
+        rest = f": {', '.join(filter(None, [ids, f'relative bias {bias} on {model}' * bool(bias)]))}"
+    elif outcome.verdict == "pass":
+        rest = f":{rest}" if rest else f": exact on {', '.join(outcome.checked)}" * (not outcome.sampled)
+    return Styled((Span(f"{name}: "), Span(said, TONE[outcome.verdict]), Span(rest)))
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _view(name: str, outcome: Verification | PgcheckError) -> View:

@@ -1,0 +1,68 @@
+"""A verdict on an estimator as a section of a page, and as a line of its summary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pgcheck.errors import PgcheckError
+from pgcheck.report.html.gallery import Gallery, Shown
+from pgcheck.report.markup import blocks_html
+from pgcheck.report.plots.verification import verification_picture
+from pgcheck.report.verification import verification_view
+from pgcheck.report.verifications import verdict_line
+from pgcheck.verification.dossier import Dossier
+from pgcheck.verification.verification import Verification
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict in a page.
+
+    Attributes:
+      name: of the estimator.
+      anchor: of its section.
+      line: the verdict in one line.
+      error: why there is no verdict; empty where there is one.
+      said: the verdict as `verify` prints it.
+      picture: what it rests on; None where there is nothing to draw.
+      explanation: of its first mistake; empty without one.
+      command: that checks it alone.
+    """
+
+    name: str
+    anchor: str
+    line: Markup
+    error: str
+    said: Markup
+    picture: Shown | None
+    explanation: Markup
+    command: str
+
+
+def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -> tuple[Judged, ...]:
+    """Returns the verdicts of a report, in their order.
+
+    Args:
+      dossier: all that the report says.
+      gallery: takes in their pictures.
+      commands: that check each estimator alone, by its name.
+    """
+    return tuple(
+        _judged(f"verdict-{number}", name, outcome, gallery, commands[name])
+        for number, (name, outcome) in enumerate(dossier.judged, 1)
+    )
+
+
+def _judged(
+    anchor: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str
+) -> Judged:
+    line = Markup(blocks_html([verdict_line(name, outcome)]))
+    if not isinstance(outcome, Verification):
+        return Judged(name, anchor, line, str(outcome), Markup(), None, Markup(), command)
+    _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
+    said = Markup(blocks_html([verdict_line(name, outcome), *blocks]))
+    picture = None
+    if outcome.findings:
+        picture = gallery.shown(verification_picture(name, outcome), f"What the verdict on {name} rests on.")
+    return Judged(name, anchor, line, "", said, picture, Markup(), command)

@@ -1,0 +1,103 @@
+"""A picture as part of a page: an SVG element in the page's colours, whose ids no other element of the page has."""
+
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from matplotlib.figure import Figure
+
+from pgcheck.report.plots.picture import COLOURS, FAINT, GRID, INK, inline_svg
+
+SVG = "http://www.w3.org/2000/svg"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+PAPER = "#ffffff"
+
+# What a page may say of colours, and what they are where it says nothing.
+VARIABLES = {INK: "--ink", FAINT: "--faint", GRID: "--grid"} | {
+    colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
+}
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+@dataclass(frozen=True)
+class Inlined:
+    """A picture in a page.
+
+    Attributes:
+      svg: the element, to be put into HTML as it is: matplotlib and the XML writer have escaped its texts.
+      characters: all that its texts are made of.
+    """
+
+    svg: str
+    characters: frozenset[str]
+
+
+def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
+    """Returns a picture as an element of a page.
+
+    Its ink, its lines and its background are the page's: CSS variables, with the colours of a file where a page has
+    none. It has no style sheet and no metadata, refers to nothing outside, and takes the width that it gets.
+
+    Args:
+      picture: what to show.
+      prefix: of its ids, which no other picture of the page has.
+      label: what it shows, for those who cannot see it.
+    """
+    root = ElementTree.fromstring(inline_svg(picture))
+    texts = {character for text in root.iter(f"{{{SVG}}}text") for character in "".join(text.itertext())}
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
+                parent.remove(child)
+    for element in root.iter():
+        _take_in(element, prefix)
+    for element in root.iter(f"{{{SVG}}}g"):
+        if re.search(r"-(figure|axes)_\d+$", element.get("id", "")):
+            _clear(element)
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    # What the style sheet of the file says of all its elements.
+    root.set("style", f"stroke-linejoin:round;stroke-linecap:butt;max-width:{_width(root):.0f}px")
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(f"{{{SVG}}}")
+    root.set("xmlns", SVG)
+    return Inlined(ElementTree.tostring(root, encoding="unicode").strip(), frozenset(texts))
+
+
+def _take_in(element: ElementTree.Element, prefix: str) -> None:
+    """Gives an element the page's colours, and an id of its own."""
+    style = element.get("style")
+    if style is not None:
+        is_text = element.tag == f"{{{SVG}}}text"
+        style = _COLOUR.sub(lambda found: _of_page(found[0], is_text), style)
+        element.set("style", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", style))
+    if "id" in element.attrib:
+        element.set("id", f"{prefix}-{element.attrib['id']}")
+    if "clip-path" in element.attrib:
+        element.set("clip-path", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", element.attrib["clip-path"]))
+    target = element.attrib.pop(_HREF, None)
+    if target is not None:
+        element.set("href", f"#{prefix}-{target[1:]}" if target.startswith("#") else target)
+
+
+def _of_page(colour: str, is_text: bool) -> str:
+    """A colour as the page has it; white letters stand on something dark, and stay white."""
+    if colour == PAPER and not is_text:
+        return f"var(--paper,{colour})"
+    return f"var({VARIABLES[colour]},{colour})" if colour in VARIABLES else colour
+
+
+def _clear(group: ElementTree.Element) -> None:
+    """Takes the background away from a figure, or from axes: it is the first that is drawn there."""
+    first = next(iter(group), None)
+    if first is not None and re.search(r"-patch_\d+$", first.get("id", "")):
+        for path in first.iter(f"{{{SVG}}}path"):
+            path.set("style", "fill:none")
+
+
+def _width(root: ElementTree.Element) -> float:
+    """The width of the drawing in pixels of a page, of which matplotlib's points are 4/3."""
+    return float(root.get("viewBox", "0 0 460 0").split()[2]) * 4 / 3
