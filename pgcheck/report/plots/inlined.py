@@ -4,18 +4,24 @@ import re
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from pgcheck.report.plots.heatmap import COLOURS as HEAT
 from pgcheck.report.plots.picture import COLOURS, FAINT, GRID, INK, inline_svg
+from pgcheck.report.plots.sampled import BAR
 
 SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 PAPER = "#ffffff"
 
-# What a page may say of colours, and what they are where it says nothing.
-VARIABLES = {INK: "--ink", FAINT: "--faint", GRID: "--grid"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(COLOURS)
-}
+# What a page says of colours, in CSS variables; a file's own colours are what they are where it says nothing.
+VARIABLES = (
+    {to_hex(HEAT(number)): f"--heat-{number}" for number in range(HEAT.N)}
+    | {INK: "--ink", FAINT: "--faint", GRID: "--grid", BAR: "--bars", PAPER: "--paper"}
+    | {colour: f"--series-{number}" for number, colour in enumerate(COLOURS)}
+)
+ON_STRONG = "--on-strong"  # of letters on a strong colour
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
@@ -70,6 +76,9 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
 def _take_in(element: ElementTree.Element, prefix: str) -> None:
     """Gives an element the page's colours, and an id of its own."""
     style = element.get("style")
+    for name in ("fill", "stroke"):
+        if name in element.attrib:
+            style = ";".join(filter(None, [style, f"{name}:{element.attrib.pop(name)}"]))
     if style is not None:
         is_text = element.tag == f"{{{SVG}}}text"
         style = _COLOUR.sub(lambda found: _of_page(found[0], is_text), style)
@@ -84,10 +93,9 @@ def _take_in(element: ElementTree.Element, prefix: str) -> None:
 
 
 def _of_page(colour: str, is_text: bool) -> str:
-    """A colour as the page has it; white letters stand on something dark, and stay white."""
-    if colour == PAPER and not is_text:
-        return f"var(--paper,{colour})"
-    return f"var({VARIABLES[colour]},{colour})" if colour in VARIABLES else colour
+    """A colour as the page has it; white letters stand on a strong colour."""
+    variable = ON_STRONG if is_text and colour == PAPER else VARIABLES.get(colour)
+    return colour if variable is None else f"var({variable},{colour})"
 
 
 def _clear(group: ElementTree.Element) -> None:
