@@ -52,7 +52,8 @@ def report(
     seed: Seed = "0",
     timeout: Timeout = "60",
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE, such as report.html.")
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE, such as report.html."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -1,6 +1,6 @@
 """What stands in a page: the results of a report in words, tables and pictures, ready for the template."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from pgcheck.report.convergence import sentence
 from pgcheck.report.estimators import comparison_view
 from pgcheck.report.gradients import exact_view
 from pgcheck.report.html.gallery import Gallery, Shown
-from pgcheck.report.html.verdicts import Judged, judged_of
+from pgcheck.report.html.verdicts import Judged, anchor, judged_of
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.models import show_view
 from pgcheck.report.plots.comparison import comparison_picture
@@ -93,7 +93,7 @@ class Content:
     readings: Readings | None
     convergence: Part
     comparison: Part
-    agents: tuple[str, ...]
+    without_lines: tuple[tuple[str, str, str], ...]
     commands: Commands
     seed: int
     versions: tuple[tuple[str, str], ...]
@@ -121,7 +121,7 @@ def content_of(dossier: Dossier, commands: Commands) -> Content:
         on_battery=dossier.on_battery,
         verdicts=judged_of(dossier, gallery, commands.alone),
         readings=None if isinstance(rollouts, PgcheckError) else _readings(rollouts),
-        agents=tuple(subject.name for subject in dossier.subjects if subject.convergence is None),
+        without_lines=tuple(_without_lines(dossier)),
         commands=commands,
         seed=dossier.seed,
         versions=dossier.provenance.versions,
@@ -154,9 +154,7 @@ def _model(dossier: Dossier, gallery: Gallery) -> Part:
 
 def _gradient(dossier: Dossier, gallery: Gallery) -> Part:
     table = dossier.gradient
-    picture = gallery.shown(
-        gradient_picture(table), "∇J(θ) by component: how much J grows with each parameter."
-    )
+    picture = gallery.shown(gradient_picture(table), "∇J(θ) by component: how much J grows with each parameter.")
     _, *blocks = exact_view(table).blocks  # the first says which model it is
     said = Markup(blocks_html(blocks, most_rows=MOST_ROWS))
     return Part(picture, said, folded=len(table.exact.gradient) > OPEN)
@@ -202,14 +200,25 @@ def _convergence(dossier: Dossier, gallery: Gallery) -> Part:
     errors += [
         f"{subject.name}: {subject.convergence}"
         for subject in dossier.subjects
-        if isinstance(subject.convergence, PgcheckError)
+        if isinstance(subject.convergence, PgcheckError) and subject.convergence is not subject.verdict
     ]
     blocks = [block for result in results for block in _rows(result)]
     picture = None
     if results:
         names = ", ".join(result.estimator.name for result in results)
-        picture = gallery.shown(convergence_picture(results), f"The error ‖ĝ − ∇J‖ against the number of rollouts N: {names}.")
+        picture = gallery.shown(
+            convergence_picture(results), f"The error ‖ĝ − ∇J‖ against the number of rollouts N: {names}."
+        )
     return Part(picture, Markup(blocks_html(blocks)), tuple(dict.fromkeys(errors)))
+
+
+def _without_lines(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
+    """The estimators without an error against N, the anchors of their verdicts, and why."""
+    for number, subject in enumerate(dossier.subjects, 1):
+        if subject.convergence is None:
+            yield subject.name, anchor(number), "draws its own episodes"
+        elif subject.convergence is subject.verdict:
+            yield subject.name, anchor(number), "could not be run"
 
 
 def _rows(result: Convergence) -> tuple[Block, ...]:

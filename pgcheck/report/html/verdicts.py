@@ -40,6 +40,11 @@ class Judged:
     command: str
 
 
+def anchor(number: int) -> str:
+    """Returns the id of the section of a verdict."""
+    return f"verdict-{number}"
+
+
 def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -> tuple[Judged, ...]:
     """Returns the verdicts of a report, in their order.
 
@@ -49,20 +54,18 @@ def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -
       commands: that check each estimator alone, by its name.
     """
     return tuple(
-        _judged(f"verdict-{number}", name, outcome, gallery, commands[name])
+        _judged(anchor(number), name, outcome, gallery, commands[name])
         for number, (name, outcome) in enumerate(dossier.judged, 1)
     )
 
 
-def _judged(
-    anchor: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str
-) -> Judged:
+def _judged(place: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str) -> Judged:
     line = Markup(blocks_html([verdict_line(name, outcome)]))
     if not isinstance(outcome, Verification):
-        return Judged(name, anchor, line, str(outcome), Markup(), None, Markup(), command)
+        return Judged(name, place, line, str(outcome), Markup(), None, Markup(), command)
     _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
     said = Markup(blocks_html([verdict_line(name, outcome), *blocks]))
     picture = None
     if outcome.findings:
         picture = gallery.shown(verification_picture(name, outcome), f"What the verdict on {name} rests on.")
-    return Judged(name, anchor, line, "", said, picture, Markup(), command)
+    return Judged(name, place, line, "", said, picture, Markup(), command)

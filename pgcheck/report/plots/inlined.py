@@ -43,7 +43,8 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
     """Returns a picture as an element of a page.
 
     Its ink, its lines and its background are the page's: CSS variables, with the colours of a file where a page has
-    none. It has no style sheet and no metadata, refers to nothing outside, and takes the width that it gets.
+    none. It has no style sheet and no metadata, and refers to nothing outside. How wide it is, is for the page to say:
+    `--width` is what it is made for.
 
     Args:
       picture: what to show.
@@ -66,7 +67,7 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
     root.set("role", "img")
     root.set("aria-label", label)
     # What the style sheet of the file says of all its elements.
-    root.set("style", f"stroke-linejoin:round;stroke-linecap:butt;max-width:{_width(root):.0f}px")
+    root.set("style", f"stroke-linejoin:round;stroke-linecap:butt;--width:{_width(root):.0f}px")
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{SVG}}}")
     root.set("xmlns", SVG)
@@ -86,7 +87,9 @@ def _take_in(element: ElementTree.Element, prefix: str) -> None:
     if "id" in element.attrib:
         element.set("id", f"{prefix}-{element.attrib['id']}")
     if "clip-path" in element.attrib:
-        element.set("clip-path", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", element.attrib["clip-path"]))
+        element.set(
+            "clip-path", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", element.attrib["clip-path"])
+        )
     target = element.attrib.pop(_HREF, None)
     if target is not None:
         element.set("href", f"#{prefix}-{target[1:]}" if target.startswith("#") else target)
