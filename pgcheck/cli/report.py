@@ -53,7 +53,7 @@ def report(
     timeout: Timeout = "60",
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE, such as report.html."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE, like report.html."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -92,8 +92,8 @@ def report(
             problems = problems_of([loaded] if model else battery_for(check), off_policy=off_policy) if names else []
             with progress_bar("the gradient", quiet=quiet) as bar:
                 dossier = dossier_of(
-                    loaded, names, check, problems, source=model or DEFAULT, n=count, progress=bar.named, announce=announce,
-                    executor=doing.on([loaded, *problems], names),
+                    loaded, names, check, problems, source=model or DEFAULT, n=count,
+                    progress=bar.named, announce=announce, executor=doing.on([loaded, *problems], names),
                 )  # fmt: skip
         alone = {name: command_of(context, "verify", [name], {"estimator", "n"}) for name in names}
         page = page_of(dossier, Commands(f"{command_of(context)} -o {PAGE}", alone))

@@ -1,4 +1,4 @@
-"""What a result rests on, so that others can tell whether theirs is the same: versions, digests, the model as a file."""
+"""What a result rests on, so that others can tell whether theirs is the same: versions, digests, the model."""
 
 import contextlib
 import hashlib

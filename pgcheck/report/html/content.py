@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from pgcheck.errors import PgcheckError
 from pgcheck.estimators.assessment import Assessment
 from pgcheck.estimators.comparison import Comparison
@@ -14,11 +12,11 @@ from pgcheck.report.convergence import sentence
 from pgcheck.report.estimators import comparison_view
 from pgcheck.report.gradients import exact_view
 from pgcheck.report.html.gallery import Gallery, Shown
+from pgcheck.report.html.markup import Html
 from pgcheck.report.html.verdicts import Judged, anchor, judged_of
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.models import show_view
 from pgcheck.report.plots.comparison import comparison_picture
-from pgcheck.report.plots.convergence import convergence_picture
 from pgcheck.report.plots.gradient import gradient_picture
 from pgcheck.report.plots.sampled import sample_picture
 from pgcheck.report.view import Block, Column, Grid, Span, Styled
@@ -27,6 +25,9 @@ from pgcheck.verification.dossier import Dossier
 
 MOST_ROWS = 200  # of a table in a page
 OPEN = 24  # rows of a table that is not folded
+
+
+NOTHING = Html()
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Part:
     """
 
     picture: Shown | None = None
-    said: Markup = Markup()  # noqa: RUF009 - a string, which does not change
+    said: Html = NOTHING
     errors: tuple[str, ...] = ()
     folded: bool = False
 
@@ -74,7 +75,7 @@ class Readings:
     distinct: str
     right: str
     wrong: str
-    table: Markup
+    table: Html
     coverage: str
 
 
@@ -99,7 +100,7 @@ class Content:
     versions: tuple[tuple[str, str], ...]
     digests: tuple[tuple[str, str], ...]
     model_text: str | None
-    font: Markup
+    font: Html
 
 
 def content_of(dossier: Dossier, commands: Commands) -> Content:
@@ -149,14 +150,14 @@ def _figures(dossier: Dossier) -> tuple[tuple[str, str], ...]:
 
 def _model(dossier: Dossier, gallery: Gallery) -> Part:
     view = show_view(dossier.summary)
-    return Part(None, Markup(blocks_html(view.blocks, most_rows=MOST_ROWS)), folded=True)
+    return Part(None, Html(blocks_html(view.blocks, most_rows=MOST_ROWS)), folded=True)
 
 
 def _gradient(dossier: Dossier, gallery: Gallery) -> Part:
     table = dossier.gradient
     picture = gallery.shown(gradient_picture(table), "∇J(θ) by component: how much J grows with each parameter.")
     _, *blocks = exact_view(table).blocks  # the first says which model it is
-    said = Markup(blocks_html(blocks, most_rows=MOST_ROWS))
+    said = Html(blocks_html(blocks, most_rows=MOST_ROWS))
     return Part(picture, said, folded=len(table.exact.gradient) > OPEN)
 
 
@@ -182,7 +183,7 @@ def _readings(rollouts: Assessment) -> Readings:
         f"{rollouts.distinct or 0:,}",
         _size(rollouts.discrepancy),
         "" if rollouts.unweighted_discrepancy is None else _size(rollouts.unweighted_discrepancy),
-        Markup(blocks_html([Grid(columns, cells)])),
+        Html(blocks_html([Grid(columns, cells)])),
         percent(together),
     )
 
@@ -206,10 +207,8 @@ def _convergence(dossier: Dossier, gallery: Gallery) -> Part:
     picture = None
     if results:
         names = ", ".join(result.estimator.name for result in results)
-        picture = gallery.shown(
-            convergence_picture(results), f"The error ‖ĝ − ∇J‖ against the number of rollouts N: {names}."
-        )
-    return Part(picture, Markup(blocks_html(blocks)), tuple(dict.fromkeys(errors)))
+
+    return Part(picture, Html(blocks_html(blocks)), tuple(dict.fromkeys(errors)))
 
 
 def _without_lines(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
@@ -240,4 +239,4 @@ def _comparison(comparison: Comparison | PgcheckError, seed: int, gallery: Galle
         return Part(errors=(str(comparison),))
     picture = gallery.shown(comparison_picture(comparison), "Bias and variance of each estimator.")
     _, *blocks = comparison_view(comparison, seed).blocks
-    return Part(picture, Markup(blocks_html(blocks)))
+    return Part(picture, Html(blocks_html(blocks)))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
-from markupsafe import Markup
 
+from pgcheck.report.html.markup import Html
 from pgcheck.report.plots.fonts import font_face
 from pgcheck.report.plots.inlined import inlined
 
@@ -18,7 +18,7 @@ class Shown:
       caption: what stands below it.
     """
 
-    svg: Markup
+    svg: Html
     caption: str
 
 
@@ -34,9 +34,9 @@ class Gallery:
         self._number += 1
         element = inlined(picture, f"picture-{self._number}", caption)
         self._characters |= element.characters
-        return Shown(Markup(element.svg), caption)
+        return Shown(Html(element.svg), caption)
 
     @property
-    def font(self) -> Markup:
+    def font(self) -> Html:
         """The font of all pictures so far, as a rule of a style sheet; nothing without a picture."""
-        return Markup(font_face(frozenset(self._characters))) if self._characters else Markup()
+        return Html(font_face(frozenset(self._characters))) if self._characters else Html()

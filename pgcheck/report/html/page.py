@@ -3,9 +3,9 @@
 from importlib.resources import files
 
 import jinja2
-from markupsafe import Markup
 
 from pgcheck.report.html.content import Commands, content_of
+from pgcheck.report.html.markup import Html
 from pgcheck.verification.dossier import Dossier
 
 __all__ = ["Commands", "page_of"]
@@ -23,5 +23,5 @@ def page_of(dossier: Dossier, commands: Commands) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((folder / "page.jinja").read_text(encoding="utf-8"))
-    style = Markup((folder / "page.css").read_text(encoding="utf-8"))
-    return template.render(page=content_of(dossier, commands), style=style) + "\n"
+    style = Html((folder / "page.css").read_text(encoding="utf-8"))
+    return str(template.render(page=content_of(dossier, commands), style=style)) + "\n"

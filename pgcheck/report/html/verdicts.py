@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from pgcheck.errors import PgcheckError
 from pgcheck.report.html.gallery import Gallery, Shown
+from pgcheck.report.html.markup import Html
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.plots.verification import verification_picture
 from pgcheck.report.verification import verification_view
@@ -32,11 +31,11 @@ class Judged:
 
     name: str
     anchor: str
-    line: Markup
+    line: Html
     error: str
-    said: Markup
+    said: Html
     picture: Shown | None
-    explanation: Markup
+    explanation: Html
     command: str
 
 
@@ -60,12 +59,12 @@ def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -
 
 
 def _judged(place: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str) -> Judged:
-    line = Markup(blocks_html([verdict_line(name, outcome)]))
+    line = Html(blocks_html([verdict_line(name, outcome)]))
     if not isinstance(outcome, Verification):
-        return Judged(name, place, line, str(outcome), Markup(), None, Markup(), command)
+        return Judged(name, place, line, str(outcome), Html(), None, Html(), command)
     _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
-    said = Markup(blocks_html([verdict_line(name, outcome), *blocks]))
+    said = Html(blocks_html([verdict_line(name, outcome), *blocks]))
     picture = None
     if outcome.findings:
         picture = gallery.shown(verification_picture(name, outcome), f"What the verdict on {name} rests on.")
-    return Judged(name, place, line, "", said, picture, Markup(), command)
+    return Judged(name, place, line, "", said, picture, Html(), command)

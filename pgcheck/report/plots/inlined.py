@@ -43,8 +43,8 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
     """Returns a picture as an element of a page.
 
     Its ink, its lines and its background are the page's: CSS variables, with the colours of a file where a page has
-    none. It has no style sheet and no metadata, and refers to nothing outside. How wide it is, is for the page to say:
-    `--width` is what it is made for.
+    none. It has no style sheet and no metadata, and refers to nothing outside. The page says how wide it
+    is; `--width` is what it is made for.
 
     Args:
       picture: what to show.
@@ -82,17 +82,20 @@ def _take_in(element: ElementTree.Element, prefix: str) -> None:
             style = ";".join(filter(None, [style, f"{name}:{element.attrib.pop(name)}"]))
     if style is not None:
         is_text = element.tag == f"{{{SVG}}}text"
-        style = _COLOUR.sub(lambda found: _of_page(found[0], is_text), style)
-        element.set("style", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", style))
+        element.set("style", _own(_COLOUR.sub(lambda found: _of_page(found[0], is_text), style), prefix))
     if "id" in element.attrib:
         element.set("id", f"{prefix}-{element.attrib['id']}")
     if "clip-path" in element.attrib:
-        element.set(
-            "clip-path", _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", element.attrib["clip-path"])
+        element.set("clip-path", _own(element.attrib["clip-path"], prefix))
         )
     target = element.attrib.pop(_HREF, None)
     if target is not None:
         element.set("href", f"#{prefix}-{target[1:]}" if target.startswith("#") else target)
+
+
+def _own(text: str, prefix: str) -> str:
+    """A text with references to the ids of this picture."""
+    return _REFERENCE.sub(lambda found: f"url(#{prefix}-{found[1]})", text)
 
 
 def _of_page(colour: str, is_text: bool) -> str:
