@@ -17,7 +17,9 @@ from pgcheck.report.html.verdicts import Judged, anchor, judged_of
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.models import show_view
 from pgcheck.report.plots.comparison import comparison_picture
+from pgcheck.report.plots.convergence import convergence_picture
 from pgcheck.report.plots.gradient import gradient_picture
+from pgcheck.report.plots.graph import model_picture
 from pgcheck.report.plots.sampled import sample_picture
 from pgcheck.report.view import Block, Column, Grid, Span, Styled
 from pgcheck.report.words import about, headline, if_known, in_names, known_digits, many, percent
@@ -150,7 +152,12 @@ def _figures(dossier: Dossier) -> tuple[tuple[str, str], ...]:
 
 def _model(dossier: Dossier, gallery: Gallery) -> Part:
     view = show_view(dossier.summary)
-    return Part(None, Html(blocks_html(view.blocks, most_rows=MOST_ROWS)), folded=True)
+    caption = (
+        "The states, and the outcomes of each action: its probability and its reward, where they are not 1 and 0. "
+        "The wider an arrow, the more often the policy takes the action."
+    )
+    picture = gallery.shown(model_picture(dossier.model.mdp, dossier.model.policy), caption)
+    return Part(picture, Html(blocks_html(view.blocks, most_rows=MOST_ROWS)), folded=True)
 
 
 def _gradient(dossier: Dossier, gallery: Gallery) -> Part:
@@ -207,7 +214,7 @@ def _convergence(dossier: Dossier, gallery: Gallery) -> Part:
     picture = None
     if results:
         names = ", ".join(result.estimator.name for result in results)
-
+        picture = gallery.shown(convergence_picture(results), f"The error ‖ĝ − ∇J‖ against N: {names}.")
     return Part(picture, Html(blocks_html(blocks)), tuple(dict.fromkeys(errors)))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pgcheck.errors import PgcheckError
+from pgcheck.estimators.mistakes.catalogue import EXPLANATIONS
+from pgcheck.estimators.mistakes.explanation import Explanation
 from pgcheck.report.html.gallery import Gallery, Shown
 from pgcheck.report.html.markup import Html
 from pgcheck.report.markup import blocks_html
@@ -25,7 +27,7 @@ class Judged:
       error: why there is no verdict; empty where there is one.
       said: the verdict as `verify` prints it.
       picture: what it rests on; None where there is nothing to draw.
-      explanation: of its first mistake; empty without one.
+      mistake: the first that is named and not allowed, explained; None without one.
       command: that checks it alone.
     """
 
@@ -35,7 +37,7 @@ class Judged:
     error: str
     said: Html
     picture: Shown | None
-    explanation: Html
+    mistake: Explanation | None
     command: str
 
 
@@ -61,10 +63,16 @@ def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -
 def _judged(place: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str) -> Judged:
     line = Html(blocks_html([verdict_line(name, outcome)]))
     if not isinstance(outcome, Verification):
-        return Judged(name, place, line, str(outcome), Html(), None, Html(), command)
+        return Judged(name, place, line, str(outcome), Html(), None, None, command)
     _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
     said = Html(blocks_html([verdict_line(name, outcome), *blocks]))
     picture = None
     if outcome.findings:
         picture = gallery.shown(verification_picture(name, outcome), f"What the verdict on {name} rests on.")
-    return Judged(name, place, line, "", said, picture, Html(), command)
+    return Judged(name, place, line, "", said, picture, _mistake(outcome), command)
+
+
+def _mistake(verification: Verification) -> Explanation | None:
+    """The explanation of what a failure is named after first, if it has a name."""
+    ids = [it.id for it in verification.diagnosis if not it.allowed and it.id in EXPLANATIONS]
+    return EXPLANATIONS[ids[0]] if ids and verification.verdict == "fail" else None

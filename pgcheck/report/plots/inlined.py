@@ -87,7 +87,6 @@ def _take_in(element: ElementTree.Element, prefix: str) -> None:
         element.set("id", f"{prefix}-{element.attrib['id']}")
     if "clip-path" in element.attrib:
         element.set("clip-path", _own(element.attrib["clip-path"], prefix))
-        )
     target = element.attrib.pop(_HREF, None)
     if target is not None:
         element.set("href", f"#{prefix}-{target[1:]}" if target.startswith("#") else target)
@@ -105,11 +104,12 @@ def _of_page(colour: str, is_text: bool) -> str:
 
 
 def _clear(group: ElementTree.Element) -> None:
-    """Takes the background away from a figure, or from axes: it is the first that is drawn there."""
+    """Takes the background away from a figure, or from axes that have one: it is the first that is drawn there."""
     first = next(iter(group), None)
     if first is not None and re.search(r"-patch_\d+$", first.get("id", "")):
         for path in first.iter(f"{{{SVG}}}path"):
-            path.set("style", "fill:none")
+            if path.get("style") == f"fill: var({VARIABLES[PAPER]},{PAPER})":
+                path.set("style", "fill:none")
 
 
 def _width(root: ElementTree.Element) -> float:
