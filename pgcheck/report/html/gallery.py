@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from matplotlib.figure import Figure
-
 from pgcheck.report.html.markup import Html
 from pgcheck.report.plots.fonts import font_face
 from pgcheck.report.plots.inlined import inlined
+from pgcheck.report.plots.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Gallery:
     _characters: set[str] = field(default_factory=set)
     _number: int = 0
 
-    def shown(self, picture: Figure, caption: str) -> Shown:
+    def shown(self, picture: Picture, caption: str) -> Shown:
         """Returns a picture with its caption, which also says to those who cannot see it what it shows."""
         self._number += 1
         element = inlined(picture, f"picture-{self._number}", caption)

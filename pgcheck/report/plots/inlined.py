@@ -57,8 +57,9 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):
                 parent.remove(child)
+    taken: set[str] = set()
     for element in root.iter():
-        _take_in(element, prefix)
+        _take_in(element, prefix, taken)
     for element in root.iter(f"{{{SVG}}}g"):
         if re.search(r"-(figure|axes)_\d+$", element.get("id", "")):
             _clear(element)
@@ -74,8 +75,8 @@ def inlined(picture: Figure, prefix: str, label: str) -> Inlined:
     return Inlined(ElementTree.tostring(root, encoding="unicode").strip(), frozenset(texts))
 
 
-def _take_in(element: ElementTree.Element, prefix: str) -> None:
-    """Gives an element the page's colours, and an id of its own."""
+def _take_in(element: ElementTree.Element, prefix: str, taken: set[str]) -> None:
+    """Gives an element the page's colours, and an id that no other has; two panels may have the same ids."""
     style = element.get("style")
     for name in ("fill", "stroke"):
         if name in element.attrib:
@@ -84,7 +85,10 @@ def _take_in(element: ElementTree.Element, prefix: str) -> None:
         is_text = element.tag == f"{{{SVG}}}text"
         element.set("style", _own(_COLOUR.sub(lambda found: _of_page(found[0], is_text), style), prefix))
     if "id" in element.attrib:
-        element.set("id", f"{prefix}-{element.attrib['id']}")
+        own = f"{prefix}-{element.attrib.pop('id')}"
+        if own not in taken:
+            taken.add(own)
+            element.set("id", own)
     if "clip-path" in element.attrib:
         element.set("clip-path", _own(element.attrib["clip-path"], prefix))
     target = element.attrib.pop(_HREF, None)

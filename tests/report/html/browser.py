@@ -36,6 +36,11 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
 
+    def answer(self, dialog: Any) -> None:
+        """Notes a dialog and closes it."""
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
     def faults(self) -> list[str]:
         """What a page that is to stand alone must not do."""
         elsewhere = [f"request: {it}" for it in self.requests if it != self.address and not it.startswith("data:")]
@@ -85,7 +90,7 @@ def visit(browser: Any, html: str, *, width: int = WIDE, scheme: str = "light") 
         page.on("console", lambda message: it.messages.append(message.text))
         page.on("pageerror", lambda error: it.messages.append(str(error)))
         page.on("request", lambda request: it.requests.append(request.url))
-        page.on("dialog", lambda dialog: (it.dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", it.answer)
         page.goto(it.address)
         try:
             yield it
