@@ -14,7 +14,7 @@ from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import NAMES
 from pgcheck.estimators.comparison import Comparison, compare
 from pgcheck.estimators.convergence import Convergence, Row, converge
-from pgcheck.estimators.effort import usual_effort
+from pgcheck.estimators.effort import MAX_STEPS, usual_effort
 from pgcheck.exact.gradient import ExactGradient
 from pgcheck.exact.table import GradientTable, gradient_table
 from pgcheck.external.estimator import External
@@ -31,6 +31,7 @@ TOP = 8  # of the likeliest trajectories
 READINGS = ("reinforce", "uniform-trajectories")  # the right reading of the mean over rollouts, and the wrong one
 BESIDE = ("reinforce", "reward-to-go")  # stand beside a user's estimators
 BESIDE_OFF_POLICY = ("importance-sampling", "per-decision")
+MAX_USERS_STEPS = 1e6  # of a function that may be a loop in Python: some ten seconds
 
 Progress = Callable[[str, float], None]
 Made = TypeVar("Made")
@@ -188,8 +189,9 @@ def _subject(
 
 
 def _converged(model: Model, estimator: Estimator, seed: int, tell: Progress, executor: Executor) -> Convergence:
-    """The error against N, with as many rollouts as `converge` takes by default."""
-    effort = usual_effort(model.mdp, model.policy, estimator)
+    """The error against N, with as many rollouts as `converge` takes by default; with fewer of a user's function."""
+    most = MAX_USERS_STEPS if isinstance(estimator, External) else MAX_STEPS
+    effort = usual_effort(model.mdp, model.policy, estimator, most)
     return converge(
         model.mdp, model.policy, n=effort.n, replicates=effort.replicates, rng=np.random.default_rng(seed),
         estimator=estimator, behavior=model.behavior, watch=_Watch(estimator.name, tell), executor=executor,
