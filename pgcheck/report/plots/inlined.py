@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from pgcheck.report.plots.heatmap import COLOURS as HEAT
+from pgcheck.report.plots.heatmap import HATCH
 from pgcheck.report.plots.picture import COLOURS, FAINT, GRID, INK, inline_svg
 from pgcheck.report.plots.sampled import BAR
 
@@ -18,7 +19,7 @@ PAPER = "#ffffff"
 # What a page says of colours, in CSS variables; a file's own colours are what they are where it says nothing.
 VARIABLES = (
     {to_hex(HEAT(number)): f"--heat-{number}" for number in range(HEAT.N)}
-    | {INK: "--ink", FAINT: "--faint", GRID: "--grid", BAR: "--bars", PAPER: "--paper"}
+    | {INK: "--ink", FAINT: "--faint", GRID: "--grid", BAR: "--bars", HATCH: "--hatch", PAPER: "--paper"}
     | {colour: f"--series-{number}" for number, colour in enumerate(COLOURS)}
 )
 ON_STRONG = "--on-strong"  # of letters on a strong colour
