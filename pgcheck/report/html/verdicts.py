@@ -10,7 +10,7 @@ from pgcheck.report.html.gallery import Gallery, Shown
 from pgcheck.report.html.markup import Html
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.plots.verification import verification_picture
-from pgcheck.report.verification import verification_view
+from pgcheck.report.verification import WHY, verification_view
 from pgcheck.report.verifications import verdict_line
 from pgcheck.verification.dossier import Dossier
 from pgcheck.verification.verification import Verification
@@ -65,6 +65,7 @@ def _judged(place: str, name: str, outcome: Verification | PgcheckError, gallery
     if not isinstance(outcome, Verification):
         return Judged(name, place, line, str(outcome), Html(), None, None, command)
     _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
+    blocks = [it for it in blocks if not (isinstance(it, str) and it.strip().startswith(WHY))]  # it stands below
     said = Html(blocks_html([verdict_line(name, outcome), *blocks]))
     picture = None
     if outcome.findings:

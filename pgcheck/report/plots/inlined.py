@@ -21,6 +21,7 @@ VARIABLES = (
     {to_hex(HEAT(number)): f"--heat-{number}" for number in range(HEAT.N)}
     | {INK: "--ink", FAINT: "--faint", GRID: "--grid", BAR: "--bars", HATCH: "--hatch", PAPER: "--paper"}
     | {colour: f"--series-{number}" for number, colour in enumerate(COLOURS)}
+    | {"#1f77b4": "--series-0"}  # matplotlib's own first colour, of marks that have no area
 )
 ON_STRONG = "--on-strong"  # of letters on a strong colour
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
