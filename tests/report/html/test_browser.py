@@ -114,6 +114,8 @@ def test_print_is_light_also_for_readers_who_like_dark(browser: Any) -> None:
         dark = it.colour("body", "background-color")
         it.page.emulate_media(media="print")
         assert sum(_parts(it.colour("body", "background-color"))) > 700 > 100 > sum(_parts(dark))
+        assert it.colour("#error tr", "display") == "table-row"
+        assert it.colour("#error tr", "break-inside") == "avoid"
 
 
 def test_a_page_prints_on_a4(browser: Any, tmp_path: Any) -> None:
