@@ -59,11 +59,8 @@ def _marks(axes: Axes, standings: Sequence[Standing], values: Sequence[float | N
     axes.set_xlim(edge / 1.6, high * max(high / low, 10) ** 0.45)
     for place, (standing, value) in enumerate(zip(standings, values, strict=True)):
         about = "~" if standing.evidence == "sample" else ""
-        x, text = (
-            (edge, "unknown")
-            if value is None
-            else (value or edge, signed(f"{about}{value:.3g}") if value else f"{about}0")
-        )
+        text = "unknown" if value is None else signed(f"{about}{value:.3g}") if value else f"{about}0"
+        x = value or edge
         if value is not None:
             filled = colour if value and not about else "white"
             axes.plot([x], [place], marker="o", color=colour, markerfacecolor=filled, markersize=6, linestyle="")

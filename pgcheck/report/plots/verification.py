@@ -33,8 +33,9 @@ MOST_STEPS = 8  # of a matrix of which the numbers fit their cells
 def verification_picture(name: str, verification: Verification) -> Picture:
     """Returns what the verdict on an estimator rests on, as far as there is anything to draw."""
     matrix, finding = verification.matrix, verification.worst
+    why = "nothing could be checked"
     if finding is not None and not np.all(np.isfinite(finding.expectation_vector)):
-        finding = None
+        finding, why = None, "the expectation is not finite"
     with style():
         columns = 2 * (matrix is not None) + (finding is not None)
         picture, axes = panels(max(columns, 1), width={0: 5.0, 1: 6.4, 2: 7.6, 3: 11.0}[columns], height=4.2)
@@ -46,7 +47,7 @@ def verification_picture(name: str, verification: Verification) -> Picture:
             legend_below(picture)
         for empty in rest:
             empty.set_axis_off()
-            empty.text(0.5, 0.5, "nothing could be checked", ha="center", va="center")
+            empty.text(0.5, 0.5, why, ha="center", va="center")
         headed(picture, _title(name, verification))
     return picture
 
