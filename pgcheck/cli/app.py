@@ -9,7 +9,6 @@ from pgcheck.cli import convert, estimators, gradients, models, trajectories, ve
 
 app = typer.Typer(
     help="Check policy gradients: exact, sampled, and how far apart they are.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
