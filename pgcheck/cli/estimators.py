@@ -40,7 +40,10 @@ def plan(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """How many rollouts each estimator needs for a wanted accuracy, before any is drawn."""
+    """How many rollouts each estimator needs for an accuracy.
+
+    That follows from bias and variance; those of the built-in estimators are exact, and no rollout is drawn.
+    """
     from pgcheck.estimators import comparison
     from pgcheck.report.estimators import comparison_view
 
@@ -72,7 +75,10 @@ def compare(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Estimators side by side: bias, variance, expected and measured error with N rollouts."""
+    """Estimators side by side: bias, variance and error.
+
+    Bias and variance are those of the estimator; the error is the expected one with N rollouts, and a measured one.
+    """
     from pgcheck.estimators import comparison
     from pgcheck.report.estimators import comparison_view
 

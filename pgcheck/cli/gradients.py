@@ -56,7 +56,11 @@ def exact(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The exact gradient, by enumerating every trajectory and by backward induction."""
+    """The exact gradient, summed over every trajectory.
+
+    It is found twice, by enumerating all trajectories and by backward induction, which takes any model; how far the
+    two agree is shown.
+    """
     from pgcheck.exact.table import gradient_table
     from pgcheck.report.gradients import exact_view
     from pgcheck.report.progress import progress_bar
@@ -106,7 +110,11 @@ def sample(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
+    """A Monte Carlo estimate from N rollouts, and its error.
+
+    The estimate stands beside the exact gradient. With --top, so does n(tau)/N, how often a trajectory was drawn,
+    beside its probability P(tau).
+    """
     from pgcheck.estimators.assessment import assess
     from pgcheck.estimators.excess import ALARM
     from pgcheck.report.gradients import sample_view
@@ -152,7 +160,10 @@ def converge(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The error of the estimate against the number of rollouts N."""
+    """The error of the estimate against the number of rollouts N.
+
+    It falls as N^-0.5, unless the estimator is biased: then it stalls at the bias.
+    """
     from pgcheck.estimators import convergence
     from pgcheck.estimators.effort import usual_effort
     from pgcheck.report.convergence import ConvergencePrinter

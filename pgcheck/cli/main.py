@@ -77,8 +77,7 @@ def _invoke(arguments: list[str]) -> int:
         # Typer's own errors, told by their shape: which package they come from depends on its version.
         if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
             raise
-        text = complaint(error, arguments)
-        complain(f"error: {text}") if text else note(error.format_message())
+        complain(f"error: {complaint(error, arguments)}")
         return int(error.exit_code)
     return outcome if isinstance(outcome, int) else ExitStatus.DONE
 

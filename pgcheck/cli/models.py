@@ -27,7 +27,10 @@ def show(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The model as understood: sizes, start, policy, and how many trajectories it has."""
+    """A model as understood: sizes, start, policy, transitions.
+
+    And how many trajectories it has for some horizons.
+    """
     from pgcheck.report.models import show_view
     from pgcheck.trajectories.summary import summarize
 

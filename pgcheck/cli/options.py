@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.option_groups import OUTPUT
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,18 +33,30 @@ FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "
 ModelName = Annotated[
     str,
     typer.Argument(
-        metavar="[MODEL]", show_default="two_state", help="A path, -, a bundled name, gym:ID or file.py:name."
+        metavar="[MODEL]",
+        show_default="two_state",
+        help="A model file, a bundled name (see: pgcheck models), gym:ID, file.py:name, or - for standard input.",
     ),
 ]
 Form = Annotated[
     str | None,
-    typer.Option("--format", metavar="F", help="Output format: table, json, jsonl or csv; default: that of FILE."),
+    typer.Option(
+        "--format", metavar="F", help="table, json, jsonl or csv; default: that of FILE.", rich_help_panel=OUTPUT
+    ),
 ]
 Into = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json, .jsonl and .csv in that format."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to FILE: .json, .jsonl and .csv in that format.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No notes or progress on standard error.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No notes or progress on standard error.", rich_help_panel=OUTPUT)
+]
 Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
 Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K most likely trajectories.")]
 OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
@@ -55,7 +68,9 @@ EstimatorNames = Annotated[
     str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, such as reinforce,gae; default: all.")
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
-Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
+Lambda = Annotated[
+    str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Lambda of gae, 0 to 1.")
+]
 
 
 @contextlib.contextmanager

@@ -61,7 +61,9 @@ def verify(
     ] = None,
     tolerance: Annotated[
         str | None,
-        typer.Option(metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Relative bias that passes."),
+        typer.Option(
+            metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Greatest relative bias that passes."
+        ),
     ] = None,
     off_policy: Annotated[
         bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
@@ -69,26 +71,34 @@ def verify(
     same_start: Annotated[
         bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
     ] = False,
-    up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
+    up_to_scale: Annotated[
+        bool, typer.Option("--up-to-scale", help="Accept the gradient times a positive factor.")
+    ] = False,
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
     ] = None,
     batch_sizes: Annotated[
-        str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
+        str | None,
+        typer.Option(metavar="LIST", show_default="2,3", help="Sizes of batches, for estimators of whole batches."),
     ] = None,
-    max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many.")] = "2e6",
+    max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many trajectories.")] = "2e6",
     max_calls: Annotated[
-        str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
+        str | None, typer.Option(metavar="N", help="Call with at most so many batches of a size; of agents: runs.")
     ] = None,
     n: Annotated[
-        str | None, typer.Option("--n", "-n", metavar="N", help="Of -: as trajectories --n N, with the same --seed.")
+        str | None,
+        typer.Option("--n", "-n", metavar="N", help="For ESTIMATOR -: the --n of trajectories; same --seed."),
     ] = None,
-    batches: Annotated[str | None, typer.Option(metavar="B", help="Of -: as trajectories --batches B.")] = None,
+    batches: Annotated[
+        str | None, typer.Option(metavar="B", help="For ESTIMATOR -: the --batches of trajectories.")
+    ] = None,
     evidence: Annotated[
         str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")
     ] = "auto",
-    confidence: Annotated[str, typer.Option(metavar="C", help="Of what drawn episodes decide.")] = "0.999",
+    confidence: Annotated[
+        str, typer.Option(metavar="C", help="Confidence of a verdict on drawn episodes.")
+    ] = "0.999",
     max_rollouts: Annotated[
         str | None,
         typer.Option(metavar="N", show_default="about a minute's", help="Draw at most so many; 4,096 times 2^k."),
@@ -99,9 +109,10 @@ def verify(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Whether an estimator's expectation is the gradient, and if not, which mistake it is.
+    """Whether an estimator's expectation is the gradient.
 
-    All episodes, batches or runs are listed where that can be done: then the verdict is exact. Else some are drawn.
+    If it is not, the mistake is named. All episodes, batches or runs are listed where that can be done: then the
+    verdict is exact. Else some are drawn.
 
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
