@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.estimators.weights import ratios
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -30,14 +30,19 @@ class WeightMatrix:
     Attributes:
       values: W[t, k] `[T, T]`.
       gamma: γ of the episodes.
-      is_right: whether W[t, k] is γ^k for k ≥ t.
+      wrong: whether W[t, k] is not γ^k, for k ≥ t; False elsewhere `[T, T]`.
       rounding: what is smaller than this, relative to the greatest weight, is rounding.
     """
 
     values: Floats
     gamma: float
-    is_right: bool
+    wrong: Bools
     rounding: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether W[t, k] is γ^k for k ≥ t."""
+        return not self.wrong.any()
 
     @property
     def right_weights(self) -> Floats:
@@ -153,6 +158,11 @@ def correct_weights(steps: int, gamma: float) -> Floats:
 
 def weights_agree(weights: Floats, expected: Floats, tolerance: float = 1e-6) -> bool:
     """Whether two matrices `[T, T]` agree for k ≥ t, where the reward follows the action."""
-    upper = np.triu_indices(len(weights))
-    size = max(1.0, float(np.abs(expected[upper]).max()))
-    return float(np.max(np.abs(weights[upper] - expected[upper]))) <= tolerance * size
+    return not disagreeing(weights, expected, tolerance).any()
+
+
+def disagreeing(weights: Floats, expected: Floats, tolerance: float = 1e-6) -> Bools:
+    """Returns where two matrices `[T, T]` differ for k ≥ t, by more than a share of what is expected at most."""
+    follows = np.triu(np.ones(weights.shape, dtype=np.bool_))
+    size = max(1.0, float(np.abs(expected[follows]).max()))
+    return np.asarray(follows & ~(np.abs(weights - expected) <= tolerance * size))

@@ -140,6 +140,10 @@ class Verification:
         """The finding with the greatest relative bias; None without findings."""
         return max(self.findings, key=lambda finding: finding.severity, default=None)
 
+    def is_off(self, finding: Finding) -> bool:
+        """Whether an exact finding is one for which this fails."""
+        return self.verdict == "fail" and not finding.is_right(self.tolerance, self.scale or 1.0)
+
     @property
     def checked(self) -> tuple[str, ...]:
         """The names of the models with a finding, in order."""
