@@ -24,7 +24,7 @@ MOST_PARSED = 40  # Python files in which it is checked that there is something 
 DEEPEST = 8  # folders that are gone through where each has one entry
 
 EVIDENCE = ("auto", "exact", "sampled")
-PATHS = ("model", "others", "estimator", "policy", "config")  # parameters that name files besides other things
+PATHS = ("model", "models", "others", "estimator", "policy", "config")  # parameters that name files besides other things
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _values(name: str, current: str, before: Sequence[str]) -> Iterator[Candidat
     elif name == "estimator" or (name == "others" and all(map(_is_estimator, before[1:]))):
         yield from (it for it in _beginning(current, NAMES) if it.text not in before)
         yield from _files(current, functions_in)
-    if name in ("model", "others"):
+    if name in ("model", "models", "others"):
         yield from _beginning(current, _models())
         yield from _files(current, models_in, MODEL_FILES)
     elif name == "policy":
