@@ -24,7 +24,14 @@ MOST_PARSED = 40  # Python files in which it is checked that there is something 
 DEEPEST = 8  # folders that are gone through where each has one entry
 
 EVIDENCE = ("auto", "exact", "sampled")
-PATHS = ("model", "models", "others", "estimator", "policy", "config")  # parameters that name files besides other things
+PATHS = (
+    "model",
+    "models",
+    "others",
+    "estimator",
+    "policy",
+    "config",
+)  # parameters that name files besides other things
 
 
 @dataclass(frozen=True)

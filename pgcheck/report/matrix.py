@@ -9,7 +9,7 @@ MARK = "*"  # behind a wrong weight
 def matrix_text(matrix: WeightMatrix) -> Toned:
     """Returns a row for each step, a column for each reward, after what is right; wrong weights are marked."""
     right = ", ".join(f"{weight:.4g}" for weight in matrix.right_weights)
-    marks = "" if matrix.is_right else f" ({MARK} marks a wrong one)"
+    marks = f" ({MARK} marks a wrong one)" if matrix.wrong.any() else ""
     return Toned(
         f"\nHow a unit reward r_k weights step t (gamma {matrix.gamma:g}); the correct weight is gamma^k\n"
         f"for k >= t, {right}{marks}:\n",
@@ -21,7 +21,7 @@ def _drawn(matrix: WeightMatrix) -> list[Span | str]:
     """The matrix; where some weights are wrong, each column but the last has room for the mark."""
     cells = [[f"{x:.4g}" if x else "0" for x in row] for row in matrix.without_rounding]
     width = max(5, *(len(cell) for row in cells for cell in row))
-    gap = "  " if matrix.is_right else "   "
+    gap = "   " if matrix.wrong.any() else "  "
     parts: list[Span | str] = ["       " + gap.join(f"{f'r_{k}':>{width}}" for k in range(len(cells)))]
     for t, (row, wrong) in enumerate(zip(cells, matrix.wrong.tolist(), strict=True)):
         before = f"\n  t={t}  "

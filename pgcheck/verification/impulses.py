@@ -30,19 +30,14 @@ class WeightMatrix:
     Attributes:
       values: W[t, k] `[T, T]`.
       gamma: γ of the episodes.
-      wrong: whether W[t, k] is not γ^k, for k ≥ t; False elsewhere `[T, T]`.
+      is_right: whether W[t, k] is γ^k for k ≥ t.
       rounding: what is smaller than this, relative to the greatest weight, is rounding.
     """
 
     values: Floats
     gamma: float
-    wrong: Bools
+    is_right: bool
     rounding: float
-
-    @property
-    def is_right(self) -> bool:
-        """Whether W[t, k] is γ^k for k ≥ t."""
-        return not self.wrong.any()
 
     @property
     def right_weights(self) -> Floats:
@@ -54,6 +49,12 @@ class WeightMatrix:
         """W with 0 in place of what is rounding alone `[T, T]`."""
         size = np.abs(self.values)
         return np.where(size > self.rounding * size.max(initial=0.0), self.values, 0.0)
+
+    @property
+    def wrong(self) -> Bools:
+        """Where k ≥ t and W[t, k] is not γ^k, but for rounding `[T, T]`."""
+        size = max(1.0, float(np.abs(self.values).max(initial=0.0)))
+        return np.triu(np.abs(self.values - self.right_weights) > max(self.rounding, 1e-6) * size)
 
 
 def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1) -> tuple[MDP, Policy]:
@@ -158,11 +159,6 @@ def correct_weights(steps: int, gamma: float) -> Floats:
 
 def weights_agree(weights: Floats, expected: Floats, tolerance: float = 1e-6) -> bool:
     """Whether two matrices `[T, T]` agree for k ≥ t, where the reward follows the action."""
-    return not disagreeing(weights, expected, tolerance).any()
-
-
-def disagreeing(weights: Floats, expected: Floats, tolerance: float = 1e-6) -> Bools:
-    """Returns where two matrices `[T, T]` differ for k ≥ t, by more than a share of what is expected at most."""
-    follows = np.triu(np.ones(weights.shape, dtype=np.bool_))
-    size = max(1.0, float(np.abs(expected[follows]).max()))
-    return np.asarray(follows & ~(np.abs(weights - expected) <= tolerance * size))
+    upper = np.triu_indices(len(weights))
+    size = max(1.0, float(np.abs(expected[upper]).max()))
+    return float(np.max(np.abs(weights[upper] - expected[upper]))) <= tolerance * size

@@ -21,9 +21,9 @@ from pgcheck.verification.impulses import (
     chain_episodes,
     coefficients,
     correct_weights,
-    disagreeing,
     fork,
     impulses,
+    weights_agree,
 )
 
 CHAIN_STEPS = 4  # of the episodes that impulses go through
@@ -158,8 +158,8 @@ class Prober:
             values = impulses(self.alone, CHAIN_STEPS, gamma)
         except Exception:  # the estimator may be made for one model only
             return None
-        wrong = disagreeing(values, correct_weights(CHAIN_STEPS, gamma), self.rounding)
-        return WeightMatrix(values, gamma, wrong, NOISE_SINGLE if self.contract.single else NOISE)
+        is_right = weights_agree(values, correct_weights(CHAIN_STEPS, gamma), self.rounding)
+        return WeightMatrix(values, gamma, is_right, NOISE_SINGLE if self.contract.single else NOISE)
 
     def follows_next_states(self) -> bool:
         """Whether the weight of a step changes with the state after it, without any reward."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pgcheck.report.matrix import matrix_text
 from pgcheck.report.terminal import wrapped
 from pgcheck.report.view import Filled, Span, Toned
-from pgcheck.verification.impulses import WeightMatrix, disagreeing
+from pgcheck.verification.impulses import WeightMatrix
 from tests.conftest import Run
 
 CODE = re.compile(r"\x1b\[([\d;]*)m")
@@ -95,20 +95,13 @@ def test_wrong_weights_have_a_mark_and_right_ones_and_those_of_past_rewards_none
 
 def test_a_right_matrix_has_no_marks_and_says_nothing_of_them() -> None:
     right = np.triu(np.broadcast_to(0.9 ** np.arange(3), (3, 3)))
-    text = matrix_text(WeightMatrix(right, 0.9, disagreeing(right, right), 1e-12))
+    text = matrix_text(WeightMatrix(right, 0.9, True, 1e-12))
     assert "*" not in text
     assert {span.tone for span in text.spans} == {"plain"}
     right[0, 2] = 0.9
-    text = matrix_text(
-        WeightMatrix(right, 0.9, disagreeing(right, np.broadcast_to(0.9 ** np.arange(3), (3, 3))), 1e-12)
-    )
+    text = matrix_text(WeightMatrix(right, 0.9, False, 1e-12))
     assert marked(text) == [(0, 2)]
     assert [span.text for span in text.spans if span.tone == "bad"] == ["  0.9*"]
-
-
-def test_a_weight_that_is_no_number_is_wrong() -> None:
-    weights = np.array([[1.0, np.nan], [np.nan, 1.0]])
-    assert disagreeing(weights, np.ones((2, 2))).tolist() == [[False, True], [False, False]]
 
 
 WORDS = st.lists(st.tuples(st.text("abc-,.", min_size=1, max_size=12), st.sampled_from(["plain", "bad"])), min_size=1)
