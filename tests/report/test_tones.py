@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcheck.report.matrix import matrix_text
@@ -107,6 +107,7 @@ def test_a_right_matrix_has_no_marks_and_says_nothing_of_them() -> None:
 WORDS = st.lists(st.tuples(st.text("abc-,.", min_size=1, max_size=12), st.sampled_from(["plain", "bad"])), min_size=1)
 
 
+@settings(deadline=None)
 @given(WORDS, st.integers(20, 60))
 def test_words_keep_their_tone_wherever_lines_are_broken(words: list[tuple[str, str]], width: int) -> None:
     text = Toned(*(Span(f"{word} ", tone) for word, tone in words))  # type: ignore[arg-type]
