@@ -49,6 +49,7 @@ class Command(TyperCommand):
             else:
                 title = OUTPUT if "--help" in parameter.opts else getattr(parameter, "rich_help_panel", None) or OWN
                 groups.setdefault(title, []).append((name, text))
+        groups[OUTPUT] = groups.pop(OUTPUT)  # the last
         for title, rows in groups.items():
             if rows:
                 with formatter.section(title):
