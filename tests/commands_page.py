@@ -1,0 +1,77 @@
+"""The page of all commands, docs/reference/commands.md, made from the application itself."""
+
+import re
+from typing import Any
+
+import typer.main
+
+from pgcheck.cli.app import app
+from tests.pages import DOCS
+
+PAGE = DOCS / "reference" / "commands.md"
+HEAD = """# Commands
+
+Written from the program itself, which says the same: `pgcheck COMMAND --help`. `-h` or `--help` and `--quiet`
+go with every command; `--debug`, anywhere, shows the traceback of a bug in pgcheck. What the exit statuses mean is
+[a page of its own](exit-status.md), and so is [the JSON](json.md).
+"""
+
+
+def commands_page() -> str:
+    """The page in Markdown: a section for each command, with a table of its arguments and options."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return "\n".join([HEAD, *(section(name, command) for name, command in commands.items() if not command.hidden)])
+
+
+def section(name: str, command: Any) -> str:
+    """What a command is for, how it is called, and a row for each argument and option."""
+    arguments = [it for it in command.params if it.param_type_name == "argument"]
+    options = [it for it in command.params if it.param_type_name == "option" and not getattr(it, "hidden", False)]
+    usage = " ".join(["pgcheck", name, *("[OPTIONS]" if options else "",), *(it.metavar or it.name for it in arguments)])
+    rows = [f"| {names(it)} | {cell(it.help or '')} | {default(it)} |" for it in [*arguments, *options]]
+    table = "\n".join(["| | what it is | default |", "|---|---|---|", *rows])
+    return "\n\n".join([f"## pgcheck {name}", *prose(command), f"Usage: `{' '.join(usage.split())}`", f"{table}\n"])
+
+
+def prose(command: Any) -> list[str]:
+    """The paragraphs of a command's help; lines with examples, which begin with pgcheck, as code."""
+    text = "\n\n".join(part for part in (command.help, command.epilog) if part)
+    paragraphs = [part.replace("\b\n", "").strip("\n") for part in re.split(r"\n\s*\n", text)]
+    return [shown(part) for part in paragraphs if part.strip()]
+
+
+def shown(paragraph: str) -> str:
+    """A paragraph in Markdown."""
+    lines = [line.strip().removeprefix("$ ") for line in paragraph.splitlines()]
+    if all(line.startswith("pgcheck ") or "| pgcheck" in line for line in lines):
+        return "\n".join(["```sh", *lines, "```"])
+    return escaped(" ".join(lines))
+
+
+def names(parameter: Any) -> str:
+    """How an option is written, its short form first, with what it takes; or the name of an argument."""
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar or parameter.name}`"
+    spellings = ", ".join(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
+    takes = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    return f"`{spellings}{takes}`".replace("|", r"\|")
+
+
+def default(parameter: Any) -> str:
+    """What is taken where the option is not given, or nothing."""
+    said = parameter.show_default
+    if isinstance(said, str):
+        return cell(said) if " " in said else f"`{said}`"
+    if parameter.default is None or getattr(parameter, "is_flag", False):
+        return ""
+    return f"`{parameter.default}`" if said else ""
+
+
+def cell(text: str) -> str:
+    """A text for a cell of a table."""
+    return escaped(" ".join(text.split())).replace("|", r"\|")
+
+
+def escaped(text: str) -> str:
+    """A text without what Markdown would take for HTML or emphasis, but with its code."""
+    return re.sub(r"([<>*_])", r"\\\1", text) if "`" not in text else text

@@ -1,0 +1,162 @@
+"""Every block of code in README.md and docs/ is true. `python -m tests.write_docs` writes their outputs anew."""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pgcheck
+from tests import commands_page
+from tests.conftest import ROOT, Run
+from tests.links import broken_links
+from tests.page_checks import CHECKS
+from tests.pages import DOCS, README, Block, blocks, commands, pages
+
+NEEDS = {  # a mark, and the words in a block that need what the mark is about
+    "torch": r"\bimport torch|torch_(loss|policy)\.py|examples/agents/",
+    "jax": r"\bimport jax",
+    "gymnasium": r"\bimport gymnasium|\bgym:|pgcheck\.env|examples/agents/",
+    "dask": r"^\$ .*--scheduler",
+}
+PROGRAMS = {"jq": r"\| jq ", "node": r"cmd:node ", "mawk": r"cmd:mawk ", "gcc": r"\bgcc "}
+MODULES = {"matplotlib": r"--plot ", "jinja2": r"^\$ pgcheck report"}
+TEXTS = {"docs/how-to/program.md": 1}  # output that cannot be run, by page
+
+
+def needs(block: Block) -> list[Any]:
+    """The marks of a block: what it needs to run, where it runs at all."""
+    if block.language not in ("console", "python", "pycon") or (block.file and "/" in block.file):
+        return []
+    marks: list[Any] = [
+        getattr(pytest.mark, mark) for mark, words in NEEDS.items() if re.search(words, block.text, re.MULTILINE)
+    ]
+    lacking = [name for name, words in PROGRAMS.items() if re.search(words, block.text) and not shutil.which(name)]
+    lacking += [
+        name
+        for name, words in MODULES.items()
+        if re.search(words, block.text, re.MULTILINE) and importlib.util.find_spec(name) is None
+    ]
+    return [*marks, *(pytest.mark.skip(reason=f"needs {name}") for name in lacking)]
+
+
+BLOCKS = [block for page in pages() for block in blocks(page)]
+CODE = [block for block in BLOCKS if block.language not in ("", "text")]
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, marks=needs(block), id=block.place) for block in CODE])
+def test_a_block_is_true(block: Block) -> None:
+    assert block.language in CHECKS, f"{block.place}: {block.language} is not checked"
+    CHECKS[block.language](block)
+
+
+FALSE = [
+    ("console", "$ pgcheck --version\npgcheck 9.9\n"),
+    ("console", "$ pgcheck models --format csv | head -2 | tail -1 | cut -c 1-11\ntwo_states\n"),
+    ("console", "pgcheck exact\n"),
+    ("pycon", ">>> 1 + 1\n3\n"),
+    ("pycon", "no prompt\n"),
+    ("python", "import pgcheck\npgcheck.no_such_function\n"),
+    ("python", "# examples/reinforce.py\ndef reinforce(batch):\n    return batch\n"),
+    ("python", "# examples/reinforce.py\nimport numpy as np\n...\nimport numpy as np\n"),
+    ("python", "# unused.py\nimport numpy as np\n"),
+    ("js", "// examples/programs/reinforce.js\nlet nothing;\n"),
+    ("js", "let header;\n"),
+    ("yaml", "jobs:\n  a:\n    steps:\n      - run: pgcheck verify --no-such-option\n"),
+    ("yaml", "repos:\n- repo: local\n  hooks:\n  - entry: pgcheck verfy\n"),
+    ("toml", '[[check]]\nestimator = "examples/reinforce.py:reinforce"\nno-such-key = 1\n'),
+    ("toml", '[[check]]\nestimator = "examples/no_such_file.py:reinforce"\n'),
+    ("sh", "pgcheck exact --no-such-option\n"),
+    ("sh", "pgcheck trajectories | pgcheck verfy -\n"),
+    ("sh", "pgchek exact\n"),
+    ("json", '{"a": 1\n'),
+    ("dockerfile", "RUN pip install 'pgcheck==9.9.9'\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "text"), FALSE)
+def test_a_false_block_is_found_out(language: str, text: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n```{language}\n{text}```\n")
+    (block,) = blocks(page)
+    with pytest.raises((AssertionError, ValueError)):
+        CHECKS[language](block)
+
+
+def test_a_false_model_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(pgcheck.ModelError):
+        CHECKS["yaml"](Block(tmp_path, 1, "yaml", "name: nothing\n"))
+
+
+def test_texts_that_nobody_runs_are_few() -> None:
+    texts = [block.page.relative_to(ROOT).as_posix() for block in BLOCKS if block.language in ("", "text")]
+    assert {page: texts.count(page) for page in texts} == TEXTS
+
+
+def test_a_block_in_a_list_is_found_with_its_place(tmp_path: Path) -> None:
+    text = "# Page\n\n1. First:\n\n    ```console\n    $ pgcheck models\n    two\n    ```\n"
+    assert blocks(tmp_path, text) == [Block(tmp_path, 6, "console", "$ pgcheck models\ntwo\n")]
+
+
+def test_every_fence_belongs_to_a_block() -> None:
+    for page in pages():
+        assert len(re.findall(r"^ *```", page.read_text(), re.MULTILINE)) == 2 * len(blocks(page)), page
+
+
+def test_no_command_is_run_twice() -> None:
+    run = [(command, block.page) for block in BLOCKS if block.language == "console" for command, _ in commands(block.text)]
+    twice = [command for command, _ in run if [it for it, _ in run].count(command) > 1]
+    assert not twice
+
+
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    assert not broken_links(page)
+
+
+def test_a_broken_link_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# A heading: with `code`\n")
+    page = tmp_path / "page.md"
+    page.write_text("[a](other.md#a-heading-with-code) [b](https://example.com) [c](gone.md) [d](other.md#gone) `[e](f)`")
+    assert broken_links(page) == ["gone.md", "other.md#gone"]
+
+
+def test_the_page_of_commands_is_that_of_the_program() -> None:
+    assert commands_page.PAGE.read_text() == commands_page.commands_page(), "python -m tests.write_docs writes it anew"
+
+
+def test_every_public_name_is_on_the_page_of_the_library() -> None:
+    shown = re.findall(r"^::: pgcheck[\w.]*?\.(\w+)$", (DOCS / "reference" / "library.md").read_text(), re.MULTILINE)
+    assert set(pgcheck.__all__) <= set(shown)
+    assert len(set(shown)) == len(shown)
+
+
+KEYS = [  # a heading of the page of JSON, and a command that prints all keys of its table
+    ("exact", "exact --top 1"), ("sample", "sample --n 100 --top 1"), ("converge", "converge --n 10,100"),
+    ("plan", "plan --estimator reinforce"), ("compare", "compare --n 100 --estimator reinforce"),
+    ("verify", "verify dropped-gamma two_state --evidence sampled --max-rollouts 4096"), ("estimators", "estimators"),
+    ("trajectories", "trajectories --format json"), ("show", "show"), ("models", "models"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("heading", "command"), KEYS)
+def test_the_page_of_json_has_all_keys(heading: str, command: str, run: Run) -> None:
+    import json
+
+    page = (DOCS / "reference" / "json.md").read_text()
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    every = page.partition("\n## Every object\n")[2].partition("\n## ")[0]
+    printed = json.loads(run(*command.split(), *([] if "--format" in command else ["--format", "json"])).stdout)
+    told = set(re.findall(r"`([a-z_0-9]+)`", section + every))
+    assert keys_of(printed) <= told, heading
+
+
+def keys_of(value: Any) -> set[str]:
+    """The keys of an object and of the objects in it, but for those that are names of a model."""
+    if isinstance(value, list):
+        return set().union(*(keys_of(it) for it in value))
+    if isinstance(value, dict):
+        return set(value).union(*(keys_of(it) for name, it in value.items() if name != "start"))
+    return set()
