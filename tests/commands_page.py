@@ -27,10 +27,10 @@ def section(name: str, command: Any) -> str:
     """What a command is for, how it is called, and a row for each argument and option."""
     arguments = [it for it in command.params if it.param_type_name == "argument"]
     options = [it for it in command.params if it.param_type_name == "option" and not getattr(it, "hidden", False)]
-    usage = " ".join(["pgcheck", name, *("[OPTIONS]" if options else "",), *(it.metavar or it.name for it in arguments)])
+    usage = " ".join(["pgcheck", name, *["[OPTIONS]"] * bool(options), *(it.metavar or it.name for it in arguments)])
     rows = [f"| {names(it)} | {cell(it.help or '')} | {default(it)} |" for it in [*arguments, *options]]
     table = "\n".join(["| | what it is | default |", "|---|---|---|", *rows])
-    return "\n\n".join([f"## pgcheck {name}", *prose(command), f"Usage: `{' '.join(usage.split())}`", f"{table}\n"])
+    return "\n\n".join([f"## pgcheck {name}", *prose(command), f"Usage: `{usage}`", f"{table}\n"])
 
 
 def prose(command: Any) -> list[str]:

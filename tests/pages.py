@@ -1,7 +1,7 @@
 """The pages that people read, README.md and docs/, and the blocks of code in them.
 
-A block whose first line is a comment with a file's name is that file: `# examples/reinforce.py` a part of the example,
-`# mine.py` a file that the page's commands find in their folder.
+A block whose first line is a comment with the name of a file belongs to it: `# examples/reinforce.py` is a part of that
+example, `# mine.py` a file that the commands of the page find in their folder.
 """
 
 import os
@@ -69,9 +69,8 @@ def pages() -> list[Path]:
 def blocks(page: Path, text: str | None = None) -> list[Block]:
     """The blocks of a page, or of a text in its place."""
     text = page.read_text() if text is None else text
-    return [
-        Block(page, text.count("\n", 0, fence.start()) + 2, fence[2], dedent(fence[3])) for fence in FENCE.finditer(text)
-    ]
+    fences = FENCE.finditer(text)
+    return [Block(page, text.count("\n", 0, fence.start()) + 2, fence[2], dedent(fence[3])) for fence in fences]
 
 
 def commands(session: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Writes the outputs in README.md and docs/ anew, and the page of all commands: `python -m tests.write_docs [PAGE]...`"""
+"""Writes the outputs in README.md and docs/ anew, and the page of commands: `python -m tests.write_docs [PAGE]...`"""
 
 import sys
 from pathlib import Path
