@@ -1,7 +1,7 @@
 """The pages that people read, README.md and docs/, and the blocks of code in them.
 
-A block whose first line is a comment with the name of a file belongs to it: `# examples/reinforce.py` is a part of that
-example, `# mine.py` a file that the commands of the page find in their folder.
+A block whose first line is a comment with the name of a file belongs to it: `# examples/reinforce.py` is a part of
+that example, `# mine.py` a file that the commands of the page find in their folder.
 """
 
 import os
@@ -23,7 +23,8 @@ MADE = ("mistakes", "reference/commands.md")  # written from the code, and compa
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
 PROMPT = re.compile(r"^\$ (.*)\n", re.MULTILINE)
-PAGE_SECONDS = 300  # after which a command is taken to hang
+BY_THE_CLOCK = re.compile(r"^note: about .* are left: .*\n", re.MULTILINE)  # where the machine is slow
+HANG = 300  # seconds after which a command is taken to hang
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ def folder(page: Path) -> Iterator[Path]:
 
 
 def output_of(command: str, place: Path) -> str:
-    """What a shell command prints in a folder, with the errors in their place."""
+    """What a shell command prints in a folder, errors and all, but for what a slow machine says."""
     env = {name: value for name, value in os.environ.items() if name not in TERMINAL_VARIABLES}
     done = subprocess.run(
         ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
         env=env | {"PYTHONIOENCODING": "utf-8", "PATH": f"{place / 'bin'}:{env['PATH']}"}, cwd=place,
-        timeout=PAGE_SECONDS, check=False,
+        timeout=HANG, check=False,
     )  # fmt: skip
-    return done.stdout
+    return BY_THE_CLOCK.sub("", done.stdout)
