@@ -1,6 +1,5 @@
 """Every block of code in README.md and docs/ is true. `python -m tests.write_docs` writes their outputs anew."""
 
-import importlib.util
 import re
 import shutil
 from collections import Counter
@@ -19,9 +18,10 @@ NEEDS = {  # a mark, and the words in a block that need what the mark is about
     "jax": r"\bimport jax",
     "gymnasium": r"\bimport gymnasium|\bgym:|pgcheck\.env|examples/agents/",
     "dask": r"^\$ .*--scheduler",
+    "plot": r"^\$ .*--plot ",
+    "html": r"^\$ pgcheck report",
 }
 PROGRAMS = {"jq": r"\| jq ", "node": r"cmd:node ", "mawk": r"cmd:mawk ", "gcc": r"\bgcc "}
-MODULES = {"matplotlib": r"--plot ", "jinja2": r"^\$ pgcheck report"}
 TEXTS = {"docs/how-to/program.md": 1}  # output that cannot be run, by page
 
 
@@ -33,11 +33,6 @@ def needs(block: Block) -> list[Any]:
         getattr(pytest.mark, mark) for mark, words in NEEDS.items() if re.search(words, block.text, re.MULTILINE)
     ]
     lacking = [name for name, words in PROGRAMS.items() if re.search(words, block.text) and not shutil.which(name)]
-    lacking += [
-        name
-        for name, words in MODULES.items()
-        if re.search(words, block.text, re.MULTILINE) and importlib.util.find_spec(name) is None
-    ]
     return [*marks, *(pytest.mark.skip(reason=f"needs {name}") for name in lacking)]
 
 
