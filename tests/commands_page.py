@@ -1,5 +1,6 @@
 """The page of all commands, docs/reference/commands.md, made from the application itself."""
 
+import html
 import re
 from typing import Any
 
@@ -54,7 +55,12 @@ def names(parameter: Any) -> str:
         return f"`{parameter.metavar or parameter.name}`"
     spellings = ", ".join(sorted([*parameter.opts, *parameter.secondary_opts], key=len))
     takes = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
-    return f"`{spellings}{takes}`".replace("|", r"\|")
+    return code(f"{spellings}{takes}")
+
+
+def code(text: str) -> str:
+    """A text as code in a cell of a table; readers of Markdown differ about a bar between backticks."""
+    return f"<code>{html.escape(text)}</code>".replace("|", "&#124;") if "|" in text else f"`{text}`"
 
 
 def default(parameter: Any) -> str:

@@ -13,6 +13,7 @@ import pgcheck
 from tests import commands_page
 from tests.conftest import ROOT, Run
 from tests.links import broken_links
+from tests.page_checks import COMMANDS
 from tests.pages import DOCS, README, pages
 
 
@@ -34,6 +35,15 @@ def test_the_page_of_commands_is_that_of_the_program() -> None:
     assert commands_page.PAGE.read_text() == commands_page.commands_page(), (
         "python -m tests.write_docs writes it anew"
     )
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_option_that_help_shows_is_on_the_page(name: str, run: Run) -> None:
+    shown = set(re.findall(r"^ +(?:-\w, )?(--[a-z0-9-]+)", run(name, "--help").stdout, re.MULTILINE))
+    section = commands_page.PAGE.read_text().partition(f"\n## pgcheck {name}\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| (?:`|<code>)(?:-\w, )?(--[a-z0-9-]+)", section, re.MULTILINE))
+    assert shown - {"--help"} == told
+    assert told
 
 
 @pytest.mark.docs
