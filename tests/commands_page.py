@@ -5,11 +5,13 @@ import re
 from typing import Any
 
 import typer.main
+from typer.testing import CliRunner
 
 from pgcheck.cli.app import app
 from tests.pages import DOCS
 
 PAGE = DOCS / "reference" / "commands.md"
+OWN = "Options"  # of the command alone
 HEAD = """# Commands
 
 Written from the program itself, which says the same: `pgcheck COMMAND --help`. `-h` or `--help` and `--quiet`
@@ -25,28 +27,34 @@ def commands_page() -> str:
 
 
 def section(name: str, command: Any) -> str:
-    """What a command is for, how it is called, and a row for each argument and option."""
+    """What a command is for, how it is called, a table for each group of options, and the examples of its help."""
     arguments = [it for it in command.params if it.param_type_name == "argument"]
     options = [it for it in command.params if it.param_type_name == "option" and not getattr(it, "hidden", False)]
     usage = " ".join(["pgcheck", name, *["[OPTIONS]"] * bool(options), *(it.metavar or it.name for it in arguments)])
-    rows = [f"| {names(it)} | {cell(it.help or '')} | {default(it)} |" for it in [*arguments, *options]]
-    table = "\n".join(["| | what it is | default |", "|---|---|---|", *rows])
-    return "\n\n".join([f"## pgcheck {name}", *prose(command), f"Usage: `{usage}`", f"{table}\n"])
+    groups: dict[str, list[Any]] = {OWN: arguments}
+    for option in options:
+        groups.setdefault(getattr(option, "rich_help_panel", None) or OWN, []).append(option)
+    tables = [table(title, group) for title, group in groups.items() if group]
+    parts = [f"## pgcheck {name}", *prose(command), f"Usage: `{usage}`", *tables, *examples(name)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(title: str, parameters: list[Any]) -> str:
+    """A row for each argument and option of a group."""
+    rows = [f"| {names(it)} | {cell(it.help or '')} | {default(it)} |" for it in parameters]
+    return "\n".join([f"| {title} | what it is | default |", "|---|---|---|", *rows])
+
+
+def examples(name: str) -> list[str]:
+    """The examples at the end of a command's help."""
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+    lines = [line.strip() for line in shown.partition("\nExamples:\n")[2].splitlines() if line.strip()]
+    return ["\n".join(["```sh", *lines, "```"])] if lines else []
 
 
 def prose(command: Any) -> list[str]:
-    """The paragraphs of a command's help; lines with examples, which begin with pgcheck, as code."""
-    text = "\n\n".join(part for part in (command.help, command.epilog) if part)
-    paragraphs = [part.replace("\b\n", "").strip("\n") for part in re.split(r"\n\s*\n", text)]
-    return [shown(part) for part in paragraphs if part.strip()]
-
-
-def shown(paragraph: str) -> str:
-    """A paragraph in Markdown."""
-    lines = [line.strip().removeprefix("$ ") for line in paragraph.splitlines()]
-    if all(line.startswith("pgcheck ") or "| pgcheck" in line for line in lines):
-        return "\n".join(["```sh", *lines, "```"])
-    return escaped(" ".join(lines))
+    """The paragraphs of a command's help."""
+    return [escaped(" ".join(part.split())) for part in re.split(r"\n\s*\n", command.help or "") if part.strip()]
 
 
 def names(parameter: Any) -> str:
