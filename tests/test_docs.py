@@ -18,7 +18,7 @@ NEEDS = {  # a mark, and the words in a block that need what the mark is about
     "jax": r"\bimport jax",
     "gymnasium": r"\bimport gymnasium|\bgym:|pgcheck\.env|examples/agents/",
     "dask": r"^\$ .*--scheduler",
-    "plot": r"^\$ .*--plot ",
+    "plot": r"^\$ .*--plot |\.plot\(",
     "html": r"^\$ pgcheck report",
 }
 PROGRAMS = {"jq": r"\| jq ", "node": r"cmd:node ", "mawk": r"cmd:mawk ", "gcc": r"\bgcc "}
