@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.pages import Block, blocks, commands, folder, output_of
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-OTHER_PROGRAMS = {"pip", "python3", "dask", "helm", "mine", "."}  # that `sh` blocks may start
+OTHER_PROGRAMS = {"pip", "python", "python3", "dask", "helm", "mine", "."}  # that `sh` blocks may start
 NOT_RUN = ("dask_jobqueue", "dask_kubernetes")  # these need a cluster: such code is compiled
 COMMANDS: Mapping[str, object] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
