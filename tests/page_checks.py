@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -15,7 +16,7 @@ import pgcheck
 from pgcheck.cli.app import app
 from pgcheck.cli.verify_config import checks_of
 from tests.conftest import ROOT
-from tests.pages import Block, blocks, commands, folder, output_of
+from tests.pages import PICTURES, Block, blocks, commands, folder, output_of
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 OTHER_PROGRAMS = {"pip", "python", "python3", "dask", "helm", "mine", "."}  # that `sh` blocks may start
@@ -24,12 +25,14 @@ COMMANDS: Mapping[str, object] = typer.main.get_command(app).commands  # type: i
 
 
 def console(block: Block) -> None:
-    """Every command prints what stands below it."""
+    """Every command prints what stands below it, and draws what `docs/pictures` has."""
     shown = commands(block.text)
     assert shown, f"{block.place}: no command"
     with folder(block.page) as place:
         for command, told in shown:
             same_output(output_of(command, place), told, f"{block.place}: {command}")
+        for picture in place.glob("*.svg"):
+            same_output(words(picture), words(PICTURES / picture.name), f"{block.place}: {picture.name}")
 
 
 def same_output(printed: str, told: str, where: str) -> None:
@@ -37,6 +40,13 @@ def same_output(printed: str, told: str, where: str) -> None:
     assert NUMBER.sub("0", printed) == NUMBER.sub("0", told), where
     for ours, theirs in zip(NUMBER.findall(printed), NUMBER.findall(told), strict=True):
         assert float(ours) == pytest.approx(float(theirs), rel=1e-4, abs=1e-12), where
+
+
+def words(picture: Path) -> str:
+    """What is written in a picture, a line each."""
+    written = re.findall(r"<text[^>]*>([^<]+)", picture.read_text())
+    assert written, picture
+    return "\n".join(written)
 
 
 def session(block: Block) -> None:

@@ -20,6 +20,7 @@ from tests.conftest import ROOT, TERMINAL_VARIABLES
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 MADE = ("mistakes", "reference/commands.md")  # written from the code, and compared with it by tests of their own
+PICTURES = DOCS / "pictures"  # what the commands of the pages draw
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
 PROMPT = re.compile(r"^\$ (.*)\n", re.MULTILINE)

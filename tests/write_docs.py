@@ -1,11 +1,12 @@
 """Writes the outputs in README.md and docs/ anew, and the page of commands: `python -m tests.write_docs [PAGE]...`"""
 
+import shutil
 import sys
 from pathlib import Path
 from textwrap import indent
 
 from tests import commands_page
-from tests.pages import FENCE, commands, folder, output_of, pages
+from tests.pages import FENCE, PICTURES, commands, folder, output_of, pages
 
 
 def renewed(page: Path) -> str:
@@ -15,6 +16,8 @@ def renewed(page: Path) -> str:
         if fence[2] == "console":
             with folder(page) as place:
                 shown = "".join(f"$ {command}\n{output_of(command, place)}" for command, _ in commands(fence[3]))
+                for picture in place.glob("*.svg"):
+                    shutil.copy(picture, PICTURES)
             text = text[: fence.start(3)] + indent(shown, fence[1]) + text[fence.end(3) :]
     return text
 
