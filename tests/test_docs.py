@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import pgcheck
+from tests import page_checks
 from tests.conftest import ROOT
 from tests.page_checks import CHECKS
 from tests.pages import Block, blocks, commands, pages
@@ -78,6 +79,17 @@ def test_a_false_block_is_found_out(language: str, text: str, tmp_path: Path) ->
     (block,) = blocks(page)
     with pytest.raises((AssertionError, ValueError, pgcheck.PgcheckError)):
         CHECKS[language](block)
+
+
+def test_an_old_picture_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ echo '<svg><text>new</text></svg>' > drawn.svg\n```\n")
+    (tmp_path / "drawn.svg").write_text("<svg><text>new</text></svg>")
+    monkeypatch.setattr(page_checks, "PICTURES", tmp_path)
+    CHECKS["console"](*blocks(page))
+    (tmp_path / "drawn.svg").write_text("<svg><text>old</text></svg>")
+    with pytest.raises(AssertionError, match=r"drawn\.svg"):
+        CHECKS["console"](*blocks(page))
 
 
 def test_texts_that_nobody_runs_are_few() -> None:
