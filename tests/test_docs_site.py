@@ -48,7 +48,15 @@ def test_every_option_that_help_shows_is_on_the_page(name: str, run: Run) -> Non
 
 @pytest.mark.docs
 def test_the_site_is_built_and_asks_nobody_for_anything(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        str(tmp_path),
+    ]  # --quiet would undo --strict
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     built = {page: page.read_text() for page in tmp_path.rglob("*.html")}
