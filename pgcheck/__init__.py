@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pgcheck.estimators.convergence import Convergence as Convergence
     from pgcheck.estimators.convergence import Row as Row
     from pgcheck.estimators.convergence import converge as converge
+    from pgcheck.estimators.mistakes.catalogue import explain as explain
+    from pgcheck.estimators.mistakes.explanation import Explanation as Explanation
     from pgcheck.estimators.moments import Moments as Moments
     from pgcheck.estimators.moments import predict as predict
     from pgcheck.estimators.sampled import SampledGradient as SampledGradient
@@ -81,6 +83,8 @@ _HOME = {
     "estimators.base": ("Estimate", "Estimator"),
     "estimators.sampled": ("SampledGradient", "sample_gradient"),
     "estimators.catalogue": ("estimator",),
+    "estimators.mistakes.catalogue": ("explain",),
+    "estimators.mistakes.explanation": ("Explanation",),
     "exact.gradient": ("Discrepancy", "ExactGradient", "exact_gradient"),
     "external.environments": ("env",),
     "model.linear": ("Linear",),

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pgcheck"
 
 # Every file may import files of packages above its own, and of its own package.
 ORDER = (
-    "errors", "arrays", "model", "workers", "formats", "trajectories", "exact", "estimators", "external",
+    "errors", "arrays", "displayed", "model", "workers", "formats", "trajectories", "exact", "estimators", "external",
     "verification", "report", "cli",
 )  # fmt: skip
 # These may import everything.
-FACES = ("__init__", "__main__", "adapters", "agents", "policies", "testing", "pytest_plugin")
+FACES = ("__init__", "__main__", "adapters", "agents", "notebooks", "policies", "testing", "pytest_plugin")
 NETWORKS = ("model/network", "adapters")
 DOORS = {
     "yaml": ("formats/nodes",), "rich": ("report/printer", "report/progress"), "typer": ("cli/",),
@@ -132,6 +132,26 @@ def test_nothing_of_dask_is_loaded_without_a_scheduler() -> None:
 @pytest.mark.dask
 def test_dask_would_be_seen() -> None:
     assert {"dask", "distributed"} <= loaded_by("import pgcheck.workers.dask")
+
+
+COMMANDS = ("exact", "sample", "converge", "compare", "plan", "verify")
+
+
+def with_plot(*option: str) -> set[str]:
+    words = [[name, *(["reinforce"] if name == "verify" else []), "bandit", *option] for name in COMMANDS]
+    return loaded_by(f"from pgcheck.cli.main import run\nfor words in {words}: assert run(words) == 0, words")
+
+
+def test_nothing_of_matplotlib_is_loaded_without_a_picture() -> None:
+    loaded = with_plot("--quiet")
+    assert not loaded & {"matplotlib", "fontTools", "networkx", "PIL", "pgcheck.report.plots"}
+    assert "numpy" in loaded
+
+
+@pytest.mark.plot
+def test_matplotlib_would_be_seen(tmp_path: Path) -> None:
+    assert {"matplotlib", "fontTools"} <= with_plot("--plot", str(tmp_path / "a.svg"))
+    assert "matplotlib.pyplot" not in with_plot("--plot", str(tmp_path / "a.svg"))
 
 
 @pytest.mark.parametrize("words", ["['--version']", "['--help']", "['exact', '--help']"])

@@ -9,6 +9,7 @@ import typer
 
 from pgcheck.cli import arguments
 from pgcheck.cli.model_options import AboutModel, about_model
+from pgcheck.cli.option_groups import OUTPUT
 from pgcheck.cli.options import ModelName, Quiet
 from pgcheck.errors import UsageError
 
@@ -25,11 +26,20 @@ def convert(
     model: ModelName = "two_state",
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE.yaml or FILE.npz; default: YAML."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to FILE.yaml or FILE.npz; default: YAML on standard output.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """The model as a model file in YAML, or as arrays; --policy uniform or random:SEED writes one with it."""
+    """A model from any source, as a model file or as arrays.
+
+    Reading what is written gives the same model. --policy uniform or random:SEED puts such a policy into it.
+    """
     from pgcheck.formats.arrays.writing import model_arrays
     from pgcheck.formats.writing import model_text
     from pgcheck.report.output import Output

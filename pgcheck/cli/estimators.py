@@ -16,11 +16,13 @@ from pgcheck.cli.options import (
     Rollouts,
     Seed,
     Timeout,
+    names_of,
     printing,
     rollouts_of,
     running,
     seed_of,
 )
+from pgcheck.cli.plotting import Plot, plotting
 from pgcheck.cli.work import Work, with_work
 
 
@@ -36,16 +38,23 @@ def plan(
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """How many rollouts each estimator needs for a wanted accuracy, before any is drawn."""
+    """How many rollouts each estimator needs for an accuracy.
+
+    That follows from bias and variance; those of the built-in estimators are exact, and no rollout is drawn.
+    """
     from pgcheck.estimators import comparison
     from pgcheck.report.estimators import comparison_view
 
     wanted, (number, rng), names = arguments.share(accuracy, "--accuracy"), seed_of(seed), _names(estimator)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.plan(
@@ -54,6 +63,10 @@ def plan(
                 executor=doing.on([problem], names),
             )  # fmt: skip
         printer.view(comparison_view(result, number))
+        if drawing is not None:
+            from pgcheck.report.plots.comparison import comparison_picture
+
+            drawing.write(comparison_picture(result), f"estimators on {problem.mdp.name}")
 
 
 @with_work
@@ -68,16 +81,23 @@ def compare(
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Estimators side by side: bias, variance, expected and measured error with N rollouts."""
+    """Estimators side by side: bias, variance and error.
+
+    Bias and variance are those of the estimator; the error is the expected one with N rollouts, and a measured one.
+    """
     from pgcheck.estimators import comparison
     from pgcheck.report.estimators import comparison_view
 
     count, (number, rng), names = rollouts_of(n), seed_of(seed), _names(estimator)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running(names, problem, lam, timeout, "comparing estimators", quiet) as (chosen, bar):
             result = comparison.compare(
@@ -86,6 +106,10 @@ def compare(
                 executor=doing.on([problem], names),
             )  # fmt: skip
         printer.view(comparison_view(result, number))
+        if drawing is not None:
+            from pgcheck.report.plots.comparison import comparison_picture
+
+            drawing.write(comparison_picture(result), f"estimators on {problem.mdp.name}")
 
 
 def estimators(form: Form = None, output: Into = None, quiet: Quiet = False) -> None:
@@ -101,4 +125,4 @@ def _names(text: str | None) -> list[str]:
     """The estimators of `--estimator a,b`; by default all that are built in."""
     from pgcheck.estimators.catalogue import NAMES
 
-    return list(NAMES) if text is None else list(dict.fromkeys(name.strip() for name in text.split(",")))
+    return list(NAMES) if text is None else names_of(text)

@@ -16,9 +16,11 @@ from pgcheck.cli.options import (
     Quiet,
     Rollouts,
     Seed,
+    SomeEstimators,
     Timeout,
     Top,
     method_of,
+    names_of,
     order_of,
     printing,
     rollouts_of,
@@ -31,7 +33,9 @@ from pgcheck.cli.work import Work, with_work
 
 if TYPE_CHECKING:
     from pgcheck.estimators.base import Estimator
+    from pgcheck.estimators.convergence import Convergence
     from pgcheck.exact.table import GradientTable
+    from pgcheck.formats.modelfile import Model
 
 
 @with_work
@@ -52,18 +56,26 @@ def exact(
         typer.Option(metavar="ORDER", help="What --top shows: the greatest probability (default), or share of it."),
     ] = None,
     trajectories: OldTop = None,
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The exact gradient, by enumerating every trajectory and by backward induction."""
+    """The exact gradient, summed over every trajectory.
+
+    It is found twice, by enumerating all trajectories and by backward induction, which takes any model; how far the
+    two agree is shown.
+    """
     from pgcheck.exact.table import gradient_table
     from pgcheck.report.gradients import exact_view
     from pgcheck.report.progress import progress_bar
 
     limit, k = arguments.count(max_trajectories, "--max-trajectories", 10**18), top_of(top, trajectories)
     way, order = method_of(method), order_of(by, k)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with progress_bar("enumerating", quiet=quiet) as bar:
             table = gradient_table(
@@ -73,6 +85,10 @@ def exact(
         if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
         printer.view(exact_view(table))
+        if drawing is not None:
+            from pgcheck.report.plots.gradient import gradient_picture
+
+            drawing.write(gradient_picture(table), f"the gradient of {problem.mdp.name}")
 
 
 def _note_method(table: "GradientTable", limit: int) -> None:
@@ -102,17 +118,25 @@ def sample(
     chi2: Annotated[
         bool, typer.Option("--chi2", help="Compute chi2 (JSON) for more than 200 parameters too.")
     ] = False,
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The Monte Carlo (REINFORCE) estimate from N rollouts, beside the exact gradient."""
+    """A Monte Carlo estimate from N rollouts, and its error.
+
+    The estimate stands beside the exact gradient. With --top, so does n(tau)/N, how often a trajectory was drawn,
+    beside its probability P(tau).
+    """
     from pgcheck.estimators.assessment import assess
     from pgcheck.estimators.excess import ALARM
-    from pgcheck.report.gradients import sample_view
+    from pgcheck.report.estimates import sample_view
 
     count, (number, rng), k = rollouts_of(n), seed_of(seed), top_of(top, trajectories)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
         with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
             result = assess(
@@ -124,6 +148,10 @@ def sample(
         if tail is not None and tail < ALARM and not quiet:
             _warn_unlikely(chosen, count, tail)
         printer.view(sample_view(result, number))
+        if drawing is not None:
+            from pgcheck.report.plots.sampled import sample_picture
+
+            drawing.write(sample_picture(result), f"an estimate by {chosen.name} on {problem.mdp.name}")
 
 
 @with_work
@@ -143,7 +171,7 @@ def converge(
         str | None,
         typer.Option(metavar="R", show_default="16, where cheap; 1 with --n", help="Estimates for each N."),
     ] = None,
-    estimator: EstimatorName = "reinforce",
+    estimator: SomeEstimators = "reinforce",
     lam: Lambda = None,
     timeout: Timeout = "60",
     seed: Seed = "0",
@@ -152,39 +180,59 @@ def converge(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """The error of the estimate against the number of rollouts N."""
+    """The error of the estimate against the number of rollouts N.
+
+    It falls as N^-0.5, unless the estimator is biased: then it stalls at the bias.
+    """
     from pgcheck.estimators import convergence
-    from pgcheck.estimators.effort import usual_effort
-    from pgcheck.report.convergence import ConvergencePrinter
+    from pgcheck.report.convergence import ConvergencePrinter, print_all
     from pgcheck.trajectories.sampling import MAX_N
 
     numbers = None if n is None else arguments.counts(n, "--n", MAX_N)
     repeats = None if replicates is None else arguments.count(replicates, "--replicates", 10**6)
-    number, rng = seed_of(seed)
+    (number, _), names = seed_of(seed), names_of(estimator)
+    results: list[Convergence] = []
     with (
-        printing(output, form) as printer, plotting(plot) as drawing, work.begun(context, quiet=quiet) as doing
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
     ):  # fmt: skip
         problem = about.load(model, quiet=quiet)
-        with running([estimator], problem, lam, timeout, "sampling", quiet) as ((chosen,), bar):
-            if numbers is None:
-                usual = usual_effort(problem.mdp, problem.policy, chosen)
-                numbers = list(usual.n)
-                if not usual.complete and not quiet:
-                    _note_effort(numbers[-1], together=chosen.aggregation == "batch")
-                repeats = repeats or usual.replicates
-            repeats = repeats or 1
-            table = ConvergencePrinter(printer, bar, problem.mdp, chosen, numbers, number, repeats)
-            result = convergence.converge(
-                problem.mdp, problem.policy, n=numbers, replicates=repeats, rng=rng,
-                estimator=chosen, behavior=problem.behavior, watch=table, executor=doing.on([problem], [estimator]),
-            )  # fmt: skip
-        if result.unlikely is not None and not quiet:
-            _warn_unlikely(chosen, *result.unlikely)
-        table.end(result)
+        with running(names, problem, lam, timeout, "sampling", quiet) as (chosen, bar):
+            executor = doing.on([problem], names)
+            for each in chosen:
+                counts, times = _effort(problem, each, numbers, repeats, quiet=quiet)
+                table = ConvergencePrinter(
+                    printer, bar, problem.mdp, each, counts, number, times, several=len(chosen) > 1
+                )
+                result = convergence.converge(
+                    problem.mdp, problem.policy, n=counts, replicates=times, rng=seed_of(seed)[1],
+                    estimator=each, behavior=problem.behavior, watch=table, executor=executor,
+                )  # fmt: skip
+                if result.unlikely is not None and not quiet:
+                    _warn_unlikely(each, *result.unlikely)
+                table.end(result)
+                results.append(result)
+        if len(names) > 1:
+            print_all(printer, results, number)
         if drawing is not None:
             from pgcheck.report.plots.convergence import convergence_picture
 
-            drawing.write(convergence_picture([result]), f"the error of {chosen.name} on {problem.mdp.name}")
+            errors = ", ".join(result.estimator.name for result in results)
+            drawing.write(convergence_picture(results), f"the error of {errors} on {problem.mdp.name}")
+
+
+def _effort(
+    problem: "Model", estimator: "Estimator", numbers: list[int] | None, replicates: int | None, *, quiet: bool
+) -> tuple[list[int], int]:
+    """The numbers of rollouts of one estimator, and the replicates of each: what was asked for, or the usual ones."""
+    from pgcheck.estimators.effort import usual_effort
+
+    if numbers is not None:
+        return numbers, replicates or 1
+    usual = usual_effort(problem.mdp, problem.policy, estimator)
+    if not usual.complete and not quiet:
+        _note_effort(usual.n[-1], together=estimator.aggregation == "batch")
+    return list(usual.n), replicates or usual.replicates
 
 
 def _warn_unlikely(estimator: "Estimator", n: int, tail: float) -> None:

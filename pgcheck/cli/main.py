@@ -1,5 +1,6 @@
 """Runs the command line: signals, errors, and the exit status that each of them gets."""
 
+import os
 import signal
 import sys
 import traceback
@@ -11,6 +12,9 @@ from pgcheck.cli.usage import complaint
 from pgcheck.errors import ExitStatus, ModelError, PgcheckError, ReaderGoneError
 from pgcheck.report.output import complain, note, silence
 from pgcheck.workers import threads
+
+ASKED_BY = "_PGCHECK_COMPLETE"  # a variable that the scripts of --install-completion set
+SHELLS = {"complete_bash": "bash", "complete_zsh": "zsh", "complete_fish": "fish"}  # to one of these
 
 
 def main() -> None:
@@ -43,7 +47,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         status = ExitStatus.READER_GONE
     except OSError as error:
-        complain(f"error: standard output: cannot be written: {error.strerror}")
+        what = "standard output" if error.filename is None else error.filename
+        complain(f"error: {what}: cannot be written: {error.strerror}")
         status = ExitStatus.UNWRITABLE
     except MemoryError:
         complain("error: out of memory; lower the horizon, or use a smaller model")
@@ -60,14 +65,19 @@ def run(arguments: list[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     """Hands the words to Typer; its complaints about them go to standard error."""
+    if shell := SHELLS.get(os.environ.get(ASKED_BY, "")):
+        from pgcheck.cli import completion
+
+        return completion.answer(shell, os.environ)
     try:
         outcome = app(arguments, prog_name="pgcheck", standalone_mode=False)
+    except SystemExit as end:  # of --install-completion and --show-completion
+        return end.code if isinstance(end.code, int) else ExitStatus.DONE
     except Exception as error:
         # Typer's own errors, told by their shape: which package they come from depends on its version.
         if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
             raise
-        text = complaint(error, arguments)
-        complain(f"error: {text}") if text else note(error.format_message())
+        complain(f"error: {complaint(error, arguments)}")
         return int(error.exit_code)
     return outcome if isinstance(outcome, int) else ExitStatus.DONE
 

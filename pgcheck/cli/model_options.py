@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
-from pgcheck.cli.option_groups import in_place_of, option
+from pgcheck.cli.option_groups import MODEL, SOURCE, in_place_of, option
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,31 +33,38 @@ MAX_EXPLORED = 10_000_000  # states
 class AboutModel:
     """The texts of the options about a model; None where an option is not given."""
 
-    horizon: Annotated[str | None, option("T", "Steps, or inf; overrides the model's.")] = None
-    gamma: Annotated[str | None, option("G", "Discount, 0 to 1; overrides the model's.")] = None
-    entropy: Annotated[str | None, option("ALPHA", "Weight of the entropy; overrides the model's.")] = None
-    kl: Annotated[str | None, option("BETA", "Weight of KL(pi || reference); overrides the model's.", "--kl")] = None
+    horizon: Annotated[str | None, option("T", "Steps, or inf.", group=MODEL)] = None
+    gamma: Annotated[str | None, option("G", "Discount, 0 to 1.", group=MODEL)] = None
+    entropy: Annotated[str | None, option("ALPHA", "Weight of the entropy in the objective.", group=MODEL)] = None
+    kl: Annotated[
+        str | None, option("BETA", "Weight of KL(pi || reference) in the objective.", "--kl", group=MODEL)
+    ] = None
     policy: Annotated[
-        str | None,
-        option("F", "file.py:function, which makes a policy, as a network, of the MDP."),
+        str | None, option("F", "file.py:function that makes a policy of the MDP, such as a network.", group=MODEL)
     ] = None
-    start: Annotated[str | None, option("STATE", "The first state, or uniform: over all.")] = None
-    axes: Annotated[str | None, option("AXES", "Of P in .npz: ast, sat, tsa, sta or ats; t: next state.")] = None
+    start: Annotated[str | None, option("STATE", "The first state, or uniform: any of them.", group=SOURCE)] = None
+    axes: Annotated[
+        str | None, option("AXES", "Of P in .npz: ast, sat, tsa, sta or ats; t: next state.", group=SOURCE)
+    ] = None
     rewards_on: Annotated[
-        str | None, option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).")
+        str | None,
+        option("WHEN", "R(s) in .npz is paid for being in s (leave) or for entering it (enter).", group=SOURCE),
     ] = None
-    rewards: Annotated[str | None, option("NAME", "The reward structure in .tra or .drn.")] = None
-    terminal: Annotated[str | None, option("LABEL", "States with this label in .npz, .tra or .drn end episodes.")] = (
-        None
-    )
+    rewards: Annotated[str | None, option("NAME", "The reward structure in .tra or .drn.", group=SOURCE)] = None
+    terminal: Annotated[
+        str | None, option("LABEL", "States with this label in .npz, .tra or .drn end episodes.", group=SOURCE)
+    ] = None
     observe: Annotated[
-        str | None, option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.")
+        str | None,
+        option("WHAT", "In .POMDP the policy sees: state, observation, or memoryless: both in pairs.", group=SOURCE),
     ] = None
     explore: Annotated[
         bool,
-        typer.Option("--explore", help="Explore an environment that has no table."),
+        typer.Option("--explore", help="Explore an environment that has no table.", rich_help_panel=SOURCE),
     ] = False
-    max_states: Annotated[str | None, option("N", "Explore at most so many states; default 1e5.")] = None
+    max_states: Annotated[str | None, option("N", "Explore at most so many states; default 1e5.", group=SOURCE)] = (
+        None
+    )
 
     def overrides(self) -> "Overrides":
         """Returns what replaces the model's own numbers."""

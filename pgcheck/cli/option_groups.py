@@ -8,12 +8,17 @@ from typing import Any, get_type_hints
 
 import typer
 
+MODEL = "Model, instead of what it says itself"  # titles of groups in help
+SOURCE = "Source, where the model does not say"
+WORK = "Long work"
+OUTPUT = "Output"
+
 LAST = ("form", "output", "quiet")  # of all commands; they stand at the end of the help
 
 
-def option(metavar: str, help_text: str, *names: str) -> object:
-    """Returns what Typer has to know of an option."""
-    return typer.Option(*names, metavar=metavar, help=help_text)
+def option(metavar: str, help_text: str, *names: str, group: str | None = None) -> object:
+    """Returns what Typer has to know of an option; help lists it in its group."""
+    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=group)
 
 
 def in_place_of(argument: str, group: type[Any], command: Callable[..., None]) -> Callable[..., None]:

@@ -4,13 +4,14 @@ What is slow to import (numpy, rich, yaml) is imported where a command uses it.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgcheck.cli import arguments
+from pgcheck.cli.option_groups import OUTPUT
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 FORMATS = ("table", "json", "jsonl", "csv")
+GRAPHS = {".mmd": "mermaid", ".dot": "dot", ".gv": "dot"}  # formats of a model as a graph, by the suffix of a file
 ORDERS = ("probability", "share")
 METHODS = ("enumeration", "backward-induction")
 FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "table"}
@@ -32,18 +34,30 @@ FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "
 ModelName = Annotated[
     str,
     typer.Argument(
-        metavar="[MODEL]", show_default="two_state", help="A path, -, a bundled name, gym:ID or file.py:name."
+        metavar="[MODEL]",
+        show_default="two_state",
+        help="A model file, a bundled name (see: pgcheck models), gym:ID, file.py:name, or - for standard input.",
     ),
 ]
 Form = Annotated[
     str | None,
-    typer.Option("--format", metavar="F", help="Output format: table, json, jsonl or csv; default: that of FILE."),
+    typer.Option(
+        "--format", metavar="F", help="table, json, jsonl or csv; default: that of FILE.", rich_help_panel=OUTPUT
+    ),
 ]
 Into = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to FILE: .json, .jsonl and .csv in that format."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to FILE: .json, .jsonl and .csv in that format.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No notes or progress on standard error.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="No notes or progress on standard error.", rich_help_panel=OUTPUT)
+]
 Seed = Annotated[str, typer.Option(metavar="SEED", help="Seed of the random numbers.")]
 Top = Annotated[str | None, typer.Option("--top", metavar="K", help="Show the K most likely trajectories.")]
 OldTop = Annotated[str | None, typer.Option("--trajectories", metavar="K", hidden=True)]
@@ -51,11 +65,16 @@ Rollouts = Annotated[str, typer.Option("--n", "-n", metavar="N", help="Rollouts:
 EstimatorName = Annotated[
     str, typer.Option("--estimator", metavar="NAME", help="A built-in name, file.py:function, or cmd:PROGRAM.")
 ]
+SomeEstimators = Annotated[
+    str, typer.Option("--estimator", metavar="NAMES", help="Such as reinforce, file.py:function; or several: a,b.")
+]
 EstimatorNames = Annotated[
     str | None, typer.Option("--estimator", metavar="NAMES", help="Only these, such as reinforce,gae; default: all.")
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
-Lambda = Annotated[str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Of gae, 0 to 1.")]
+Lambda = Annotated[
+    str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Lambda of gae, 0 to 1.")
+]
 
 
 @contextlib.contextmanager
@@ -76,7 +95,12 @@ def running(
 
 @contextlib.contextmanager
 def printing(
-    path: str | None, form: str | None, *, usual: str = "table", piped: str | None = None
+    path: str | None,
+    form: str | None,
+    *,
+    usual: str = "table",
+    piped: str | None = None,
+    also: Mapping[str, str] | None = None,
 ) -> "Iterator[Printer]":
     """Yields a printer on standard output or on a file; the file is kept only if all went well.
 
@@ -85,14 +109,16 @@ def printing(
       form: the output format; None is that of the file's suffix, else the usual one.
       usual: the format where nothing says another.
       piped: the same, where no person reads; None is the usual one too.
+      also: what else the command can write: suffixes of files, and their formats.
     """
     from pgcheck.report.output import Output
     from pgcheck.report.printer import Printer
 
+    more = also or {}
     if form is not None:
-        arguments.choice(form, "--format", FORMATS)
+        arguments.choice(form, "--format", (*FORMATS, *dict.fromkeys(more.values())))
     elif path is not None:
-        form = FORMAT_OF_SUFFIX.get(PurePath(path).suffix.lower())
+        form = {**FORMAT_OF_SUFFIX, **more}.get(PurePath(path).suffix.lower())
     output = Output(path)
     try:
         yield Printer(output, form or (usual if output.is_terminal else piped or usual))
@@ -125,6 +151,20 @@ def top_of(top: str | None, old_top: str | None) -> int | None:
 def seconds_of(text: str) -> float:
     """Returns the seconds of `--timeout`."""
     return arguments.number(text, "--timeout", 0.01, 1e6)
+
+
+def names_of(text: str) -> list[str]:
+    """Returns the estimators of `--estimator a,b`, each once; what follows `cmd:` may hold commas of its own."""
+    from pgcheck.external.opening import leading_estimators
+    from pgcheck.external.program_process import PREFIX
+
+    names: list[str] = []
+    for name in text.split(","):
+        if names and names[-1].startswith(PREFIX) and not leading_estimators([name.strip()])[0]:
+            names[-1] += f",{name}"
+        else:
+            names.append(name.strip())
+    return list(dict.fromkeys(names))
 
 
 def lambda_of(text: str | None) -> float | None:

@@ -1,6 +1,9 @@
 """`--plot FILE`: a picture of the result, beside what is printed."""
 
 import contextlib
+import importlib
+import logging
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgcheck.cli.option_groups import OUTPUT
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
 FORMS = {".svg": "svg", ".png": "png", ".pdf": "pdf"}
 
 Plot = Annotated[
-    str | None, typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png or .pdf; needs pgcheck[plot].")
+    str | None,
+    typer.Option(
+        "--plot", metavar="FILE", help="Draw it: .svg, .png or .pdf; needs pgcheck[plot].", rich_help_panel=OUTPUT
+    ),
 ]
 
 
@@ -43,11 +50,17 @@ class Drawing:
 
 
 @contextlib.contextmanager
-def plotting(path: str | None) -> Iterator[Drawing | None]:
+def plotting(path: str | None, output: str | None, *, needs: str = "picture") -> Iterator[Drawing | None]:
     """Yields a file for a picture, None where none is asked for; it is kept only if all went well.
 
+    Args:
+      path: of the picture.
+      output: of what is printed; None is standard output.
+      needs: the module of `report.plots` that makes it.
+
     Raises:
-      UsageError: the suffix is none that can be written, or matplotlib is not installed; before anything is computed.
+      UsageError: the suffix is none that can be written, the file is that of `--output` too, or matplotlib (or
+        networkx) is not installed; before anything is computed.
       OutputError: the file cannot be written.
     """
     if path is None:
@@ -56,15 +69,27 @@ def plotting(path: str | None) -> Iterator[Drawing | None]:
     form = FORMS.get(PurePath(path).suffix.lower())
     if form is None:
         raise UsageError(f"--plot {path}: expected a file that ends in .svg, .png or .pdf")
-    try:
-        import pgcheck.report.plots.picture  # noqa: F401 - an optional extra
-    except ImportError as error:
-        raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+    if output is not None and os.path.realpath(path) == os.path.realpath(output):
+        raise UsageError(f"--plot {path}: --output writes to the same file; give the picture another name")
+    _import_matplotlib(needs)
     from pgcheck.report.output import Output
 
-    output = Output(path)
+    picture = Output(path)
     try:
-        yield Drawing(form, output)
-        output.close()
+        yield Drawing(form, picture)
+        picture.close()
     finally:
-        output.discard()
+        picture.discard()
+
+
+def _import_matplotlib(needs: str) -> None:
+    """Imports a module of `report.plots`, an optional extra; what matplotlib's configuration says is not used."""
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # of its configuration and its cache
+    backend = os.environ.pop("MPLBACKEND", None)  # a name that it does not know is an error
+    try:
+        importlib.import_module(f"pgcheck.report.plots.{needs}")
+    except ImportError as error:
+        raise UsageError(f"--plot needs {error.name}; install it with: pip install 'pgcheck[plot]'") from None
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend

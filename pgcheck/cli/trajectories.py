@@ -49,7 +49,11 @@ def trajectories(
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Every trajectory with its probability, or those of N rollouts with their counts; or batches of them."""
+    """Every trajectory with its probability, or those drawn.
+
+    With --n, those of N rollouts with their counts; with --batches, batches of them. On a terminal they are a table,
+    elsewhere JSON lines for programs, whose gradients `pgcheck verify -` reads.
+    """
     from pgcheck.external.header import header_of
     from pgcheck.report import trajectories as rows
     from pgcheck.trajectories.batches import list_batches

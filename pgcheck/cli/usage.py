@@ -12,10 +12,8 @@ from pgcheck.cli.arguments import shortened
 
 
 def complaint(error: Any, words: list[str]) -> str:
-    """Returns the message for an error of Typer about these words; empty where help is all that is due."""
+    """Returns the message for an error of Typer about these words."""
     context = getattr(error, "ctx", None)
-    if not words:
-        return ""
     if context is None and not hasattr(error, "option_name"):
         return str(error.format_message())
     command = _command_of(words) if context is None else context.command_path

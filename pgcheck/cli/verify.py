@@ -13,6 +13,7 @@ from pgcheck.cli.options import (
     Seed,
     printing,
 )
+from pgcheck.cli.plotting import Plot, plotting
 from pgcheck.cli.verify_config import config_of, verify_config
 from pgcheck.cli.verify_options import rules_of
 from pgcheck.cli.verify_stream import (
@@ -28,6 +29,8 @@ from pgcheck.errors import PgcheckError, UsageError
 if TYPE_CHECKING:
     from pgcheck.verification.sampled_evidence import Announcement
     from pgcheck.verification.verification import Verification
+
+ONE_PICTURE = "--plot draws the verdict on one estimator; verify each by itself, with a file of its own"
 
 
 @with_work
@@ -61,7 +64,9 @@ def verify(
     ] = None,
     tolerance: Annotated[
         str | None,
-        typer.Option(metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Relative bias that passes."),
+        typer.Option(
+            metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Greatest relative bias that passes."
+        ),
     ] = None,
     off_policy: Annotated[
         bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
@@ -69,39 +74,49 @@ def verify(
     same_start: Annotated[
         bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
     ] = False,
-    up_to_scale: Annotated[bool, typer.Option("--up-to-scale", help="Accept one positive factor.")] = False,
+    up_to_scale: Annotated[
+        bool, typer.Option("--up-to-scale", help="Accept the gradient times a positive factor.")
+    ] = False,
     allow: Annotated[
         list[str] | None,
         typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
     ] = None,
     batch_sizes: Annotated[
-        str | None, typer.Option(metavar="LIST", show_default="2,3", help="For estimators of whole batches.")
+        str | None,
+        typer.Option(metavar="LIST", show_default="2,3", help="Sizes of batches, for estimators of whole batches."),
     ] = None,
-    max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many.")] = "2e6",
+    max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many trajectories.")] = "2e6",
     max_calls: Annotated[
-        str | None, typer.Option(metavar="N", help="At most this many batches of a size, or runs.")
+        str | None, typer.Option(metavar="N", help="Call with at most so many batches of a size; of agents: runs.")
     ] = None,
     n: Annotated[
-        str | None, typer.Option("--n", "-n", metavar="N", help="Of -: as trajectories --n N, with the same --seed.")
+        str | None,
+        typer.Option("--n", "-n", metavar="N", help="For ESTIMATOR -: the --n of trajectories; same --seed."),
     ] = None,
-    batches: Annotated[str | None, typer.Option(metavar="B", help="Of -: as trajectories --batches B.")] = None,
+    batches: Annotated[
+        str | None, typer.Option(metavar="B", help="For ESTIMATOR -: the --batches of trajectories.")
+    ] = None,
     evidence: Annotated[
         str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")
     ] = "auto",
-    confidence: Annotated[str, typer.Option(metavar="C", help="Of what drawn episodes decide.")] = "0.999",
+    confidence: Annotated[
+        str, typer.Option(metavar="C", help="Confidence of a verdict on drawn episodes.")
+    ] = "0.999",
     max_rollouts: Annotated[
         str | None,
         typer.Option(metavar="N", show_default="about a minute's", help="Draw at most so many; 4,096 times 2^k."),
     ] = None,
     seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
+    plot: Plot = None,
     form: Form = None,
     output: Into = None,
     quiet: Quiet = False,
 ) -> None:
-    """Whether an estimator's expectation is the gradient, and if not, which mistake it is.
+    """Whether an estimator's expectation is the gradient.
 
-    All episodes, batches or runs are listed where that can be done: then the verdict is exact. Else some are drawn.
+    If it is not, the mistake is named. All episodes, batches or runs are listed where that can be done: then the
+    verdict is exact. Else some are drawn.
 
     With several estimators, a table has a row for each; the exit status is 1 if any fails, else 2 if any could not
     be checked, else 3 if any is inconclusive, else 0.
@@ -124,6 +139,8 @@ def verify(
             raise typer.Exit(verify_config(listed, form=form, output=output, quiet=quiet, doing=doing))
     assert estimator is not None
     more, models = leading_estimators(others or [])
+    if more and plot is not None:
+        raise UsageError(ONE_PICTURE)
     rules = rules_of(
         off_policy=off_policy, same_start=same_start, up_to_scale=up_to_scale, allow=allow, tolerance=tolerance,
         batch_sizes=batch_sizes, max_trajectories=max_trajectories, max_calls=max_calls, evidence=evidence,
@@ -141,11 +158,14 @@ def verify(
         raise typer.Exit(
             verify_stream(
                 models, judging, n=n, seed=seed, batches=batches, off_policy=off_policy, same_start=same_start,
-                about=about, form=form, output=output, quiet=quiet,
+                about=about, plot=plot, form=form, output=output, quiet=quiet,
             )
         )  # fmt: skip
     refuse_without_stream(n=n, batches=batches)
-    with printing(output, form) as printer, work.begun(context, quiet=quiet) as doing:
+    with (
+        printing(output, form) as printer, plotting(plot, output) as drawing,
+        work.begun(context, quiet=quiet) as doing,
+    ):  # fmt: skip
         if not models and about.source():
             raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
         loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
@@ -174,6 +194,10 @@ def verify(
             result = judged(estimator)
             status = result.exit_status
             printer.view(verification_view(estimator, result))
+            if drawing is not None:
+                from pgcheck.report.plots.verification import verification_picture
+
+                drawing.write(verification_picture(estimator, result), f"the verdict on {estimator}")
     raise typer.Exit(status)
 
 

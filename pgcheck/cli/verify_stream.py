@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pgcheck.cli.model_options import AboutModel
 from pgcheck.cli.options import printing, rollouts_of, seed_of
+from pgcheck.cli.plotting import plotting
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def verify_stream(
     off_policy: bool,
     same_start: bool,
     about: AboutModel,
+    plot: str | None,
     form: str | None,
     output: str | None,
     quiet: bool,
@@ -51,7 +53,7 @@ def verify_stream(
         )
     size = None if batches is None else batch_size_of(batches)
     draws = None if n is None else Draws(rollouts_of(n), seed_of(seed)[0], size)
-    with printing(output, form) as printer:
+    with printing(output, form) as printer, plotting(plot, output) as drawing:
         model = about.load(name, quiet=quiet)
         setting = setting_of(model, off_policy=off_policy, same_start=same_start)
         with progress_bar("reading gradients", quiet=quiet) as bar:
@@ -61,6 +63,10 @@ def verify_stream(
             else:
                 result = verify_drawn(stream, setting, judging, draws, progress=bar)
         printer.view(verification_view(STREAM, result))
+        if drawing is not None:
+            from pgcheck.report.plots.verification import verification_picture
+
+            drawing.write(verification_picture(STREAM, result), f"the verdict on gradients on {model.mdp.name}")
     return result.exit_status
 
 

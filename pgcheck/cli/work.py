@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli import arguments
-from pgcheck.cli.option_groups import in_place_of, option
+from pgcheck.cli.option_groups import WORK, in_place_of, option
 from pgcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +37,19 @@ class Work:
 
     workers: Annotated[
         str | None,
-        option("N|auto", "Processes that share the work; auto: one a processor. Default: auto, where it takes long."),
+        option(
+            "N|auto",
+            "Processes that share the work; auto: one a processor. Default: auto, where it takes long.",
+            group=WORK,
+        ),
     ] = None
     scheduler: Annotated[
-        str | None, option("ADDRESS", "Have the work done by a Dask cluster, or by local:N; needs pgcheck[dask].")
+        str | None,
+        option("ADDRESS", "Have the work done by a Dask cluster, or by local:N; needs pgcheck[dask].", group=WORK),
     ] = None
     checkpoint: Annotated[
-        str | None, option("FILE", "Keep finished parts in FILE; the same command then does only the rest.")
+        str | None,
+        option("FILE", "Keep finished parts in FILE; the same command then does only the rest.", group=WORK),
     ] = None
 
     @contextlib.contextmanager

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields
+from pgcheck.displayed import Plotted
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.excess import law_of
-from pgcheck.estimators.moments import MAX_MATRIX, Moments, predict
+from pgcheck.estimators.moments import FEW_PARAMETERS, MAX_MATRIX, Moments, predict
 from pgcheck.estimators.on_policy import REINFORCE
 from pgcheck.estimators.readings import Readings, two_readings
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradient
@@ -22,8 +23,6 @@ from pgcheck.trajectories.likely import Trajectory, most_likely
 from pgcheck.trajectories.sampling import streams
 from pgcheck.workers.executor import HERE, Executor
 
-FEW_PARAMETERS = 200  # of which a whole covariance matrix costs little
-
 
 @dataclass(frozen=True, eq=False)
 class DrawnTrajectory:
@@ -35,7 +34,7 @@ class DrawnTrajectory:
 
 
 @dataclass(frozen=True, eq=False)
-class Assessment:
+class Assessment(Plotted):
     """An estimate of ∇J beside ∇J; what theory cannot tell is None.
 
     Attributes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pgcheck.displayed import Plotted
 from pgcheck.errors import TooLargeError, UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.sampled import Progress, SampledGradient, sample_gradients
@@ -19,7 +20,7 @@ from pgcheck.workers.executor import HERE, Executor
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Plotted):
     """Estimators side by side.
 
     Attributes:

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields
+from pgcheck.displayed import Displayed, drawn
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
 from pgcheck.estimators.excess import ALARM, law_of
-from pgcheck.estimators.moments import Moments, Prediction, predict
+from pgcheck.estimators.expected import Expected, expected_curve
+from pgcheck.estimators.moments import FEW_PARAMETERS, Moments, Prediction, predict
 from pgcheck.estimators.replicates import Replicates, estimates_of
 from pgcheck.exact.gradient import ExactGradient, gradient_beside_rollouts
 from pgcheck.model.endless import cut
@@ -65,7 +67,7 @@ class Slope:
 
 
 @dataclass(frozen=True, eq=False)
-class Convergence:
+class Convergence(Displayed):
     """The error against N.
 
     Attributes:
@@ -79,6 +81,7 @@ class Convergence:
       bias: ‖bias‖ as N grows; None where it is not known.
       unlikely: the first N with an estimate that is further from its expectation than chance allows, and the bound
         on the probability of that; None where there is none.
+      expected: what theory expects of the error from the least N to the greatest; empty where it is not known.
     """
 
     mdp: MDP
@@ -91,8 +94,16 @@ class Convergence:
     limit: Moments | None
     bias: float | None
     unlikely: tuple[int, float] | None = None
+    expected: tuple[Expected, ...] = ()
 
     __repr__ = brief_fields
+
+    def plot(self, *others: "Convergence") -> Any:
+        """Returns the error against N as a picture, with that of other estimators on the same model beside it.
+
+        Result and errors are those of `displayed.Plotted.plot`.
+        """
+        return drawn(self, *others)
 
     @property
     def relative_bias(self) -> float | None:
@@ -171,7 +182,8 @@ def converge(
     exact = gradient_beside_rollouts(mdp, policy)
     estimator = chosen(estimator)
     stream = streams(np.random.default_rng(0) if rng is None else rng)
-    prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior)
+    full = len(policy.theta) <= FEW_PARAMETERS
+    prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=full)
     if watch is not None:
         watch.begin(exact)
     law = law_of(mdp, policy, estimator)
@@ -187,7 +199,10 @@ def converge(
             watch.row(rows[-1])
     fit, limit = fit_slope(rows), prediction(None)
     bias = None if limit is None else limit.bias_norm(exact.gradient, rounding=exact.rounding)
-    return Convergence(mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias, unlikely)
+    expected = expected_curve(prediction, exact.gradient, n, replicates, rounding=exact.rounding)
+    return Convergence(
+        mdp, estimator, exact, tuple(rows), fit.slope, fit.std_err, replicates, limit, bias, unlikely, expected
+    )
 
 
 def _row(exact: ExactGradient, n: int, estimates: Sequence[Floats], prediction: Prediction) -> Row:

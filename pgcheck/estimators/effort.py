@@ -38,10 +38,11 @@ class Effort:
     complete: bool
 
 
-def usual_effort(mdp: MDP, policy: Policy, estimator: Estimator) -> Effort:
+def usual_effort(mdp: MDP, policy: Policy, estimator: Estimator, most_steps: float = MAX_STEPS) -> Effort:
     """Returns the decades up to 1e6 as far as they are affordable, at least two, with 16 replicates where these are.
 
-    An estimator of whole batches stops at the number of rollouts that it can get.
+    An estimator of whole batches stops at the number of rollouts that it can get. All rows together may take
+    `most_steps` steps.
     """
     mdp = cut(mdp, policy)
     most = MAX_TOGETHER if estimator.aggregation == "batch" else DECADES[-1]
@@ -51,8 +52,8 @@ def usual_effort(mdp: MDP, policy: Policy, estimator: Estimator) -> Effort:
         trajectories = DECADES[-1]
     a_rollout = mean_length(mdp, policy) * (PATHS if estimator.needs_paths else 1.0)
     costs = {n: min(n, trajectories) * a_rollout for n in DECADES if n <= most}
-    affordable = tuple(n for n in costs if n <= DECADES[1] or sum(costs[k] for k in costs if k <= n) <= MAX_STEPS)
-    cheap = REPLICATES * sum(costs[n] for n in affordable) <= MAX_STEPS
+    affordable = tuple(n for n in costs if n <= DECADES[1] or sum(costs[k] for k in costs if k <= n) <= most_steps)
+    cheap = REPLICATES * sum(costs[n] for n in affordable) <= most_steps
     return Effort(affordable, REPLICATES if cheap else 1, affordable == DECADES)
 
 

@@ -99,7 +99,7 @@ def sums_over(batches: Iterable[tuple[Batch, Floats]], each: Each, *, full: bool
         gradients = each(batch)
         first, squares = weighted_sums(prob, gradients)
         mean.add(first)
-        second.add(gradients.T @ (prob[:, None] * gradients) if full else squares)
+        second.add(with_diagonal(gradients.T @ (prob[:, None] * gradients), squares) if full else squares)
         mass.add(prob.sum())
     return mean.total, second.total, mass.total
 
@@ -113,6 +113,15 @@ def weighted_sums(weights: Floats, rows: Floats) -> tuple[Floats, Floats]:
     columns = np.ascontiguousarray(rows.T)
     weighted = weights * columns
     return weighted.sum(axis=1), (weighted * columns).sum(axis=1)
+
+
+def with_diagonal(products: Floats, squares: Floats) -> Floats:
+    """Returns a product of matrices `[d, d]` with this diagonal `[d]`: its own has bits that depend on the machine.
+
+    The matrix is changed in place.
+    """
+    np.fill_diagonal(products, squares)
+    return products
 
 
 def merged(results: Iterable[Arrays], progress: Callable[[float], None] | None = None) -> EpisodeSums:

@@ -5,7 +5,7 @@ From N rollouts E‖ĝ_N − ∇J‖² = tr Σ / N + ‖E ĝ_N − ∇J‖², Σ
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from pgcheck.arrays import Floats, brief_fields, norm_of
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Estimator
-from pgcheck.estimators.expectation import over_episodes
+from pgcheck.estimators.expectation import over_episodes, with_diagonal
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.sampled import Progress, drawn_by
 from pgcheck.estimators.tallies import tally
@@ -36,6 +36,7 @@ RESIDUE = 1e-13  # of the second moment: what rounding leaves of a variance that
 ROUNDED = 1e-9  # of the gradient: a bias below it is rounding
 SIGNIFICANT = 4.0  # standard errors of a bias that is seen in a sample
 MAX_MATRIX = 2_000  # parameters of which a whole covariance matrix is made
+FEW_PARAMETERS = 200  # of which a whole covariance matrix costs little
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,10 +179,17 @@ def _moments(raw: RawMoments, evidence: Origin) -> Moments:
 
 
 def _by_recursion(problem: Problem, estimator: Estimator) -> Moments | None:
-    """The moments at any horizon, if there is a recursion for this estimator, and memory and time for it."""
+    """The moments at any horizon, if there is a recursion for this estimator, and memory and time for it.
+
+    The variances are the same to the last bit whether or not the whole of Σ is made.
+    """
     try:
         raw = estimator.second_moments(problem)
-        return None if raw is None else _moments(problem.at_theta(raw), "recursion")
+        moments = None if raw is None else _moments(problem.at_theta(raw), "recursion")
+        if moments is None or not problem.full:
+            return moments
+        diagonal = _by_recursion(replace(problem, full=False, progress=None), estimator)
+        return moments if diagonal is None else replace(diagonal, matrix=moments.matrix)
     except TooLargeError:
         return None
 
@@ -224,7 +232,9 @@ def _by_sample(problem: Problem, estimator: Estimator, rng: np.random.Generator)
     weight *= n / weight.sum()
     mean = weight @ gradients / n
     spread = weight[:, None] * (gradients - mean)
-    second = spread.T @ spread / n if problem.full else np.sum(spread**2, axis=0) / n
+    second = np.sum(spread**2, axis=0) / n
+    if problem.full:
+        second = with_diagonal(spread.T @ spread / n, second)
     centred = _moments(RawMoments(np.zeros(len(mean)), second), "sample")
     return Moments(mean, centred.variance, "sample", centred.drift, centred.matrix, n)
 

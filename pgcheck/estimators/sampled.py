@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields
+from pgcheck.displayed import Displayed
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.catalogue import chosen
@@ -23,7 +24,7 @@ Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, eq=False)
-class SampledGradient:
+class SampledGradient(Displayed):
     """An estimate of ∇J from N rollouts.
 
     Attributes:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import WeightedScores
-from pgcheck.estimators.mistakes import centred, dropped_gamma, immediate_reward, mean_over_steps
+from pgcheck.estimators.mistakes.weights import centred, dropped_gamma, immediate_reward, mean_over_steps
 from pgcheck.estimators.on_policy import reinforce
 from pgcheck.estimators.problem import Problem, RawMoments
 from pgcheck.estimators.weights import discounts

@@ -10,11 +10,12 @@ mistake in one of them shows in their difference.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pgcheck.arrays import Floats, brief_fields, norm_of
+from pgcheck.displayed import Displayed, drawn
 from pgcheck.errors import PrecisionError, TooLargeError
 from pgcheck.exact.chain import layout
 from pgcheck.exact.enumeration import enumerate_gradient
@@ -52,7 +53,7 @@ class Discrepancy:
 
 
 @dataclass(frozen=True, eq=False)
-class ExactGradient:
+class ExactGradient(Displayed):
     """∇J(θ), the method that found it, and how precise it is.
 
     Attributes:
@@ -89,6 +90,10 @@ class ExactGradient:
     def is_zero(self) -> bool:
         """Whether ‖∇J‖ is within its rounding error of 0."""
         return self.norm <= self.rounding
+
+    def plot(self, mdp: MDP) -> Any:
+        """Returns ∇J as a picture; arguments, result and errors as in `displayed.Plotted.plot`, and the model."""
+        return drawn(self, mdp)
 
     def relative(self, size: float | None) -> float | None:
         """Returns a size over ‖∇J‖; None where it is not known, or ∇J = 0."""

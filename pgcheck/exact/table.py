@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgcheck.arrays import Floats
+from pgcheck.displayed import Plotted
 from pgcheck.exact.contributions import Contribution, contributions
 from pgcheck.exact.gradient import MAX_TRAJECTORIES, ExactGradient, Method, Progress, exact_gradient
 from pgcheck.exact.layers import Layers, layers_of
@@ -17,7 +18,7 @@ Order = Literal["probability", "share"]
 
 
 @dataclass(frozen=True, eq=False)
-class GradientTable:
+class GradientTable(Plotted):
     """∇J and what stands beside it.
 
     Attributes:

@@ -1,6 +1,5 @@
 """The place of a function → the function: `file.py:function` or `package.module:function`."""
 
-import ast
 import contextlib
 import inspect
 
@@ -9,12 +8,6 @@ from pgcheck.errors import EstimatorError
 from pgcheck.estimators.base import Estimate
 from pgcheck.external.agents import Agent, AgentFunction
 from pgcheck.formats.environments import places
-
-LOSSES = ("torch_loss", "jax_loss")  # of `pgcheck.adapters`: what they return is an estimator
-WRAPPERS = (*LOSSES, "agent")
-# What is called for an environment or a model: gymnasium.make, pgcheck.load, ...
-MODEL_MAKERS = ("make", "env", "load", "load_model", "loads", "from_arrays", "MDP", "Model")
-_LITERALS = (ast.Dict, ast.List, ast.Tuple, ast.DictComp, ast.ListComp)
 
 WRITE_AN_AGENT = """  Write a function that makes it, and name that:
     @pgcheck.agents.agent
@@ -48,97 +41,6 @@ def find(spec: str, expected: str = "file.py:function or package.module:function
         return places.find(spec, expected)
     except places.PlaceError as error:
         raise EstimatorError(str(error)) from None
-
-
-def functions_in(path: str) -> list[str]:
-    """Returns the names that a file gives to functions of one argument, wrapped losses and agents; none of it runs.
-
-    Raises:
-      EstimatorError: there is no such file, or it is not Python.
-    """
-    try:
-        statements = places.statements_of(path)
-    except places.PlaceError as error:
-        raise EstimatorError(str(error)) from None
-    names: list[str] = []
-    for statement in statements:
-        if isinstance(statement, ast.FunctionDef):
-            parameters = [*statement.args.posonlyargs, *statement.args.args]
-            required = len(parameters) - len(statement.args.defaults)
-            takes_one = len(parameters) >= 1 and required <= 1 and not statement.name.startswith("_")
-            if takes_one or any(_last_name(decorator) == "agent" for decorator in statement.decorator_list):
-                names.append(statement.name)
-        elif isinstance(statement, ast.Assign) and _last_call(statement.value) in WRAPPERS:
-            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    return names
-
-
-def makes_model(path: str, name: str) -> bool:
-    """Whether what a file calls `name` makes a model, as far as can be seen; none of the file runs.
-
-    It does if it is a function without arguments that it needs, a class of environments, or no function: a literal,
-    or what a call makes that looks like an environment or a model.
-    """
-    try:
-        statements = places.statements_of(path)
-    except places.PlaceError:
-        return False
-    return _makes_model(_last_named(statements, name), statements)
-
-
-def _last_named(statements: list[ast.stmt], name: str) -> ast.stmt | None:
-    """The statement that gives a name its value; of several the last one counts."""
-    last: ast.stmt | None = None
-    for statement in statements:
-        targets: list[ast.expr] = []
-        if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AnnAssign):
-            targets = [statement.target]
-        is_defined = isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == name
-        if is_defined or any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            last = statement
-    return last
-
-
-def _makes_model(statement: ast.stmt | None, statements: list[ast.stmt]) -> bool:
-    """Whether one of a file's statements makes a model."""
-    if isinstance(statement, ast.FunctionDef):
-        is_agent = any(_last_name(decorator) == "agent" for decorator in statement.decorator_list)
-        return not is_agent and _needs_nothing(statement.args)
-    if isinstance(statement, ast.ClassDef):
-        methods = {part.name for part in statement.body if isinstance(part, ast.FunctionDef)}
-        return {"reset", "step"} <= methods or any(_last_name(base).endswith("Env") for base in statement.bases)
-    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
-        return False
-    value = statement.value
-    if isinstance(value, ast.Lambda):
-        return _needs_nothing(value.args)
-    if isinstance(value, ast.Call):
-        called = _last_name(value)
-        made = _last_named(statements, called)
-        is_of_class = isinstance(made, ast.ClassDef) and _makes_model(made, statements)
-        return called in MODEL_MAKERS or called.endswith("Env") or is_of_class
-    return isinstance(value, _LITERALS)
-
-
-def _needs_nothing(arguments: ast.arguments) -> bool:
-    """Whether a function can be called without arguments; one that takes any number is to be called with some."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    keywords = any(default is None for default in arguments.kw_defaults)
-    return len(positional) == len(arguments.defaults) and arguments.vararg is None and not keywords
-
-
-def _last_name(expression: ast.expr) -> str:
-    """`agent` of `agent`, `agents.agent`, `pgcheck.agents.agent(...)` and `agent(...)(...)`."""
-    while isinstance(expression, ast.Call):
-        expression = expression.func
-    return expression.attr if isinstance(expression, ast.Attribute) else getattr(expression, "id", "")
-
-
-def _last_call(expression: ast.expr) -> str:
-    """The same of a call; "" of anything else."""
-    return _last_name(expression) if isinstance(expression, ast.Call) else ""
 
 
 def agent_hint(function: object) -> str:

@@ -14,9 +14,10 @@ from pgcheck.external.agent_process import AgentProcess
 from pgcheck.external.agent_source import AgentSource, LocalAgent
 from pgcheck.external.agents import Agent, AgentFunction
 from pgcheck.external.calling import LocalFunction
+from pgcheck.external.defined import functions_in, makes_model
 from pgcheck.external.estimator import External
 from pgcheck.external.estimator_process import Process
-from pgcheck.external.loading import WRITE_AN_AGENT, functions_in, makes_model
+from pgcheck.external.loading import WRITE_AN_AGENT
 from pgcheck.external.process import TIMEOUT, Child
 from pgcheck.external.program_process import PREFIX
 from pgcheck.external.program_sent import SendableProgram

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
+from pgcheck.displayed import Plotted
 from pgcheck.formats.nodes import Mapping, Node, Scalar
 from pgcheck.formats.overrides import ADD_REFERENCE, MAX_COEFFICIENT
 from pgcheck.formats.policies import read_policy
@@ -34,7 +35,7 @@ REQUIRED = ("horizon", "states", "actions", "start", "transitions")
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Plotted):
     """The contents of a model file.
 
     Attributes:

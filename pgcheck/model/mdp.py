@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pgcheck.arrays import Bools, Floats, Ints, fields_alone
+from pgcheck.displayed import Displayed, drawn
 from pgcheck.errors import ModelError, TooLargeError
 from pgcheck.model.dense import columns_of, distribution, numbers_of_states
 from pgcheck.model.horizon import Cut, horizon_of
@@ -18,7 +20,7 @@ MAX_PAIRS = 20_000_000  # states x actions; every dense table [S, A] then fits i
 
 
 @dataclass(frozen=True, eq=False)
-class MDP:
+class MDP(Displayed):
     """A finite MDP; a trajectory is s_0, a_0, r_0, s_1, ….
 
     A trajectory starts in s_0 ~ `start` and ends after an outcome with `done`, on entering a terminal
@@ -140,6 +142,13 @@ class MDP:
             f"MDP({self.name!r}: {self.num_states} states, {self.num_actions} actions, {len(self.prob)} outcomes, "
             f"horizon {'inf' if self.is_endless else self.horizon}, gamma {self.gamma:g})"
         )
+
+    def plot(self, policy: Any = None) -> Any:
+        """Returns the model as a graph, with arrows as wide as a `Policy` makes their actions likely.
+
+        By default all actions of a state are alike. Result and errors are those of `displayed.Plotted.plot`.
+        """
+        return drawn(self, policy)
 
     @property
     def is_endless(self) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from pgcheck.errors import VERDICT_STATUS, ExitStatus
 from pgcheck.report.records import to_json
+from pgcheck.report.verification import WHY
 from pgcheck.report.verification_record import verification_record
-from pgcheck.report.verifications import ERROR, worst_status
-from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
+from pgcheck.report.verifications import ERROR, ids_text, toned, worst_status
+from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Toned, View
 from pgcheck.report.words import percent
 from pgcheck.verification.checks import Check, Outcome
 from pgcheck.verification.verification import Verification
@@ -98,15 +99,26 @@ def _blocks(checks: Sequence[Check], records: Sequence[Record]) -> Iterator[Bloc
             yield f"\n{record['estimator']}: not checked\n  {record['why']}"
     wrong = [record for record in records if not record["as_expected"] and record["verdict"] != ERROR]
     if wrong:
-        yield f"\nfor the details of one: {wrong[0]['command']}"
+        mistake = next(filter(None, map(_to_explain, wrong)), None)
+        yield "" if mistake is None else f"\n{WHY} {mistake}"
+        yield f"for the details of one: {wrong[0]['command']}"
 
 
-def _verdict(record: Record) -> str:
-    """The verdict, and what was expected instead of a pass."""
-    verdict = str(record["verdict"]).upper()
-    if record["expect"] == "pass":
-        return verdict
-    return f"{verdict}, as expected" if record["as_expected"] else f"{verdict}, expected {record['expect'].upper()}"
+def _to_explain(record: Record) -> str | None:
+    """The id of the first mistake of a failing check that is not allowed."""
+    if record["verdict"] != "fail":
+        return None
+    ids = (diagnosis["id"] for diagnosis in record["diagnosis"])
+    return next((name for name in ids if name not in record["allowed"]), None)
+
+
+def _verdict(record: Record) -> Toned:
+    """The verdict, and what was expected instead of a pass; what was expected stands out as a pass does."""
+    verdict = str(record["verdict"])
+    text = verdict.upper()
+    if record["expect"] != "pass":
+        text += ", as expected" if record["as_expected"] else f", expected {record['expect'].upper()}"
+    return toned("pass" if record["as_expected"] else verdict if verdict != "pass" else "fail", text)
 
 
 def _worst(record: Record) -> Record | None:
@@ -129,5 +141,5 @@ def _cells(record: Record) -> tuple[str, str, str]:
         bias = "not finite"
     else:
         bias = f"{worst['bias']:.1e} of 0" if worst["relative_bias"] is None else percent(worst["relative_bias"])
-    ids = (it["id"] + " (allowed)" * (it["id"] in record["allowed"]) for it in record["diagnosis"])
-    return bias, worst["model"], ", ".join(ids)
+    ids = ids_text(record["verdict"], [(it["id"], it["id"] in record["allowed"]) for it in record["diagnosis"]])
+    return bias, worst["model"], ids

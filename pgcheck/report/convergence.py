@@ -1,6 +1,7 @@
 """The error against N → a table whose rows are printed as they come, and a sentence on the rate."""
 
 import math
+from collections.abc import Sequence
 
 from pgcheck.estimators.base import Estimator
 from pgcheck.estimators.convergence import MONTE_CARLO, Convergence, Row
@@ -8,7 +9,7 @@ from pgcheck.exact.gradient import ExactGradient
 from pgcheck.model.mdp import MDP
 from pgcheck.report.printer import Printer
 from pgcheck.report.progress import ProgressBar
-from pgcheck.report.view import Column, Grid, Record
+from pgcheck.report.view import Block, Column, Grid, Record
 from pgcheck.report.words import bias_size, estimator_record, headline, if_known, model_record, named, percent
 
 BAR = 12  # characters of the longest bar
@@ -19,7 +20,7 @@ class ConvergencePrinter:
 
     def __init__(
         self, printer: Printer, bar: ProgressBar, mdp: MDP, estimator: Estimator, numbers: list[int], seed: int,
-        replicates: int = 1,
+        replicates: int = 1, *, several: bool = False,
     ) -> None:  # fmt: skip
         self._printer = printer
         self._bar = bar
@@ -28,6 +29,7 @@ class ConvergencePrinter:
         self._numbers = numbers
         self._seed = seed
         self._replicates = replicates
+        self._several = several
         bar.label = f"N = {numbers[0]:,}"
         self._columns = _columns(numbers[-1])
         self._first: Row | None = None
@@ -37,7 +39,8 @@ class ConvergencePrinter:
         """Prints what stands above the rows."""
         if self._printer.form == "table":
             model = headline(self._mdp, exact.trajectories)
-            self._printer.text(f"{model}; {named(self._estimator)}seed {self._seed}")
+            name = f"{self._estimator.name}; " if self._several else named(self._estimator)
+            self._printer.text(f"{model}; {name}seed {self._seed}")
             if self._replicates > 1:
                 self._printer.text(f"||error||: root mean square of {self._replicates:,} estimates for each N")
             self._printer.text("")
@@ -53,18 +56,34 @@ class ConvergencePrinter:
             cells = _cells(row, self._first, self._numbers[-1])
             self._printer.grid(Grid(self._columns, [cells]), header=False)
         elif self._printer.form != "json":
-            self._printer.row(_row_record(row))
+            whose: Record = {"estimator": self._estimator.name} if self._several else {}
+            self._printer.row({**whose, **_row_record(row)})
 
     def progress(self, fraction: float) -> None:
         """Moves the bar."""
         self._bar(fraction)
 
     def end(self, result: Convergence) -> None:
-        """Prints what stands below the rows, or the whole result as JSON."""
+        """Prints what stands below the rows, or the whole result as JSON; of several, `print_all` prints that."""
         if self._printer.form == "table":
-            self._printer.text(sentence(result))
-        elif self._printer.form == "json":
+            self._printer.text(sentence(result) + ("\n" if self._several else ""))
+        elif self._printer.form == "json" and not self._several:
             self._printer.record(_record(result, self._seed))
+
+
+def print_all(printer: Printer, results: Sequence[Convergence], seed: int) -> None:
+    """Prints the results of several estimators as one JSON object, where JSON is asked for."""
+    if printer.form == "json":
+        printer.record({"estimators": [_record(result, seed) for result in results]})
+
+
+def convergence_blocks(result: Convergence) -> list[Block]:
+    """The same for a page, with all rows at hand; a seed is not known of them."""
+    first = f"{headline(result.mdp, result.exact.trajectories)}; {named(result.estimator)}".rstrip("; ")
+    note = f"||error||: root mean square of {result.replicates:,} estimates for each N"
+    columns, last = _columns(result.rows[-1].n), result.rows[-1].n
+    grid = Grid(columns[:-1], [_cells(row, result.rows[0], last)[:-1] for row in result.rows])
+    return [first, *([note] if result.replicates > 1 else []), "", grid, sentence(result)]
 
 
 def sentence(result: Convergence) -> str:

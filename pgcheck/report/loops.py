@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from pgcheck.report.view import Column, Filled, Grid, Record
+from pgcheck.report.view import Column, Filled, Grid, Record, Span, Toned
 from pgcheck.report.words import many, objective, percent
 from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.loop_sampled import SampledLoopFinding
@@ -17,20 +17,21 @@ def loops_of(verification: Verification) -> list[LoopFinding]:
     return [finding for finding in verification.exact if isinstance(finding, LoopFinding)]
 
 
-def loop_table(findings: list[LoopFinding]) -> Grid:
-    """Returns a row for each model."""
+def loop_table(verification: Verification) -> Grid:
+    """Returns a row for each model on which all runs of an agent were listed."""
     columns = (
         Column("model", right=False), Column("horizon"), Column("runs"), Column("rel. bias"), Column("scale"),
         Column("cosine"),
     )  # fmt: skip
-    return Grid(columns, [_cells(finding) for finding in findings])
+    return Grid(columns, [_cells(finding, is_off=verification.is_off(finding)) for finding in loops_of(verification)])
 
 
-def _cells(finding: LoopFinding) -> tuple[str, ...]:
+def _cells(finding: LoopFinding, *, is_off: bool) -> tuple[str, ...]:
     start = finding.mdp.name, f"{finding.mdp.horizon:,}", f"{finding.runs.number:,}"
     if math.isnan(finding.bias):
-        return *start, "not finite", "", ""
+        return *start, Toned(Span("not finite", "bad")) if is_off else "not finite", "", ""
     bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
+    bias = Toned(Span(bias, "bad")) if is_off else bias
     scale = "" if finding.scale is None else f"{finding.scale:.6g}"
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
     return *start, bias, scale, cosine

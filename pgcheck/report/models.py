@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from pgcheck.formats.bundled import BundledModel
+from pgcheck.model.mdp import MDP
 from pgcheck.report.view import Block, Column, Grid, Record, View
 from pgcheck.report.words import headline, many, model_record, sized
 from pgcheck.trajectories.summary import ModelSummary
@@ -30,15 +31,7 @@ def show_view(summary: ModelSummary) -> View:
             numbers = {name: float(table[s, a]) for name, table in tables.items()}
             yield {"state": mdp.states[s], **seen, "action": mdp.actions[a], **numbers}
 
-    def transitions() -> Iterator[Record]:
-        columns = (c.tolist() for c in (mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done))
-        for s, a, to, p, reward, done in zip(*columns, strict=True):
-            names = {"state": mdp.states[s], "action": mdp.actions[a], "to": mdp.states[to]}
-            yield {**names, "p": p, "reward": reward, "done": done}
-
     weights = summary.policy.theta.tolist()
-    start = {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
-    terminal = [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
 
     def record() -> Record:
         return {
@@ -49,14 +42,14 @@ def show_view(summary: ModelSummary) -> View:
             "num_actions": mdp.num_actions,
             "num_outcomes": len(mdp.prob),
             "num_parameters": len(weights),
-            "start": start,
-            "terminal": terminal,
+            "start": _start(mdp),
+            "terminal": _terminal(mdp),
             "parameters": [list(names) for names in summary.policy.parameters],
             "theta": weights,
             "policy": list(rows()),
             "behavior_probs": None if summary.behavior_probs is None else summary.behavior_probs.tolist(),
             "reference_probs": None if mdp.reference is None else mdp.reference.tolist(),
-            "transitions": list(transitions()),
+            "transitions": list(_transitions(mdp)),
             "trajectories": [{"horizon": h, "trajectories": n} for h, n in summary.counts],
         }
 
@@ -66,22 +59,10 @@ def show_view(summary: ModelSummary) -> View:
         ((*(row[name] for name in words), *(f"{row[name]:.6g}" for name in tables)) for row in rows()),
     )
     counts_grid = Grid((Column("horizon"), Column("trajectories")), [(f"{h:,}", sized(n)) for h, n in summary.counts])
-    sizes = f"{many(len(mdp.prob), 'outcome')}, {many(len(weights), 'parameter')}"
-    transitions_grid = Grid(
-        (*(Column(name, right=False) for name in ("state", "action", "to")), *map(Column, ("p", "reward", "done"))),
-        (
-            (t["state"], t["action"], t["to"], f"{t['p']:.6g}", f"{t['reward']:.6g}", "yes" if t["done"] else "")
-            for t in itertools.islice(transitions(), MAX_TRANSITIONS)
-        ),
-    )
-    more = len(mdp.prob) - MAX_TRANSITIONS
+    first, *outcomes = mdp_blocks(mdp)
     blocks: list[Block] = [
-        f"{headline(mdp, None)}; {sizes}",
-        f"start: {', '.join(f'{name} {p:.6g}' for name, p in start.items())}",
-        f"terminal: {', '.join(terminal) or 'none'}",
-        "",
-        transitions_grid,
-        *([f"... and {many(more, 'more outcome')}; --format json shows all"] if more > 0 else []),
+        f"{first}, {many(len(weights), 'parameter')}",
+        *outcomes,
         "",
         *([] if summary.is_table else _weights(summary)),
         policy_grid,
@@ -91,6 +72,41 @@ def show_view(summary: ModelSummary) -> View:
     if summary.counts_cut:
         blocks.append("larger horizons take too long to count")
     return View(record, rows(), blocks)
+
+
+def mdp_blocks(mdp: MDP) -> list[Block]:
+    """What is in a model beside its policy."""
+    grid = Grid(
+        (*(Column(name, right=False) for name in ("state", "action", "to")), *map(Column, ("p", "reward", "done"))),
+        (
+            (t["state"], t["action"], t["to"], f"{t['p']:.6g}", f"{t['reward']:.6g}", "yes" if t["done"] else "")
+            for t in itertools.islice(_transitions(mdp), MAX_TRANSITIONS)
+        ),
+    )
+    more = len(mdp.prob) - MAX_TRANSITIONS
+    return [
+        f"{headline(mdp, None)}; {many(len(mdp.prob), 'outcome')}",
+        f"start: {', '.join(f'{name} {p:.6g}' for name, p in _start(mdp).items())}",
+        f"terminal: {', '.join(_terminal(mdp)) or 'none'}",
+        "",
+        grid,
+        *([f"... and {many(more, 'more outcome')}; --format json shows all"] if more > 0 else []),
+    ]
+
+
+def _start(mdp: MDP) -> dict[str, float]:
+    return {mdp.states[s]: float(mdp.start[s]) for s in np.flatnonzero(mdp.start).tolist()}
+
+
+def _terminal(mdp: MDP) -> list[str]:
+    return [mdp.states[s] for s in np.flatnonzero(mdp.terminal).tolist()]
+
+
+def _transitions(mdp: MDP) -> Iterator[Record]:
+    columns = (c.tolist() for c in (mdp.state, mdp.action, mdp.next_state, mdp.prob, mdp.reward, mdp.done))
+    for s, a, to, p, reward, done in zip(*columns, strict=True):
+        names = {"state": mdp.states[s], "action": mdp.actions[a], "to": mdp.states[to]}
+        yield {**names, "p": p, "reward": reward, "done": done}
 
 
 def _weights(summary: ModelSummary) -> list[Block]:

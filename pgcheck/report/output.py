@@ -127,6 +127,11 @@ def _mode(path: str) -> int:
     return 0o666 & ~umask
 
 
+def tell(text: str) -> None:
+    """Writes to standard error what is neither a note nor an error."""
+    _tell(text, lambda shown: shown)
+
+
 def note(text: str) -> None:
     """Writes a note to standard error, dim on a terminal that shows colour."""
     _tell(text, lambda shown: f"\x1b[2m{shown}\x1b[22m")

@@ -15,7 +15,7 @@ from pgcheck.formats.problems import visible
 from pgcheck.report.output import Output
 from pgcheck.report.records import csv_line, to_json
 from pgcheck.report.terminal import is_coloured, terminal_width, wrapped
-from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Styled, View
+from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Toned, View
 
 SCHEMA = "pgcheck/1"
 UNBOUNDED = 1_000_000  # columns: wider than any table
@@ -106,16 +106,17 @@ class Printer:
                 self.row(record)
 
     def text(self, text: str) -> None:
-        """Prints a paragraph; on a terminal its words are wrapped."""
-        if self.output.is_terminal:
-            text = wrapped(text, terminal_width())
-        self.output.write(text + "\n", encoding=self.output.encoding)
+        """Prints a paragraph; on a terminal its words are wrapped, and those that stand out are coloured."""
+        shown = wrapped(text, terminal_width()) if self.output.is_terminal else str(text)
+        if isinstance(text, Toned) and self._is_coloured:
+            self._styled(Styled(text.broken_as(shown).spans), soft_wrap=True)
+        else:
+            self.output.write(shown + "\n", encoding=self.output.encoding)
 
-    def _styled(self, line: Styled) -> None:
+    def _styled(self, line: Styled, *, soft_wrap: bool = False) -> None:
         """Prints a line, some words of which are coloured where colour is shown."""
         console = self._console()
-        text = Text.assemble(*((span.text, _STYLES[span.tone]) for span in line.spans))
-        console.print(text, soft_wrap=not self.output.is_terminal)
+        console.print(_dressed(line.spans), soft_wrap=soft_wrap or not self.output.is_terminal)
         assert isinstance(console.file, io.StringIO)
         self.output.write(console.file.getvalue(), encoding=self.output.encoding)
 
@@ -163,12 +164,16 @@ class Printer:
                 no_wrap=column.right,
             )
         for row in grid.rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(_dressed(cell.spans) if isinstance(cell, Toned) else Text(cell) for cell in row))
         return table
+
+    @property
+    def _is_coloured(self) -> bool:
+        return self.output.is_stdout and is_coloured(self.output.is_terminal)
 
     def _console(self) -> Console:
         """The only maker of consoles for results."""
-        coloured = self.output.is_stdout and is_coloured(self.output.is_terminal)
+        coloured = self._is_coloured
         return Console(
             file=io.StringIO(),
             force_terminal=coloured,
@@ -185,8 +190,15 @@ class Printer:
     def _blocks(self, grid: Grid) -> None:
         """One record a paragraph: for a terminal too narrow for the table."""
         for row in grid.rows:
-            lines = [f"{column.title}: {cell}" for column, cell in zip(grid.columns, row, strict=True) if cell]
-            self.text("\n".join(lines) + "\n")
+            parts: list[Span | str] = []
+            for column, cell in zip(grid.columns, row, strict=True):
+                if cell:
+                    parts += [f"{column.title}: ", *(cell.spans if isinstance(cell, Toned) else (cell,)), "\n"]
+            self.text(Toned(*parts))
+
+
+def _dressed(spans: Iterable[Span]) -> Text:
+    return Text.assemble(*((span.text, _STYLES[span.tone]) for span in spans))
 
 
 _ASCII_HEAD = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)

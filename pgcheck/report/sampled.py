@@ -3,13 +3,17 @@
 import math
 from collections.abc import Iterator
 
-from pgcheck.report.view import Column, Filled, Grid, Record
+from pgcheck.report.view import Column, Filled, Grid, Record, Span, Toned
 from pgcheck.report.words import many, percent
 from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.sampled_evidence import Announcement
 from pgcheck.verification.sampled_finding import SampledFinding
 from pgcheck.verification.verification import Verification
 
+_WORDS = {
+    "pass": Toned(Span("pass", "good")), "fail": Toned(Span("FAIL", "bad")),
+    "inconclusive": Toned(Span("undecided", "unsure")),
+}  # fmt: skip
 LEAST_P = 1e-9  # below which a probability is not told apart
 
 
@@ -191,8 +195,7 @@ def _cells(finding: SampledFinding, *, is_allowed: bool) -> tuple[str, ...]:
     look = finding.look
     size = () if isinstance(finding, LoopFinding) else (str(finding.batch_size),)
     start = finding.mdp.name, *size, f"{look.rollouts:,}"
-    word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[look.decision]
-    decision = "" if is_allowed else word  # of another expectation than that of what is allowed
+    decision = "" if is_allowed else _WORDS[look.decision]  # of another expectation than that of what is allowed
     if math.isnan(look.bias):
         return *start, "not finite", "", "", decision
     if finding.norm == 0:

@@ -1,9 +1,9 @@
 """A verification → its view: verdict, figures, what is wrong, and what a pass claims."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from pgcheck.report.loops import loop_remarks, loop_scope, loop_table, loops_of
+from pgcheck.report.loops import loop_remarks, loop_scope, loop_table
 from pgcheck.report.matrix import matrix_text
 from pgcheck.report.printed import printed_remarks
 from pgcheck.report.sampled import (
@@ -16,11 +16,12 @@ from pgcheck.report.sampled import (
 )
 from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.verification_record import finding_row, verification_record
-from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, View
+from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, Toned, View
 from pgcheck.report.words import percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.verification import Verification
 
+WHY = "Why, and the right lines: pgcheck explain"
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 
 
@@ -65,6 +66,18 @@ def first_line(verification: Verification) -> str:
     return f"{worst.mdp.name}: the expectation{batch} has {off}" + (f" ({why})" if why else "")
 
 
+def to_explain(verifications: Iterable[Verification]) -> str | None:
+    """The id of the first mistake that is not allowed; None where nothing fails with a name."""
+    named = (
+        diagnosis.id
+        for verification in verifications
+        if verification.verdict == "fail"
+        for diagnosis in verification.diagnosis
+        if not diagnosis.allowed
+    )
+    return next(named, None)
+
+
 def explanation(verification: Verification) -> list[str]:
     """What a failure looks like, in lines."""
     sentences = _undecided(verification) if verification.verdict == "inconclusive" else _reasons(verification)
@@ -77,6 +90,8 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
     blocks: list[Block] = [Styled((Span(f"{name}: "), Span(verdict_text(verification), TONE[verification.verdict])))]
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
+        if (mistake := to_explain([verification])) is not None:
+            blocks.append(f"  {WHY} {mistake}")
     elif verification.verdict == "pass":
         if verification.exact:
             blocks.append(Filled(loop_scope(verification) if verification.of_agent else scope_text(verification)))
@@ -84,7 +99,7 @@ def _blocks(name: str, verification: Verification) -> list[Block]:
         blocks += list(_undecided(verification))
     blocks += list(sampled_scope(verification))
     if verification.exact:
-        blocks += ["", loop_table(loops_of(verification)) if verification.of_agent else _table(verification), ""]
+        blocks += ["", loop_table(verification) if verification.of_agent else _table(verification), ""]
         if not verification.of_agent:
             other = "importance-sampling" if verification.off_policy else "REINFORCE"
             blocks.append(f"variance: per rollout, relative to {other}")
@@ -106,11 +121,12 @@ def _table(verification: Verification) -> Grid:
         Column("model", right=False), Column("horizon"), Column("B"), Column("rel. bias"), Column("scale"),
         Column("cosine"), Column("variance"),
     )  # fmt: skip
-    return Grid(columns, [_cells(finding) for finding in verification.exact])
+    return Grid(columns, [_cells(finding, is_off=verification.is_off(finding)) for finding in verification.exact])
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
+def _cells(finding: Finding, *, is_off: bool) -> tuple[str, ...]:
     bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
+    bias = Toned(Span(bias, "bad")) if is_off else bias
     scale = "" if finding.scale is None else f"{finding.scale:.6g}"
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"
     ratio = finding.variance_over_reinforce
@@ -121,7 +137,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
 def _explained(verification: Verification) -> Iterator[str]:
     """What is wrong, each text once, after the ids that it explains."""
     for ids, text in verification.explanations:
-        yield f"{', '.join(ids)}: {text}"
+        yield Toned(Span(", ".join(ids), TONE[verification.verdict]), f": {text}")
 
 
 def _success(verification: Verification) -> Iterator[Filled]:
@@ -143,7 +159,8 @@ def _success(verification: Verification) -> Iterator[Filled]:
         tested = "no other behavior was tested; try --off-policy"
         yield Filled(f"The policy itself drew the episodes, so all ratios are 1: {tested}.")
     for diagnosis in verification.diagnosis:
-        yield Filled(f"{'' if diagnosis.allowed else 'Warning: '}{diagnosis.id}: {diagnosis.text}")
+        id_ = Span(diagnosis.id, "plain" if diagnosis.allowed else "unsure")
+        yield Filled(Toned("" if diagnosis.allowed else "Warning: ", id_, f": {diagnosis.text}"))
     if verification.is_noisy:
         yield _noise(verification)
 
@@ -205,11 +222,11 @@ def _details(verification: Verification) -> Iterator[str]:
     finding = verification.worst
     if finding is None or verification.verdict == "inconclusive" or verification.beyond or math.isnan(finding.bias):
         return
-    components = [
-        f"  {' '.join(worst.parameter)}: {worst.expectation:.6g} where the gradient is {worst.gradient:.6g}"
-        for worst in finding.worst_components()
-    ]
+    components: list[Span | str] = []
+    for worst in finding.worst_components():
+        number = Span(f"{worst.expectation:.6g}", TONE[verification.verdict])
+        components += [f"\n  {' '.join(worst.parameter)}: ", number, f" where the gradient is {worst.gradient:.6g}"]
     if components:
-        yield f"Worst components, on {finding.mdp.name}:\n" + "\n".join(components)
+        yield Toned(f"Worst components, on {finding.mdp.name}:", *components)
     if verification.matrix is not None:
         yield matrix_text(verification.matrix)

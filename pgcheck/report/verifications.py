@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 
 from pgcheck.errors import ExitStatus, PgcheckError
-from pgcheck.report.verification import verification_view
-from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, View
+from pgcheck.report.verification import TONE, WHY, to_explain, verdict_text, verification_view
+from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Toned, View
 from pgcheck.report.words import percent
 from pgcheck.verification.verification import Verification
 
@@ -28,6 +28,23 @@ def verifications_view(judged: Sequence[Judged]) -> View:
     """The verdicts on several estimators in every form."""
     views = [(name, _view(name, outcome)) for name, outcome in judged]
     return View(lambda: {"estimators": [view.record() for _, view in views]}, _lines(views), list(_blocks(judged)))
+
+
+def verdict_line(name: str, outcome: Verification | PgcheckError) -> Styled:
+    """A verdict in one line: the estimator, the word, and how far it is off where, by which mistake."""
+    if not isinstance(outcome, Verification):
+        return Styled((Span(f"{name}: "), Span("NOT CHECKED", "unsure"), Span(f": {_first(str(outcome))}")))
+    said, _, rest = verdict_text(outcome).partition(":")
+    bias, model, ids = _cells(outcome)
+    if outcome.verdict == "fail":
+        rest = f": {', '.join(filter(None, [ids, f'relative bias {bias} on {model}' * bool(bias)]))}"
+    elif outcome.verdict == "pass":
+        rest = f":{rest}" if rest else f": exact on {', '.join(outcome.checked)}" * (not outcome.sampled)
+    return Styled((Span(f"{name}: "), Span(said, TONE[outcome.verdict]), Span(rest)))
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _view(name: str, outcome: Verification | PgcheckError) -> View:
@@ -56,7 +73,8 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         Column("estimator", right=False), Column("verdict", right=False), Column("worst bias"),
         Column("on", right=False), Column("diagnosis", right=False),
     )  # fmt: skip
-    yield Grid(columns, [(name, _verdict(outcome).upper(), *_cells(outcome)) for name, outcome in judged])
+    rows = [(name, toned(_verdict(outcome), _verdict(outcome).upper()), *_cells(outcome)) for name, outcome in judged]
+    yield Grid(columns, rows)
     errors = [(name, outcome) for name, outcome in judged if isinstance(outcome, PgcheckError)]
     for name, error in errors:
         yield f"\n{name}: not checked\n  {error}"
@@ -66,7 +84,25 @@ def _blocks(judged: Sequence[Judged]) -> Iterator[Block]:
         if isinstance(outcome, Verification) and outcome.verdict != "pass"
     ]
     if failing:
-        yield f"\nfor the details of one: pgcheck verify {failing[0]}"
+        mistake = to_explain(outcome for _, outcome in judged if isinstance(outcome, Verification))
+        yield "" if mistake is None else f"\n{WHY} {mistake}"
+        yield f"for the details of one: pgcheck verify {failing[0]}"
+
+
+def toned(verdict: str, text: str) -> Toned:
+    """Returns the text of a verdict in the tone of that verdict, an error in that of a failure."""
+    return Toned(Span(text, TONE.get(verdict, "bad")))
+
+
+def ids_text(verdict: str, ids: Sequence[tuple[str, bool]]) -> Toned:
+    """Returns the ids of a diagnosis, each with whether it is allowed; of a failure, those that are not stand out."""
+    parts: list[Span] = []
+    for id_, is_allowed in ids:
+        parts += [Span(", ")] if parts else []
+        parts.append(
+            Span(id_ + " (allowed)" * is_allowed, "bad" if verdict == "fail" and not is_allowed else "plain")
+        )
+    return Toned(*parts)
 
 
 def _options(outcome: Verification) -> str:
@@ -84,5 +120,5 @@ def _cells(outcome: Verification | PgcheckError) -> tuple[str, str, str]:
     if worst is None or not isinstance(outcome, Verification):
         return "", "", ""
     bias = f"{worst.bias:.1e} of 0" if worst.relative_bias is None else percent(worst.relative_bias)
-    ids = (diagnosis.id + (" (allowed)" if diagnosis.allowed else "") for diagnosis in outcome.diagnosis)
-    return bias, worst.mdp.name, ", ".join(ids)
+    ids = ids_text(outcome.verdict, [(diagnosis.id, diagnosis.allowed) for diagnosis in outcome.diagnosis])
+    return bias, worst.mdp.name, ids

@@ -19,7 +19,7 @@ _NO_REWARD = "a reward-independent term is added"
 _NONLINEAR = "something is standardised, clipped, ranked or made positive"
 
 CAUSES: dict[str, str] = {
-    # Known mistakes (estimators.mistakes).
+    # Known mistakes (estimators.mistakes.weights).
     "dropped-gamma": _GAMMA_T,
     "undiscounted": "the rewards to go are not discounted: G_t is the sum of gamma^(k-t) r_k",
     "undiscounted/nothing": "neither the rewards nor the steps are discounted",

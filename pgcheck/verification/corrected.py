@@ -7,7 +7,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import Mistake, dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Mistake, dropped_gamma, with_gamma_t
 from pgcheck.estimators.weights import all_steps, returns
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.corrections import Correction, Multiplier

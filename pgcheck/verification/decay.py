@@ -8,7 +8,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.explanation import Explanation
 from pgcheck.verification.findings import Finding

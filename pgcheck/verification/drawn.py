@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints
-from pgcheck.estimators.mistakes import Candidate
+from pgcheck.estimators.mistakes.weights import Candidate
 from pgcheck.trajectories.batch import Batch
 from pgcheck.trajectories.independent import Rollouts
 from pgcheck.trajectories.sampling import streams

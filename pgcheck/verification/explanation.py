@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.estimators.mistakes import REFERENCE, Candidate
+from pgcheck.estimators.mistakes.weights import REFERENCE, Candidate
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Circumstances, Enumeration, Finding
 from pgcheck.verification.impulses import correct_weights, impulses

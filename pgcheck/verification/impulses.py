@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.arrays import Floats, Ints
+from pgcheck.arrays import Bools, Floats, Ints
 from pgcheck.estimators.weights import ratios
 from pgcheck.model.mdp import MDP
 from pgcheck.model.policy import Policy
@@ -49,6 +49,12 @@ class WeightMatrix:
         """W with 0 in place of what is rounding alone `[T, T]`."""
         size = np.abs(self.values)
         return np.where(size > self.rounding * size.max(initial=0.0), self.values, 0.0)
+
+    @property
+    def wrong(self) -> Bools:
+        """Where k ≥ t and W[t, k] is not γ^k, but for rounding `[T, T]`."""
+        size = max(1.0, float(np.abs(self.values).max(initial=0.0)))
+        return np.triu(np.abs(self.values - self.right_weights) > max(self.rounding, 1e-6) * size)
 
 
 def chain(steps: int, gamma: float, *, terminated: bool = True, copies: int = 1) -> tuple[MDP, Policy]:

@@ -17,7 +17,7 @@ import numpy as np
 from pgcheck.arrays import Floats
 from pgcheck.errors import TooLargeError
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import Candidate
+from pgcheck.estimators.mistakes.weights import Candidate
 from pgcheck.estimators.off_policy import per_decision
 from pgcheck.estimators.on_policy import reinforce, reward_to_go
 from pgcheck.estimators.weights import all_steps, discounts, exact_critic, values

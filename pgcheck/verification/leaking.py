@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.estimators.mistakes import REFERENCE, Candidate, dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes.weights import REFERENCE, Candidate, dropped_gamma, with_gamma_t
 from pgcheck.estimators.weights import returns
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.explanation import Field

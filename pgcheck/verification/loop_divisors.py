@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats
-from pgcheck.estimators.mistakes import public_id
+from pgcheck.estimators.mistakes.weights import public_id
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.recorded import Recorded
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from pgcheck.arrays import Floats, Ints, norm_of
-from pgcheck.estimators.mistakes import Candidate
+from pgcheck.estimators.mistakes.weights import Candidate
 from pgcheck.model.linearised import Linearised
 from pgcheck.model.mdp import MDP
 from pgcheck.verification.findings import NOTHING

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from pgcheck.arrays import Bools, Floats
-from pgcheck.estimators.mistakes import REFERENCE, Candidate, Mistake
+from pgcheck.estimators.mistakes.weights import REFERENCE, Candidate, Mistake
 from pgcheck.estimators.weights import discounts
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.explanation import mean_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Candidate, Mistake
+from pgcheck.estimators.mistakes.weights import MISTAKES, REFERENCE, Candidate, Mistake
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.explanation import Explanation, Field, mean_of
 from pgcheck.verification.findings import Finding

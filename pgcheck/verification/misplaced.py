@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pgcheck.arrays import Bools, Floats, Ints
-from pgcheck.estimators.mistakes import Mistake, dropped_gamma, public_id, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Mistake, dropped_gamma, public_id, with_gamma_t
 from pgcheck.estimators.weights import all_steps, returns
 from pgcheck.model.policy import logit_pullback
 from pgcheck.trajectories.batch import Batch

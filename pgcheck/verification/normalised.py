@@ -8,7 +8,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats, Ints, norm_of
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes.weights import dropped_gamma, with_gamma_t
 from pgcheck.estimators.weights import all_steps, ratios, returns
 from pgcheck.external.estimator import External
 from pgcheck.model.softmax import TabularSoftmax

@@ -18,7 +18,7 @@ import numpy as np
 
 from pgcheck.arrays import Floats
 from pgcheck.estimators.base import Weights
-from pgcheck.estimators.mistakes import Candidate, dropped_gamma, undiscounted, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Candidate, dropped_gamma, undiscounted, with_gamma_t
 from pgcheck.estimators.on_policy import reward_to_go
 from pgcheck.estimators.weights import all_steps, discounts, onward, ratios, whole_ratio
 from pgcheck.model.objective import log_ratio

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import REFERENCE, Mistake, public_id
+from pgcheck.estimators.mistakes.weights import REFERENCE, Mistake, public_id
 from pgcheck.verification.alterations import (
     all_cut_off,
     all_terminated,

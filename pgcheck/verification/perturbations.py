@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import public_id
+from pgcheck.estimators.mistakes.weights import public_id
 from pgcheck.verification.alterations import no_rewards, rewards_times
 from pgcheck.verification.batching import explain_trend, trend_of
 from pgcheck.verification.causes import Diagnosis

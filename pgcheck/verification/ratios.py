@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import Mistake, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Mistake, with_gamma_t
 from pgcheck.estimators.weights import ratios
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.alterations import mean_length, no_rewards, padded_length

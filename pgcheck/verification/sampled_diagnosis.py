@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.mistakes import REFERENCE, Candidate
+from pgcheck.estimators.mistakes.weights import REFERENCE, Candidate
 from pgcheck.verification.batch_sums import BATCHES, ROUNDING, ROUNDING_IN_SINGLE
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.gram import p_of_mean

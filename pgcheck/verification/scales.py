@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgcheck.estimators.mistakes import public_id
+from pgcheck.estimators.mistakes.weights import public_id
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.findings import Circumstances, Finding
 

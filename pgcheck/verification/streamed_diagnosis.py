@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pgcheck.arrays import norm_of
-from pgcheck.estimators.mistakes import Mistake
+from pgcheck.estimators.mistakes.weights import Mistake
 from pgcheck.verification.causes import Diagnosis
 from pgcheck.verification.corrected import mistaken, wrong
 from pgcheck.verification.corrections import MISSING, RIGHT, WRONG

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgcheck.arrays import Floats, norm_of
-from pgcheck.estimators.mistakes import Candidate, public_id
+from pgcheck.estimators.mistakes.weights import Candidate, public_id
 from pgcheck.estimators.weights import discounts
 from pgcheck.trajectories.batch import Batch
 from pgcheck.verification.causes import Diagnosis

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from pgcheck.displayed import Plotted
 from pgcheck.errors import VERDICT_STATUS
 from pgcheck.estimators.contract import Contract
 from pgcheck.verification.causes import Diagnosis
@@ -60,7 +61,7 @@ class Printed:
 
 
 @dataclass(frozen=True, eq=False)
-class Verification:
+class Verification(Plotted):
     """The verdict on an estimator, with what it rests on.
 
     Attributes:
@@ -139,6 +140,10 @@ class Verification:
     def worst(self) -> Finding | None:
         """The finding with the greatest relative bias; None without findings."""
         return max(self.findings, key=lambda finding: finding.severity, default=None)
+
+    def is_off(self, finding: Finding) -> bool:
+        """Whether an exact finding is one for which this fails."""
+        return self.verdict == "fail" and not finding.is_right(self.tolerance, self.scale or 1.0)
 
     @property
     def checked(self) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def test_what_people_read(run: Run) -> None:
     assert run("verify", "dropped-gamma", "--gamma", "1").returncode == 0
     assert "Worst components, on " in bad.stdout
     assert "dropped-gamma: gamma^t is left out" in bad.stdout
-    assert "t=3      0      0      0      1" in bad.stdout
+    assert "t=3      0       0       0       1*" in bad.stdout
     assert "discounting was not tested" in run("verify", "reinforce", "bandit").stdout
 
 

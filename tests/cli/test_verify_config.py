@@ -372,7 +372,7 @@ def test_the_examples_checks_pass(run: Run) -> None:
 
 
 def test_the_page_s_example_is_real(run: Run, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "checks.md").read_text()
+    page = (ROOT / "docs" / "reference" / "checks-file.md").read_text()
     (example,) = [block for block in page.split("```toml\n")[1:] if "[[check]]" in block]
     (tmp_path / "checks.toml").write_text(example.partition("```")[0])
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -21,11 +21,12 @@ from pgcheck.external import contents, wire
 from pgcheck.external.agent_process import AgentProcess
 from pgcheck.external.agent_source import Beginning
 from pgcheck.external.agents import AgentFunction
+from pgcheck.external.defined import functions_in
 from pgcheck.external.draws.answers import Draw
 from pgcheck.external.draws.branches import branches_of
 from pgcheck.external.draws.tree import Branch, Count
 from pgcheck.external.episodes import decoded
-from pgcheck.external.loading import functions_in, load
+from pgcheck.external.loading import load
 from pgcheck.external.loop import Rehearsal
 from pgcheck.external.lot import Before, Cut, Lot
 from pgcheck.external.opening import agent_source_of, estimator_of, opened, opened_on

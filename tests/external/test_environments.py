@@ -67,8 +67,9 @@ def test_a_script_makes_a_bundled_model_by_its_name(script: str) -> None:
 
 
 @GYMNASIUM
-def test_the_code_of_the_readme_runs() -> None:
-    code = re.search(r"```python\n(import gymnasium.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_code_of_the_guide_runs() -> None:
+    page = (ROOT / "docs" / "how-to" / "environment.md").read_text()
+    code = re.search(r"```python\n(import gymnasium.*?)```", page, re.DOTALL)
     assert code is not None
     done = python(f"{code[1]}\nprint(observation, reward, terminated, truncated, env.unwrapped.horizon)")
     assert done.stdout == "[0. 0. 1.] 2.0 True False 5\n", done.stderr

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 import pgcheck
-from pgcheck.estimators.mistakes import MISTAKES, REFERENCE, Mistake
+from pgcheck.estimators.mistakes.weights import MISTAKES, REFERENCE, Mistake
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import battery
 from pgcheck.verification.impulses import chain, correct_weights, impulses

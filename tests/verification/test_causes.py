@@ -10,8 +10,8 @@ import pytest
 import pgcheck
 from pgcheck import Diagnosis, exact_gradient, verify
 from pgcheck.arrays import Floats
-from pgcheck.estimators import mistakes
-from pgcheck.estimators.mistakes import MISTAKES, Candidate, Mistake, public_id
+from pgcheck.estimators.mistakes import weights as mistakes
+from pgcheck.estimators.mistakes.weights import MISTAKES, Candidate, Mistake, public_id
 from pgcheck.trajectories.paths import listed
 from pgcheck.verification.battery import BATTERY, battery
 from pgcheck.verification.causes import CAUSES, INPUTS, NOTES
@@ -146,9 +146,9 @@ def test_the_right_twin_passes(twin: zoo.Estimate) -> None:
     assert (verification.verdict, verification.diagnosis) == ("pass", ())
 
 
-def test_every_id_stands_in_the_readme() -> None:
-    table = (PACKAGE.parent / "README.md").read_text().partition("| it says | when |")[2].partition("\n\n")[0]
-    assert {f"`{public_id(cause)}`" for cause in CAUSES} <= set(re.findall("`[a-z-]+`", table))
+def test_every_id_stands_on_the_page_of_mistakes() -> None:
+    page = (PACKAGE.parent / "docs" / "mistakes" / "index.md").read_text()
+    assert {f"`{public_id(cause)}`" for cause in CAUSES} <= set(re.findall("`[a-z-]+`", page))
 
 
 def test_no_mistake_of_the_score_is_parallel_to_another_mistake() -> None:

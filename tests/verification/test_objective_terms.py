@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from pgcheck.estimators.mistakes import Candidate
+from pgcheck.estimators.mistakes.weights import Candidate
 from pgcheck.verification import objective_terms
 from pgcheck.verification.objective_terms import DISCOUNTS, RATIOS, ObjectiveTerm, entropy_terms, kl_loss, kl_terms
 from tests import oracles

@@ -11,7 +11,7 @@ import pytest
 
 import pgcheck
 from pgcheck import Batch, TabularSoftmax, exact_gradient, verify
-from pgcheck.estimators.mistakes import Candidate, dropped_gamma, with_gamma_t
+from pgcheck.estimators.mistakes.weights import Candidate, dropped_gamma, with_gamma_t
 from pgcheck.report.scope import scope_text
 from pgcheck.testing import GradientMismatch, assert_policy_gradient
 from pgcheck.verification.battery import battery_models

@@ -19,9 +19,14 @@ def with_fonts(svg: str) -> str:
     characters = {character for text in texts for character in "".join(text.itertext())}
     if not characters:
         return svg
-    font = base64.b64encode(_subset(frozenset(characters))).decode()
-    face = f"@font-face{{font-family:'{FAMILY}';src:url(data:font/woff;base64,{font}) format('woff')}}"
+    face = font_face(frozenset(characters))
     return re.sub(r"(<style type=\"text/css\">)", lambda found: f"{found[1]}{face}", svg, count=1)
+
+
+def font_face(characters: frozenset[str]) -> str:
+    """Returns the rule of a style sheet that holds the font itself, with those of these characters that it has."""
+    font = base64.b64encode(_subset(characters)).decode()
+    return f"@font-face{{font-family:'{FAMILY}';src:url(data:font/woff;base64,{font}) format('woff')}}"
 
 
 def _subset(characters: frozenset[str]) -> bytes:
