@@ -62,11 +62,11 @@ def plan(
                 behavior=problem.behavior, leave_out=not estimator, progress=bar,
                 executor=doing.on([problem], names),
             )  # fmt: skip
-        printer.view(comparison_view(result, number))
         if drawing is not None:
             from pgcheck.report.plots.comparison import comparison_picture
 
             drawing.write(comparison_picture(result), f"estimators on {problem.mdp.name}")
+        printer.view(comparison_view(result, number))
 
 
 @with_work
@@ -105,11 +105,11 @@ def compare(
                 behavior=problem.behavior, leave_out=not estimator, progress=bar,
                 executor=doing.on([problem], names),
             )  # fmt: skip
-        printer.view(comparison_view(result, number))
         if drawing is not None:
             from pgcheck.report.plots.comparison import comparison_picture
 
             drawing.write(comparison_picture(result), f"estimators on {problem.mdp.name}")
+        printer.view(comparison_view(result, number))
 
 
 def estimators(form: Form = None, output: Into = None, quiet: Quiet = False) -> None:

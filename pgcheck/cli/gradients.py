@@ -84,11 +84,11 @@ def exact(
             )  # fmt: skip
         if method is None and not quiet and not problem.mdp.is_endless:
             _note_method(table, limit)
-        printer.view(exact_view(table))
         if drawing is not None:
             from pgcheck.report.plots.gradient import gradient_picture
 
             drawing.write(gradient_picture(table), f"the gradient of {problem.mdp.name}")
+        printer.view(exact_view(table))
 
 
 def _note_method(table: "GradientTable", limit: int) -> None:
@@ -147,11 +147,11 @@ def sample(
         tail = result.tail_probability
         if tail is not None and tail < ALARM and not quiet:
             _warn_unlikely(chosen, count, tail)
-        printer.view(sample_view(result, number))
         if drawing is not None:
             from pgcheck.report.plots.sampled import sample_picture
 
             drawing.write(sample_picture(result), f"an estimate by {chosen.name} on {problem.mdp.name}")
+        printer.view(sample_view(result, number))
 
 
 @with_work

@@ -62,14 +62,14 @@ def show(
 
     with printing(output, form_or_graph, also=GRAPHS) as printer, plotting(plot, output, needs="graph") as drawing:
         problem = about.load(model, quiet=quiet)
-        if printer.form in GRAPHS.values():
-            printer.output.write(graph_text(problem.mdp, problem.policy, printer.form))
-        else:
-            printer.view(show_view(summarize(problem.mdp, problem.policy, problem.behavior)))
         if drawing is not None:
             from pgcheck.report.plots.graph import model_picture
 
             drawing.write(model_picture(problem.mdp, problem.policy), f"the model {problem.mdp.name}")
+        if printer.form in GRAPHS.values():
+            printer.output.write(graph_text(problem.mdp, problem.policy, printer.form))
+        else:
+            printer.view(show_view(summarize(problem.mdp, problem.policy, problem.behavior)))
 
 
 def schema(output: Into = None, quiet: Quiet = False) -> None:

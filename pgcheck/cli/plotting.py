@@ -42,16 +42,20 @@ class Drawing:
     _output: "Output"
 
     def write(self, picture: "Picture", title: str) -> None:
-        """Writes the picture; its title, and the command that makes it, stand in the file's metadata."""
+        """Writes the picture; its title, and the command that makes it, stand in the file's metadata.
+
+        It is kept whatever comes after, so that one is drawn before anything is printed: a reader may go away.
+        """
         from pgcheck.report.plots.picture import rendered
 
         command = shlex.join(["pgcheck", *sys.argv[1:]])
         self._output.write_bytes(rendered(picture, self.form, title=title, command=command))
+        self._output.close()
 
 
 @contextlib.contextmanager
 def plotting(path: str | None, output: str | None, *, needs: str = "picture") -> Iterator[Drawing | None]:
-    """Yields a file for a picture, None where none is asked for; it is kept only if all went well.
+    """Yields a file for a picture, None where none is asked for.
 
     Args:
       path: of the picture.
@@ -77,7 +81,6 @@ def plotting(path: str | None, output: str | None, *, needs: str = "picture") ->
     picture = Output(path)
     try:
         yield Drawing(form, picture)
-        picture.close()
     finally:
         picture.discard()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli.model_options import AboutModel, about_model
-from pgcheck.cli.options import Quiet, Rollouts, Seed, Timeout, rollouts_of
+from pgcheck.cli.options import Quiet, Rollouts, Seed, Timeout, names_of, rollouts_of
 from pgcheck.cli.reproducing import command_of
 from pgcheck.cli.verify_options import rules_of
 from pgcheck.cli.work import Work, with_work
@@ -77,7 +77,7 @@ def report(
     from pgcheck.verification.dossier import dossier_of
     from pgcheck.verification.models import problems_of
 
-    count, names = rollouts_of(n), names_of(estimator or [])
+    count, names = rollouts_of(n), _names(estimator or [])
     rules = rules_of(off_policy=off_policy, allow=allow, seed=seed, timeout=timeout)
     check = Check("", () if model is None else (model,), rules, about.overrides(), policy=about.policy)
 
@@ -107,11 +107,9 @@ def report(
     raise typer.Exit(exit_status_of(dossier.judged))
 
 
-def names_of(texts: list[str]) -> list[str]:
-    """Returns the estimators of `--estimator a,b`, which may be given several times; a program may hold commas."""
-    names = [text] if (text := "".join(texts[:1])).startswith("cmd:") else text.split(",")
-    names = [name.strip() for name in names] if texts else []
-    return list(dict.fromkeys([*names, *(names_of(texts[1:]) if texts else [])]))
+def _names(texts: list[str]) -> list[str]:
+    """The estimators of `--estimator a,b`, which may be given several times."""
+    return list(dict.fromkeys(name for text in texts for name in names_of(text)))
 
 
 def _check_suffix(output: str | None) -> None:

@@ -193,11 +193,11 @@ def verify(
         else:
             result = judged(estimator)
             status = result.exit_status
-            printer.view(verification_view(estimator, result))
             if drawing is not None:
                 from pgcheck.report.plots.verification import verification_picture
 
                 drawing.write(verification_picture(estimator, result), f"the verdict on {estimator}")
+            printer.view(verification_view(estimator, result))
     raise typer.Exit(status)
 
 

@@ -62,11 +62,11 @@ def verify_stream(
                 result = verify_printed(stream, setting, judging, size, bar)
             else:
                 result = verify_drawn(stream, setting, judging, draws, progress=bar)
-        printer.view(verification_view(STREAM, result))
         if drawing is not None:
             from pgcheck.report.plots.verification import verification_picture
 
             drawing.write(verification_picture(STREAM, result), f"the verdict on gradients on {model.mdp.name}")
+        printer.view(verification_view(STREAM, result))
     return result.exit_status
 
 

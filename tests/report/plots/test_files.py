@@ -3,6 +3,8 @@
 import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -147,6 +149,14 @@ def test_a_picture_that_cannot_be_drawn_is_refused_first(
     assert hint in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "a.svg").exists()
+
+
+@pytest.mark.parametrize("words", ["exact", "verify dropped-gamma two_state", "show", "compare --n 10"])
+def test_a_picture_is_kept_where_the_reader_of_the_table_goes_away(tmp_path: Path, words: str) -> None:
+    command = f"{sys.executable} -m pgcheck {words} --plot x.svg | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (len(done.stdout), done.stderr) == (1, "")
+    ElementTree.fromstring((tmp_path / "x.svg").read_text())
 
 
 def test_an_error_leaves_an_old_picture_as_it_was(run: Run, tmp_path: Path) -> None:
