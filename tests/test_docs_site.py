@@ -82,6 +82,7 @@ def test_every_public_name_is_on_the_page_of_the_library() -> None:
 
 KEYS = [  # a heading of the page of JSON, and a command that prints all keys of its table
     ("exact", "exact --top 1"), ("sample", "sample --n 100 --top 1"), ("converge", "converge --n 10,100"),
+    ("converge", "converge --n 10 --estimator reinforce,gae"),
     ("plan", "plan --estimator reinforce"), ("compare", "compare --n 100 --estimator reinforce"),
     ("explain", "explain scale two_state"),
     ("verify", "verify dropped-gamma two_state --evidence sampled --max-rollouts 4096"), ("estimators", "estimators"),

@@ -207,6 +207,7 @@ def converge(
                 result = convergence.converge(
                     problem.mdp, problem.policy, n=counts, replicates=times, rng=seed_of(seed)[1],
                     estimator=each, behavior=problem.behavior, watch=table, executor=executor,
+                    band=drawing is not None,
                 )  # fmt: skip
                 if result.unlikely is not None and not quiet:
                     _warn_unlikely(each, *result.unlikely)

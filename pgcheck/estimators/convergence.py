@@ -156,6 +156,7 @@ def converge(
     behavior: Policy | None = None,
     watch: Watch | None = None,
     executor: Executor = HERE,
+    band: bool = True,
 ) -> Convergence:
     """Returns how the error of an estimate falls with N.
 
@@ -171,6 +172,7 @@ def converge(
       behavior: draws the rollouts of off-policy estimators.
       watch: is told the rows as they are done.
       executor: does the parts: replicates, and those that many rollouts are cut into.
+      band: whether `expected` has the band that a picture shows, which takes all of Σ.
 
     Raises:
       UsageError: a number of rollouts or replicates is out of range, or the estimator cannot be had.
@@ -182,7 +184,7 @@ def converge(
     exact = gradient_beside_rollouts(mdp, policy)
     estimator = chosen(estimator)
     stream = streams(np.random.default_rng(0) if rng is None else rng)
-    full = len(policy.theta) <= FEW_PARAMETERS
+    full = band and len(policy.theta) <= FEW_PARAMETERS
     prediction = predict(mdp, policy, estimator, stream(0, 0), behavior=behavior, full=full)
     if watch is not None:
         watch.begin(exact)

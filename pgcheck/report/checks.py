@@ -9,7 +9,7 @@ from pgcheck.report.verification import WHY
 from pgcheck.report.verification_record import verification_record
 from pgcheck.report.verifications import ERROR, ids_text, toned, worst_status
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Toned, View
-from pgcheck.report.words import percent
+from pgcheck.report.words import bias_text
 from pgcheck.verification.checks import Check, Outcome
 from pgcheck.verification.verification import Verification
 
@@ -137,9 +137,6 @@ def _cells(record: Record) -> tuple[str, str, str]:
     worst = _worst(record)
     if worst is None:
         return "", "", ""
-    if worst["bias"] is None:
-        bias = "not finite"
-    else:
-        bias = f"{worst['bias']:.1e} of 0" if worst["relative_bias"] is None else percent(worst["relative_bias"])
+    bias = "not finite" if worst["bias"] is None else bias_text(worst["bias"], worst["relative_bias"])
     ids = ids_text(record["verdict"], [(it["id"], it["id"] in record["allowed"]) for it in record["diagnosis"]])
     return bias, worst["model"], ids

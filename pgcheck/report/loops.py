@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from pgcheck.report.view import Column, Filled, Grid, Record, Span, Toned
-from pgcheck.report.words import many, objective, percent
+from pgcheck.report.words import bias_text, many, objective, percent
 from pgcheck.verification.loop_evidence import LoopFinding
 from pgcheck.verification.loop_sampled import SampledLoopFinding
 from pgcheck.verification.verification import Verification
@@ -30,7 +30,7 @@ def _cells(finding: LoopFinding, *, is_off: bool) -> tuple[str, ...]:
     start = finding.mdp.name, f"{finding.mdp.horizon:,}", f"{finding.runs.number:,}"
     if math.isnan(finding.bias):
         return *start, Toned(Span("not finite", "bad")) if is_off else "not finite", "", ""
-    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
+    bias = bias_text(finding.bias, finding.relative_bias)
     bias = Toned(Span(bias, "bad")) if is_off else bias
     scale = "" if finding.scale is None else f"{finding.scale:.6g}"
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"

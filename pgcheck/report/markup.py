@@ -1,4 +1,4 @@
-"""Views → HTML, for notebooks and pages: `html_of(view)` returns what people read of a view as one element.
+"""Views → HTML, for notebooks and pages: `blocks_html` returns what people read of a view.
 
 Names are escaped here and nowhere else. Nothing is black on white: colours are the page's own, but for those of
 verdicts, which read well on dark and on light; a page may set them anew, as `--pgcheck-good` and the like.
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from html import escape
 
 from pgcheck.formats.problems import visible
-from pgcheck.report.view import Block, Column, Filled, Grid, Span, Styled, Tone, Toned, View
+from pgcheck.report.view import Block, Column, Filled, Grid, Span, Styled, Tone, Toned
 
 MOST_ROWS = 2_000  # of a table, as on a terminal
 
@@ -17,18 +17,13 @@ MOST_ROWS = 2_000  # of a table, as on a terminal
 _COLOURS: dict[Tone, str] = {"good": "#28864c", "bad": "#d0453e", "unsure": "#9c6c00", "dim": "#757575"}
 
 
-def html_of(view: View, *, most_rows: int = MOST_ROWS) -> str:
-    """Returns a view for people as `<div class="pgcheck">`: a paragraph or table for each block.
+def blocks_html(blocks: Iterable[Block], *, most_rows: int = MOST_ROWS) -> str:
+    """Returns some blocks of a view: a paragraph or table for each; empty lines, which only space them, are dropped.
 
     Args:
-      view: what to show; like a printer, this goes through the rows of its tables.
+      blocks: what to show; like a printer, this goes through the rows of its tables.
       most_rows: of one table; a line below it says that there are more.
     """
-    return f'<div class="pgcheck">{blocks_html(view.blocks, most_rows=most_rows)}</div>'
-
-
-def blocks_html(blocks: Iterable[Block], *, most_rows: int = MOST_ROWS) -> str:
-    """Returns some blocks of a view, one element after the other; empty lines, which only space them, are dropped."""
     return "".join(_block(block, most_rows) for block in blocks if block != "")
 
 

@@ -17,7 +17,7 @@ from pgcheck.report.sampled import (
 from pgcheck.report.scope import advice, scope_text
 from pgcheck.report.verification_record import finding_row, verification_record
 from pgcheck.report.view import MOST_COLUMNS, Block, Column, Filled, Grid, Record, Span, Styled, Tone, Toned, View
-from pgcheck.report.words import percent
+from pgcheck.report.words import bias_text, percent
 from pgcheck.verification.findings import Finding
 from pgcheck.verification.verification import Verification
 
@@ -125,7 +125,7 @@ def _table(verification: Verification) -> Grid:
 
 
 def _cells(finding: Finding, *, is_off: bool) -> tuple[str, ...]:
-    bias = f"{finding.bias:.1e} of 0" if finding.relative_bias is None else percent(finding.relative_bias)
+    bias = bias_text(finding.bias, finding.relative_bias)
     bias = Toned(Span(bias, "bad")) if is_off else bias
     scale = "" if finding.scale is None else f"{finding.scale:.6g}"
     cosine = "" if finding.cosine is None else f"{finding.cosine:.6f}"

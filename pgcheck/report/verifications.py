@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pgcheck.errors import ExitStatus, PgcheckError
 from pgcheck.report.verification import TONE, WHY, to_explain, verdict_text, verification_view
 from pgcheck.report.view import Block, Column, Grid, Record, Span, Styled, Toned, View
-from pgcheck.report.words import percent
+from pgcheck.report.words import bias_text
 from pgcheck.verification.verification import Verification
 
 Judged = tuple[str, Verification | PgcheckError]  # an estimator's name, and the verdict or why there is none
@@ -119,6 +119,6 @@ def _cells(outcome: Verification | PgcheckError) -> tuple[str, str, str]:
     worst = outcome.worst if isinstance(outcome, Verification) else None
     if worst is None or not isinstance(outcome, Verification):
         return "", "", ""
-    bias = f"{worst.bias:.1e} of 0" if worst.relative_bias is None else percent(worst.relative_bias)
+    bias = bias_text(worst.bias, worst.relative_bias)
     ids = ids_text(outcome.verdict, [(diagnosis.id, diagnosis.allowed) for diagnosis in outcome.diagnosis])
     return bias, worst.mdp.name, ids

@@ -64,6 +64,11 @@ def percent(x: float | None) -> str:
     return f"{100 * x:,.2f} %" if abs(x) >= 1e-3 else f"{100 * x:.1e} %"
 
 
+def bias_text(bias: float, relative: float | None) -> str:
+    """Returns a bias in percent of the gradient; where that is 0, by itself."""
+    return f"{bias:.1e} of 0" if relative is None else percent(relative)
+
+
 def known_digits(x: float, rounding: float, most: int) -> str:
     """Returns a number with the significant digits that rounding leaves, at most so many; `0` where it leaves none.
 

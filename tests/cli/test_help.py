@@ -1,6 +1,5 @@
 """Help: examples that run, groups of options, lines that fit; and what pgcheck alone says."""
 
-import importlib.util
 import re
 import shlex
 import shutil
@@ -17,7 +16,15 @@ from tests.cli.shells import environment_of
 from tests.conftest import HANG, ROOT, Run
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-SHOWN = [(name, example) for name in COMMANDS for example in EXAMPLES.get(name, ())]
+MARKS = {"gymnasium": "gymnasium", "jinja2": "html"}  # of tests that need a module
+SHOWN = [
+    pytest.param(
+        name, example, id=example.command,
+        marks=[getattr(pytest.mark, MARKS[example.needs])] if example.needs else [],
+    )
+    for name in COMMANDS
+    for example in EXAMPLES.get(name, ())
+]  # fmt: skip
 FAILS = {"pgcheck verify dropped-gamma two_state": 1}  # a verdict, as its purpose says
 
 
@@ -34,10 +41,8 @@ def status_of(example: Example, run: Run, folder: Path) -> int:
     return done.returncode
 
 
-@pytest.mark.parametrize(("name", "example"), SHOWN, ids=[example.command for _, example in SHOWN])
+@pytest.mark.parametrize(("name", "example"), SHOWN)
 def test_an_example_runs(name: str, example: Example, run: Run, tmp_path: Path) -> None:
-    if example.needs and importlib.util.find_spec(example.needs) is None:
-        pytest.skip(f"needs {example.needs}")
     assert example.command.split()[:2] == ["pgcheck", name]
     assert status_of(example, run, tmp_path) == FAILS.get(example.command, 0)
 

@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pgcheck.report.markup import _COLOURS, html_of
-from pgcheck.report.view import Block, Column, Filled, Grid, Span, Styled, View
+from pgcheck.report.markup import _COLOURS, blocks_html
+from pgcheck.report.view import Block, Column, Filled, Grid, Span, Styled
 
 NASTY = """<script>alert('1')</script> & "x" <!-- </td> 東京 ]]>"""
 EMPTY = frozenset({"br"})
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 def page(*blocks: Block, most_rows: int = 10) -> Page:
-    return Page(html_of(View(dict, [], blocks), most_rows=most_rows))
+    return Page(blocks_html(blocks, most_rows=most_rows))
 
 
 @pytest.mark.parametrize("block", [NASTY, Filled(NASTY), Styled((Span(NASTY),)), Styled((Span(NASTY, "bad"),))])
