@@ -11,5 +11,5 @@ def first_commands() -> str:
     """Returns a few lines for those who do not know yet what to type."""
     lines = ["pgcheck checks policy gradients: estimators against the exact gradient.", ""]
     for command, purpose in FIRST:
-        lines += [f"  {command}", f"      {purpose}"]
+        lines += [f"  {command}", f"   {purpose}"]
     return "\n".join([*lines, "", "All commands: pgcheck --help. One of them: pgcheck verify --help"])

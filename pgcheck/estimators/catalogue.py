@@ -8,6 +8,7 @@ import difflib
 
 from pgcheck.errors import UsageError
 from pgcheck.estimators.base import Estimator, WeightedScores
+from pgcheck.estimators.mistakes.ids import IDS
 from pgcheck.estimators.off_policy import IMPORTANCE_SAMPLING, PER_DECISION, WEIGHTED_IMPORTANCE_SAMPLING
 from pgcheck.estimators.on_policy import (
     ACTOR_CRITIC,
@@ -76,6 +77,7 @@ def estimator(name: str, lam: float | None = None) -> WeightedScores:
     if name not in known:
         near = difflib.get_close_matches(name[:100], NAMES, 1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(NAMES)}"
+        hint = f"it is the id of a mistake: pgcheck explain {name}" if name in IDS else hint
         raise UsageError(f"no estimator {name[:100]!r}; {hint} (see: pgcheck estimators)")
     if lam is None:
         return known[name]

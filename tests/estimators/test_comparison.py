@@ -122,6 +122,10 @@ def test_estimators_are_listed(run: Run) -> None:
     ("words", "message"),
     [
         (["sample", "--estimator", "renforce"], "no estimator 'renforce'; did you mean reinforce?"),
+        (
+            ["sample", "--estimator", "off-by-one"],
+            "no estimator 'off-by-one'; it is the id of a mistake: pgcheck explain off-by-one",
+        ),
         (["converge", "--estimator", "x"], "expected one of reinforce, reward-to-go"),
         (["sample", "--lambda", "0.5"], "lambda belongs to gae"),
         (["plan", "--lambda", "0.5", "--estimator", "reinforce"], "--lambda belongs to gae"),

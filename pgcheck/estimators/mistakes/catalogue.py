@@ -30,6 +30,6 @@ def explain(id: str) -> Explanation:
     """
     if id in EXPLANATIONS:
         return EXPLANATIONS[id]
-    near = difflib.get_close_matches(id, IDS, n=1)
+    near = difflib.get_close_matches(id.lower(), IDS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"explain {id!r}: not the id of a mistake{hint}\n  ids: {', '.join(IDS)}")

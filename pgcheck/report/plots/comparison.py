@@ -81,8 +81,10 @@ def _rollouts(standing: Standing) -> str:
 
 def _title(comparison: Comparison) -> str:
     standings, name = comparison.standings, brief(comparison.mdp.name, 40)
-    biased = sum(1 for standing in standings if standing.bias)
-    title = f"{name}: {biased} of {many(len(standings), 'estimator')} biased"
+    biases = [standing.bias for standing in standings if standing.bias is not None]
+    unknown = len(standings) - len(biases)
+    title = f"{name}: {sum(map(bool, biases))} of {many(len(biases), 'estimator')} biased"
+    title += f", {unknown} unknown" if unknown else ""
     if comparison.accuracy is not None:
         title += f"; rollouts for an error of {percent(comparison.accuracy)} of ‖∇J‖ = {comparison.exact.norm:.4g}"
     elif standings and standings[0].n is not None:

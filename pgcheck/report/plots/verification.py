@@ -78,7 +78,7 @@ def _components(axes: Axes, finding: Finding, verification: Verification) -> Non
         order = np.argsort(-size, kind="stable")[:MOST]
     component_rows(
         axes, [finding.policy.parameters[k] for k in order.tolist()], gradient[order], mean[order],
-        label="mean of the estimates" if isinstance(finding, SampledFinding) else "expectation",
+        label="estimated expectation" if isinstance(finding, SampledFinding) else "expectation",
         colour=WRONG if fails else RIGHT,
         std_error=finding.std_error_vector[order] if isinstance(finding, SampledFinding) else None,
     )  # fmt: skip

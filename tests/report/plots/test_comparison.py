@@ -37,8 +37,10 @@ def test_marks_are_bias_and_variance_in_the_order_of_the_table() -> None:
 def test_what_is_not_known_has_no_mark_and_what_is_sampled_a_tilde() -> None:
     from pgcheck.report.plots.comparison import comparison_picture
 
-    left, _ = comparison_picture(compared(("uniform-trajectories",), "frozen_lake")).axes
+    unknown = comparison_picture(compared(("uniform-trajectories",), "frozen_lake"))
+    left, _ = unknown.axes
     assert [text.get_text() for text in left.texts] == ["unknown"]
+    assert "0 of 0 estimators biased, 1 unknown" in unknown.get_suptitle().replace("\n", " ")
     assert not left.lines
     picture = comparison_picture(compared(("reinforce", "normalised-returns"), "frozen_lake"))
     standings = compared(("reinforce", "normalised-returns"), "frozen_lake").standings

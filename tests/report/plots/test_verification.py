@@ -72,7 +72,7 @@ def test_a_failing_verdict_is_drawn_and_exits_with_1(run: Run, tmp_path: Path) -
 def test_drawn_evidence_has_error_bars(run: Run, tmp_path: Path) -> None:
     errand = ("verify", "reinforce", "two_state", "--evidence", "sampled", "--tolerance", "0.2", "--quiet")
     assert run(*errand, "--plot", "a.svg").returncode == 0
-    assert "mean of the estimates ± 1.96 standard errors" in Drawn((tmp_path / "a.svg").read_bytes()).texts
+    assert "estimated expectation ± 1.96 standard errors" in Drawn((tmp_path / "a.svg").read_bytes()).texts
     assert run(*errand[:3], "--plot", "a.svg").returncode == 0
     assert "expectation" in Drawn((tmp_path / "a.svg").read_bytes()).texts
 
