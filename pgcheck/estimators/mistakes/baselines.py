@@ -151,6 +151,9 @@ BASELINES = (
 -     weights = weights - 0.01 * np.log(np.where(batch.mask, pi, 1.0))
       return np.einsum("nt,nt...->n...", weights, batch.score)
 '''),
+        harmless=(
+            Harmless("Where the term is wanted. It still moves the optimum; --allow regulariser says that it may."),
+        ),
         threads=(
             Thread(
                 "What is entropy_regularization in ac policies?", "tensorforce/tensorforce#789",

@@ -139,7 +139,7 @@ class Explanation:
       code: a function that makes the mistake, and the same without it.
       case: on what it is measured.
       needs: modules beside NumPy without which it cannot be measured; with `gymnasium` it is a training loop.
-      harmless: when it does no harm; none where it always does.
+      harmless: when it does no harm; none where no such case is listed.
       threads: where it was discussed in public; none where no thread is known.
       see: ids of mistakes that are near.
     """

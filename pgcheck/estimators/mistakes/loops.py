@@ -169,8 +169,8 @@ LOOPS = (
         "with a coefficient that is usually 0.5. That may help to learn features, but the sum is not the gradient of "
         "J.",
         ("E[ĝ] − ∇J = c E[Σ_t (G_t − V(s_t)) ∇_θ V(s_t)]",),
-        "c is twice the coefficient of (G_t − V(s_t))². The term vanishes only where V does not depend on θ, or is "
-        "exact.",
+        "c is twice the coefficient of (G_t − V(s_t))². The term is 0 where V does not depend on θ, and where θ is a "
+        "stationary point of the value loss, as with an exact V.",
         Code('''
   import torch
   from torch.distributions import Categorical
@@ -216,6 +216,7 @@ LOOPS = (
       )
 '''),
         needs=TORCH,
+        harmless=(Harmless("Where the critic's values are exact: then the term is 0 in expectation."),),
         threads=(
             Thread(
                 "Shared parameters for NN action_layer and NN value_layer", "nikhilbarhate99/PPO-PyTorch#19",

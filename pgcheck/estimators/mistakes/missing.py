@@ -78,6 +78,7 @@ MISSING = (
               gradients[i] += weight * batch.score[i, t]
       return gradients
 '''),
+        harmless=(Harmless("Where the last reward of every episode is 0."),),
         threads=(
             Thread(
                 "Silent bug in ppo implementation - rewards shifted", "openai/spinningup#50",
@@ -114,6 +115,7 @@ MISSING = (
               gradients[i] += weight * batch.score[i, t]
       return gradients
 '''),
+        harmless=(Harmless("With rewards to go as weights, where the last reward of every episode is 0."),),
         threads=(
             Thread(
                 "Revert change in GRPO from NeMo-Gym Integration", "huggingface/trl#4970",
