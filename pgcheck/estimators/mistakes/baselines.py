@@ -2,7 +2,10 @@
 
 from pgcheck.estimators.mistakes.explanation import Case, Code, Explanation, Harmless, Thread
 
-_NONE_CUT = Harmless("Where every episode ends by itself before the time limit.", Case(models=("token_tree",)))
+_NONE_CUT = Harmless(
+    "Where the value stands only at the time limit, and every episode ends by itself before it.",
+    Case(models=("token_tree",)),
+)
 
 BASELINES = (
     Explanation(
@@ -187,8 +190,8 @@ BASELINES = (
 '''),
         case=Case(entropy=0.1),
         harmless=(
-            Harmless("In episodes of one step there is no later entropy.", Case(horizon=1, entropy=0.1)),
-            Harmless("Without entropy in the objective the two agree.", Case()),
+            Harmless("Where only later entropy is missing: in episodes of one step.", Case(horizon=1, entropy=0.1)),
+            Harmless("Where the coefficients are those of the objective, and they are 0.", Case()),
         ),
         threads=(
             Thread(
