@@ -84,7 +84,7 @@ BASELINES = (
             Thread(
                 "PPO timeout proper handling", "vwxyzjn/cleanrl#198",
                 "https://github.com/vwxyzjn/cleanrl/issues/198",
-                "In a task that goes on, leaving the value out at the time limit changed the results.",
+                "For one user, leaving the value out at the time limit led to worse results.",
             ),
             Thread(
                 "PPO handle TimeLimit.truncated incorrectly", "DLR-RM/stable-baselines3#1864",
@@ -100,8 +100,8 @@ BASELINES = (
         "clipped, ranked, or made positive. Each of these changes what is maximised. Divided by the spread of their "
         "own batch, returns that are almost equal weigh as much as returns that differ widely.",
         ("E[ĝ] − ∇J = E[(1/B) Σ_i (R_i − R̄) / σ Σ_t ψ_{i,t}] − ∇J",),
-        "σ is computed from the same returns, so that it is no constant factor: the estimate is a ratio of two "
-        "random numbers.",
+        "R̄ and σ are the mean and the standard deviation of the batch's returns. σ is computed from the same "
+        "returns, so that it is no constant factor: the estimate is a ratio of two random numbers.",
         Code('''
   import numpy as np
 

@@ -49,7 +49,7 @@ BATCHES = (
         "buffer of fixed size has this effect.",
         ("E[ĝ] − ∇J = −(1 − 16/B) ∇J  for B > 16",),
         "On the battery, with batches of 2 and 3, there is no bias. It shows in drawn batches of 64 and 1,000 "
-        "episodes, of which pgcheck knows what the small ones imply.",
+        "episodes: their gradients are not those that follow from the small batches.",
         Code('''
   import numpy as np
 

@@ -108,7 +108,8 @@ LOOPS = (
             Thread(
                 "Added an option for PPO to train on incomplete episodes.", "tensorflow/agents#36",
                 "https://github.com/tensorflow/agents/pull/36",
-                "Until then, the rewards of episodes that the buffer does not hold to their end were discarded.",
+                "Without the option, the rewards of episodes that are not complete are discarded. It was merged "
+                "later, as #306.",
             ),
         ),
         see=("bootstrap", "cut-episodes-dropped", "length-normalised"),
@@ -232,7 +233,7 @@ LOOPS = (
             Thread(
                 "Possible issue of gradients calculation in actor_critic_cartpole example", "keras-team/keras-io#194",
                 "https://github.com/keras-team/keras-io/issues/194",
-                "A neighbour of it: the value inside of the advantage was differentiated too.",
+                "A related mistake: the value inside of the advantage was differentiated too.",
             ),
         ),
         see=("regulariser",),

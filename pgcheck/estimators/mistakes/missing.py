@@ -7,7 +7,7 @@ _ONE_STEP = Harmless("In episodes of one step nothing is left out.", Case(horizo
 MISSING = (
     Explanation(
         "immediate-reward",
-        "Each step is weighted by its own reward alone, as in a bandit. An action also changes which states and "
+        "Each step is weighted only by its own reward, as in a bandit. An action also changes which states and "
         "rewards come later, and these are not credited to it. A cumulative sum that runs forwards where it should "
         "run backwards is named with the same id.",
         ("E[ĝ] − ∇J = −E[Σ_t Σ_{k>t} γ^k r_k ψ_t]",),
@@ -134,7 +134,7 @@ MISSING = (
     Explanation(
         "last-step-only",
         "Only the last step of each episode has a weight. In most cases a line stands outside of the loop that it "
-        "belongs to, so that it sees the variables of the last step alone.",
+        "belongs to, so that it sees only the variables of the last step.",
         ("E[ĝ] − ∇J = −E[Σ_{t<L−1} γ^t G_t ψ_t]",),
         "The terms of all earlier steps are missing.",
         Code('''
