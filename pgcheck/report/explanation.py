@@ -135,7 +135,7 @@ def _blocks(explanation: Explanation, measurement: Measurement) -> Iterator[Bloc
         yield Styled((Span(f"{mark} {line}".rstrip(), TONES[mark]),))
     yield ""
     if measurement.findings:
-        what = "the loop" if "gymnasium" in explanation.needs else "the function"
+        what = "the loop" if explanation.is_loop else "the function"
         yield Filled(f"How large it is: the exact expectation of {what} with the wrong lines.")
         yield ""
         yield size_grid(measurement.findings)

@@ -58,9 +58,9 @@ def _fence(code: Code, side: Side) -> list[str]:
 def _size(explanation: Explanation, measurement: Measurement) -> list[str]:
     command = f"`{explanation.case.checking(PLACE)}`"
     said = f"Saved as `wrong.py`, the first of the two is checked by {command}, which fails."
-    needed = ", ".join(explanation.needs)
-    needs = [f"This is a training loop; to run it, {needed} must be installed."] if needed else []
-    lines = [" ".join([said, *needs]), ""]
+    loop = ["This is a training loop."] if explanation.is_loop else []
+    needs = [f"To run it, {' and '.join(explanation.needs)} must be installed."] if explanation.needs else []
+    lines = [" ".join([said, *loop, *needs]), ""]
     if not measurement.findings:
         return [*lines, measure_text(measurement)]
     return [*lines, "Its exact expectation beside ∇J:", "", *_table(size_grid(measurement.findings))]
