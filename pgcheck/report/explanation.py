@@ -135,7 +135,7 @@ def _blocks(explanation: Explanation, measurement: Measurement) -> Iterator[Bloc
         yield Styled((Span(f"{mark} {line}".rstrip(), TONES[mark]),))
     yield ""
     if measurement.findings:
-        what = "the loop" if "gymnasium" in explanation.needs else "the function"
+        what = "the loop" if explanation.is_loop else "the function"
         yield Filled(f"How large it is: the exact expectation of {what} with the wrong lines.")
         yield ""
         yield size_grid(measurement.findings)
@@ -143,13 +143,12 @@ def _blocks(explanation: Explanation, measurement: Measurement) -> Iterator[Bloc
         yield Filled(measure_text(measurement) or "It could not be measured exactly on any of the models.")
     for skipped in measurement.skipped if not measurement.findings else ():
         yield Filled(f"{skipped.model}: {skipped.why}")
-    yield "\nWhen it does no harm:"
+    if explanation.harmless:
+        yield "\nWhen it does no harm:"
     for it in explanation.harmless:
         yield Filled(f"  {it.when}", "  ")
         if (command := harmless_command(explanation, it)) is not None:
             yield f"    {command}"
-    if not explanation.harmless:
-        yield "  In no case that is known."
     if explanation.threads:
         yield "\nWhere it was discussed in public:"
     for thread in explanation.threads:

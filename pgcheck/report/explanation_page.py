@@ -11,9 +11,9 @@ from pgcheck.verification.measuring import Measurement
 
 INTRODUCTION = (
     "Each thing that `pgcheck verify` can say is wrong has an id and a page: what the mistake is, what is left of "
-    "E[ĝ] − ∇J, a wrong function and the right one, how large it is, when it does no harm, and where it was "
-    "discussed in public. `pgcheck explain dropped-gamma` shows the same in a terminal, and measures it on models "
-    "of your own. [How to say that a deviation is intended](../how-to/intended.md)."
+    "E[ĝ] − ∇J, a wrong function and the right one, and how large it is; where known, also when it does no harm and "
+    "where it was discussed in public. `pgcheck explain dropped-gamma` shows the same in a terminal, and measures it "
+    "on models of your own. [How to say that a deviation is intended](../how-to/intended.md)."
 )
 
 
@@ -38,7 +38,8 @@ def _lines(explanation: Explanation, measurement: Measurement) -> Iterator[str]:
     yield from ("", "## Wrong", "", *_fence(explanation.code, "-"))
     yield from ("", "## Right", "", *_fence(explanation.code, "+"))
     yield from ("", "## How large it is", "", *_size(explanation, measurement))
-    yield from ("", "## When it does no harm", "", *_harmless(explanation))
+    if explanation.harmless:
+        yield from ("", "## When it does no harm", "", *_harmless(explanation))
     if explanation.threads:
         yield from ("", "## Where it was discussed in public", "")
         yield from (f"- [{_title(it.title)}]({it.url}) ({it.place}): {it.said}" for it in explanation.threads)
@@ -57,9 +58,9 @@ def _fence(code: Code, side: Side) -> list[str]:
 def _size(explanation: Explanation, measurement: Measurement) -> list[str]:
     command = f"`{explanation.case.checking(PLACE)}`"
     said = f"Saved as `wrong.py`, the first of the two is checked by {command}, which fails."
-    needed = ", ".join(explanation.needs)
-    needs = [f"This is a training loop; to run it, {needed} must be installed."] if needed else []
-    lines = [" ".join([said, *needs]), ""]
+    loop = ["This is a training loop."] if explanation.is_loop else []
+    needs = [f"To run it, {' and '.join(explanation.needs)} must be installed."] if explanation.needs else []
+    lines = [" ".join([said, *loop, *needs]), ""]
     if not measurement.findings:
         return [*lines, measure_text(measurement)]
     return [*lines, "Its exact expectation beside ∇J:", "", *_table(size_grid(measurement.findings))]
@@ -71,7 +72,7 @@ def _harmless(explanation: Explanation) -> list[str]:
         command = harmless_command(explanation, it)
         shows = "shows it" if it.here_only else "passes"
         lines.append(f"- {it.when}" + ("" if command is None else f" `{command}` {shows}."))
-    return lines or ["In no case that is known."]
+    return lines
 
 
 def _table(grid: Grid) -> list[str]:

@@ -66,14 +66,13 @@ def measured(
     missing = tuple(name for name in explanation.needs if importlib.util.find_spec(name) is None)
     if missing:
         return Measurement((), missing=missing)
-    of_loop = "gymnasium" in explanation.needs
     case = explanation.case if case is None else case
-    chosen = list(models) or _models(case, overrides, LOOP_BATTERY if of_loop else BATTERY)
+    chosen = list(models) or _models(case, overrides, LOOP_BATTERY if explanation.is_loop else BATTERY)
     problems = problems_of(chosen, off_policy=case.off_policy)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of what is wrong on purpose
         function = function_of(explanation.code.wrong)
-        if of_loop:
+        if explanation.is_loop:
             runs = gather_runs(agent_source_of(function), problems, MAX_RUNS, progress, skip_unsuitable=not models)
             skipped = (*(it.skipped for it in runs.unlisted), *runs.unsuitable)
             return Measurement(runs.findings, skipped)

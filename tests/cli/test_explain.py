@@ -53,6 +53,13 @@ def test_json_and_csv_hold_all_of_it(run: Run) -> None:
     assert "def gradient(batch):" in told["right"]
 
 
+def test_when_it_does_no_harm_is_said_only_where_such_a_case_is_listed(run: Run) -> None:
+    harmless = "When it does no harm:\n"
+    assert f"{harmless}  Where the last reward" in run("explain", "last-reward-missing", "two_state").stdout
+    assert harmless not in run("explain", "sign", "two_state").stdout
+    assert json.loads(run("explain", "sign", "two_state", "--format", "json").stdout)["harmless"] == []
+
+
 def test_it_is_measured_on_models_and_with_numbers_that_are_given(run: Run) -> None:
     told = json.loads(run("explain", "dropped-gamma", "--gamma", "1", "--format", "json").stdout)
     assert len(told["measured"]) == 6

@@ -2,7 +2,10 @@
 
 from pgcheck.estimators.mistakes.explanation import Case, Code, Explanation, Harmless, Thread
 
-_NONE_CUT = Harmless("Where every episode ends by itself before the time limit.", Case(models=("token_tree",)))
+_NONE_CUT = Harmless(
+    "Where the value stands only at the time limit, and every episode ends by itself before it.",
+    Case(models=("token_tree",)),
+)
 
 BASELINES = (
     Explanation(
@@ -81,7 +84,7 @@ BASELINES = (
             Thread(
                 "PPO timeout proper handling", "vwxyzjn/cleanrl#198",
                 "https://github.com/vwxyzjn/cleanrl/issues/198",
-                "In a task that goes on, leaving the value out at the time limit changed the results.",
+                "For one user, leaving the value out at the time limit led to worse results.",
             ),
             Thread(
                 "PPO handle TimeLimit.truncated incorrectly", "DLR-RM/stable-baselines3#1864",
@@ -97,8 +100,8 @@ BASELINES = (
         "clipped, ranked, or made positive. Each of these changes what is maximised. Divided by the spread of their "
         "own batch, returns that are almost equal weigh as much as returns that differ widely.",
         ("E[ĝ] − ∇J = E[(1/B) Σ_i (R_i − R̄) / σ Σ_t ψ_{i,t}] − ∇J",),
-        "σ is computed from the same returns, so that it is no constant factor: the estimate is a ratio of two "
-        "random numbers.",
+        "R̄ and σ are the mean and the standard deviation of the batch's returns. σ is computed from the same "
+        "returns, so that it is no constant factor: the estimate is a ratio of two random numbers.",
         Code('''
   import numpy as np
 
@@ -151,6 +154,9 @@ BASELINES = (
 -     weights = weights - 0.01 * np.log(np.where(batch.mask, pi, 1.0))
       return np.einsum("nt,nt...->n...", weights, batch.score)
 '''),
+        harmless=(
+            Harmless("Where the term is wanted. It still moves the optimum; --allow regulariser says that it may."),
+        ),
         threads=(
             Thread(
                 "What is entropy_regularization in ac policies?", "tensorforce/tensorforce#789",
@@ -184,8 +190,8 @@ BASELINES = (
 '''),
         case=Case(entropy=0.1),
         harmless=(
-            Harmless("In episodes of one step there is no later entropy.", Case(horizon=1, entropy=0.1)),
-            Harmless("Without entropy in the objective the two agree.", Case()),
+            Harmless("Where only later entropy is missing: in episodes of one step.", Case(horizon=1, entropy=0.1)),
+            Harmless("Where the coefficients are those of the objective, and they are 0.", Case()),
         ),
         threads=(
             Thread(

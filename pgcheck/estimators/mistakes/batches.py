@@ -49,7 +49,7 @@ BATCHES = (
         "buffer of fixed size has this effect.",
         ("E[ĝ] − ∇J = −(1 − 16/B) ∇J  for B > 16",),
         "On the battery, with batches of 2 and 3, there is no bias. It shows in drawn batches of 64 and 1,000 "
-        "episodes, of which pgcheck knows what the small ones imply.",
+        "episodes: their gradients are not those that follow from the small batches.",
         Code('''
   import numpy as np
 
@@ -88,7 +88,8 @@ BATCHES = (
 '''),
         harmless=(
             Harmless(
-                "Where every episode ends by itself before the time limit.", Case(models=("token_tree",))
+                "Where every episode ends by itself, before the time limit and before the run does.",
+                Case(models=("token_tree",)),
             ),
         ),
         threads=(
@@ -134,7 +135,8 @@ BATCHES = (
 '''),
         harmless=(
             Harmless(
-                "With γ = 1 the rewards of the other episode are only noise.", Case(models=("two_state",), gamma=1.0)
+                "With γ = 1, where the sum is never set back: the rewards of the other episode are then only noise.",
+                Case(models=("two_state",), gamma=1.0),
             ),
             Harmless("The same holds where all episodes are equally long.", Case(models=("deep_sea",), horizon=4)),
         ),

@@ -3,6 +3,9 @@
 from pgcheck.estimators.mistakes.explanation import Case, Code, Explanation, Harmless, Thread
 
 _AT_GAMMA_1 = Harmless("With γ = 1 nothing is discounted.", Case(gamma=1.0))
+_TWICE_AT_GAMMA_1 = Harmless(
+    "With γ = 1, where the discount is batch.gamma and no number in the code.", Case(gamma=1.0)
+)
 _ONE_STEP = Harmless("In episodes of one step there is only t = 0.", Case(horizon=1))
 
 DISCOUNTING = (
@@ -97,7 +100,7 @@ DISCOUNTING = (
 +     weights = to_go
       return np.einsum("nt,nt...->n...", weights, batch.score)
 '''),
-        harmless=(_AT_GAMMA_1, _ONE_STEP),
+        harmless=(_TWICE_AT_GAMMA_1, _ONE_STEP),
         see=("dropped-gamma", "other-gamma"),
     ),
     Explanation(

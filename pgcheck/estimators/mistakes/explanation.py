@@ -138,8 +138,8 @@ class Explanation:
       why: what the formula says.
       code: a function that makes the mistake, and the same without it.
       case: on what it is measured.
-      needs: modules beside NumPy without which it cannot be measured; with `gymnasium` it is a training loop.
-      harmless: when it does no harm; none where it always does.
+      needs: modules beside NumPy without which it cannot be measured.
+      harmless: when it does no harm; none where no such case is listed.
       threads: where it was discussed in public; none where no thread is known.
       see: ids of mistakes that are near.
     """
@@ -159,6 +159,11 @@ class Explanation:
     def title(self) -> str:
         """A line that says what it is."""
         return TITLES[self.id]
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether the code is a training loop, which samples for itself, and no function of batches."""
+        return "gymnasium" in self.needs
 
 
 # The symbols of the formulas.

@@ -8,7 +8,7 @@ TITLES: dict[str, str] = {
     "discount-from-the-end": "the discount counts from the end of the episode",
     "other-gamma": "the loop discounts by its own gamma",
     # Rewards and steps that are left out.
-    "immediate-reward": "each step has its own reward alone",
+    "immediate-reward": "each step has only its own reward",
     "off-by-one": "the reward that an action earned is left out",
     "last-reward-missing": "the last reward of the episode is left out",
     "last-step-missing": "the last step of the episode has no weight",
@@ -34,10 +34,10 @@ TITLES: dict[str, str] = {
     "nan": "the result is not finite",
     # Batches and episodes.
     "batch-coupled": "a batch is not the mean of its episodes",
-    "batch-size": "right for small batches alone",
+    "batch-size": "right only for small batches",
     "cut-episodes-dropped": "episodes that are cut off are left out",
     "leaks-between-episodes": "rewards run on into another episode",
-    "reach": "right on small models alone",
+    "reach": "right only on small models",
     # Training loops.
     "window": "the buffer ends in the middle of episodes",
     "clipped-norm": "the norm of the gradient is clipped",

@@ -108,7 +108,8 @@ LOOPS = (
             Thread(
                 "Added an option for PPO to train on incomplete episodes.", "tensorflow/agents#36",
                 "https://github.com/tensorflow/agents/pull/36",
-                "Until then, the rewards of episodes that the buffer does not hold to their end were discarded.",
+                "Without the option, the rewards of episodes that are not complete are discarded. It was merged "
+                "later, as #306.",
             ),
         ),
         see=("bootstrap", "cut-episodes-dropped", "length-normalised"),
@@ -169,8 +170,8 @@ LOOPS = (
         "with a coefficient that is usually 0.5. That may help to learn features, but the sum is not the gradient of "
         "J.",
         ("E[ĝ] − ∇J = c E[Σ_t (G_t − V(s_t)) ∇_θ V(s_t)]",),
-        "c is twice the coefficient of (G_t − V(s_t))². The term vanishes only where V does not depend on θ, or is "
-        "exact.",
+        "c is twice the coefficient of (G_t − V(s_t))². The term is 0 where V does not depend on θ, and where θ is a "
+        "stationary point of the value loss, as with an exact V.",
         Code('''
   import torch
   from torch.distributions import Categorical
@@ -216,6 +217,7 @@ LOOPS = (
       )
 '''),
         needs=TORCH,
+        harmless=(Harmless("Where the critic's values are exact: then the term is 0 in expectation."),),
         threads=(
             Thread(
                 "Shared parameters for NN action_layer and NN value_layer", "nikhilbarhate99/PPO-PyTorch#19",
@@ -231,7 +233,7 @@ LOOPS = (
             Thread(
                 "Possible issue of gradients calculation in actor_critic_cartpole example", "keras-team/keras-io#194",
                 "https://github.com/keras-team/keras-io/issues/194",
-                "A neighbour of it: the value inside of the advantage was differentiated too.",
+                "A related mistake: the value inside of the advantage was differentiated too.",
             ),
         ),
         see=("regulariser",),

@@ -7,7 +7,7 @@ _ONE_STEP = Harmless("In episodes of one step nothing is left out.", Case(horizo
 MISSING = (
     Explanation(
         "immediate-reward",
-        "Each step is weighted by its own reward alone, as in a bandit. An action also changes which states and "
+        "Each step is weighted only by its own reward, as in a bandit. An action also changes which states and "
         "rewards come later, and these are not credited to it. A cumulative sum that runs forwards where it should "
         "run backwards is named with the same id.",
         ("E[ĝ] − ∇J = −E[Σ_t Σ_{k>t} γ^k r_k ψ_t]",),
@@ -78,6 +78,7 @@ MISSING = (
               gradients[i] += weight * batch.score[i, t]
       return gradients
 '''),
+        harmless=(Harmless("Where the last reward of every episode is 0."),),
         threads=(
             Thread(
                 "Silent bug in ppo implementation - rewards shifted", "openai/spinningup#50",
@@ -114,6 +115,7 @@ MISSING = (
               gradients[i] += weight * batch.score[i, t]
       return gradients
 '''),
+        harmless=(Harmless("With rewards to go as weights, where the last reward of every episode is 0."),),
         threads=(
             Thread(
                 "Revert change in GRPO from NeMo-Gym Integration", "huggingface/trl#4970",
@@ -132,7 +134,7 @@ MISSING = (
     Explanation(
         "last-step-only",
         "Only the last step of each episode has a weight. In most cases a line stands outside of the loop that it "
-        "belongs to, so that it sees the variables of the last step alone.",
+        "belongs to, so that it sees only the variables of the last step.",
         ("E[ĝ] − ∇J = −E[Σ_{t<L−1} γ^t G_t ψ_t]",),
         "The terms of all earlier steps are missing.",
         Code('''

@@ -58,8 +58,8 @@ MULTIPLES = (
 '''),
         harmless=(
             Harmless(
-                "In batches of one fixed size it is a constant factor, a matter of the learning rate; the larger "
-                "they are, the closer to 1."
+                "In batches of one fixed size it is a constant factor, a matter of the learning rate. With the mean "
+                "return as a baseline it is 1 − 1/B, close to 1 in large batches."
             ),
         ),
         threads=(

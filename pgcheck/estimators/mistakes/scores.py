@@ -85,7 +85,7 @@ SCORES = (
         "ratio",
         "Another policy drew the episodes (an older one, or that of an inference engine), and the importance ratios "
         "ρ_t = π(a_t|s_t) / b(a_t|s_t) do not correct for all of it. They are missing, upside down, of the wrong "
-        "steps, cut or clipped, or divided by their sum. With the ratio of each step alone, as in PPO, the action is "
+        "steps, cut or clipped, or divided by their sum. With only the ratio of each step, as in PPO, the action is "
         "corrected, but neither the states nor the later rewards.",
         ("E_b[ĝ] − ∇J = E_b[Σ_t (ρ_t Σ_{k≥t} γ^k r_k − Σ_{k≥t} γ^k ρ_0…ρ_k r_k) ψ_t]",),
         "Reward r_k has the probability of all actions up to step k, so that it needs the product of their ratios.",
@@ -114,7 +114,8 @@ SCORES = (
                 "Vllm_importance_sampling_correction sequence-level mode aggregates per-token log-ratios with sum "
                 "instead of mean",
                 "huggingface/trl#5814", "https://github.com/huggingface/trl/issues/5814",
-                "The weight of a sequence is the product of its tokens' ratios, so that the logarithms are summed.",
+                "Takes the product of the tokens' ratios for a bug, and their geometric mean for right. A maintainer "
+                "answers that the product is the exact ratio of a sequence; it stayed.",
             ),
             Thread(
                 "Clipped ratios should be computed at the token level", "rasbt/reasoning-from-scratch#243",
