@@ -116,8 +116,8 @@ def test_every_option_of_verify_is_a_key_or_of_all_checks() -> None:
         for parameter in command.commands["verify"].params
         if parameter.param_type_name == "option"
     }
-    of_streams = {"n", "batches"}
-    assert options - set(OF_ALL) - of_streams - {"help"} == set(KEYS) - {"models"}
+    of_streams, of_one_verdict = {"n", "batches"}, {"plot"}
+    assert options - set(OF_ALL) - of_streams - of_one_verdict - {"help"} == set(KEYS) - {"models"}
     assert set(EFFECTS) == set(KEYS)
     assert not set(KEYS) & {*OF_ALL, *ESTIMATORS}
 
