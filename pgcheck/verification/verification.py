@@ -127,6 +127,11 @@ class Verification(Plotted):
         return VERDICT_STATUS[self.verdict]
 
     @property
+    def is_timed(self) -> bool:
+        """Whether a clock limits how much is drawn for it, so that a faster machine may draw more."""
+        return self.sampling is not None and self.sampling.max_rollouts is None
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """The ids of what is wrong and allowed, in order."""
         return tuple(dict.fromkeys(diagnosis.id for diagnosis in self.diagnosis if diagnosis.allowed))

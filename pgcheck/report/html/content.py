@@ -98,6 +98,7 @@ class Content:
     comparison: Part
     without_lines: tuple[tuple[str, str, str], ...]
     commands: Commands
+    is_timed: bool
     seed: int
     versions: tuple[tuple[str, str], ...]
     digests: tuple[tuple[str, str], ...]
@@ -126,6 +127,7 @@ def content_of(dossier: Dossier, commands: Commands) -> Content:
         readings=None if isinstance(rollouts, PgcheckError) else _readings(rollouts),
         without_lines=tuple(_without_lines(dossier)),
         commands=commands,
+        is_timed=dossier.is_timed,
         seed=dossier.seed,
         versions=dossier.provenance.versions,
         digests=dossier.provenance.digests,

@@ -163,6 +163,31 @@ def test_the_same_command_writes_the_same_bytes() -> None:
     assert page("bandit", "--seed", "1").html != one
 
 
+def test_drawn_verdicts_make_the_same_page_where_no_clock_ends_them() -> None:
+    arguments = ("bandit", "--estimator", "reward-to-go", "--evidence", "sampled")
+    one, other = (page(*arguments, "--max-rollouts", "4096") for _ in range(2))
+    timed = page(*arguments)
+    assert one.html == other.html
+    promise = "<p>The same command writes the same page.</p>"
+    assert [promise in it.html for it in (one, timed, failing())] == [True, False, True]
+    assert "With <code>--max-rollouts N</code> all of the page is the same every time." in timed.html
+
+
+def test_options_of_verify_are_obeyed_and_told() -> None:
+    assert page("two_state", "--estimator", "dropped-gamma").status == 1
+    assert page("two_state", "--estimator", "dropped-gamma", "--tolerance", "0.5").status == 0
+    drawn = (
+        "--same-start", "--batch-sizes", "2", "--evidence", "sampled", "--confidence", "0.99",
+        "--max-rollouts", "4096",
+    )  # fmt: skip
+    made = page("two_state", "--estimator", "reward-to-go", *drawn)
+    assert made.status == 0
+    assert "with confidence 99 % (4,096 batches of 2)" in made.told
+    for command in ("pgcheck verify reward-to-go two_state", "pgcheck report two_state --estimator reward-to-go"):
+        (options,) = re.findall(f'<pre class="command">{command} (.*?)(?: -o report.html)?</pre>', made.html)
+        assert sorted(options.split()) == sorted(drawn)
+
+
 def test_it_tells_how_to_make_it_again(tmp_path: Path) -> None:
     text = failing().html
     assert f"pgcheck {pgcheck.__version__}" in text
