@@ -137,6 +137,12 @@ class Verification(Plotted):
         return tuple(dict.fromkeys(diagnosis.id for diagnosis in self.diagnosis if diagnosis.allowed))
 
     @property
+    def mistakes(self) -> tuple[str, ...]:
+        """The ids of what it fails for and is not allowed, in order; none where it does not fail."""
+        ids = [diagnosis.id for diagnosis in self.diagnosis if not diagnosis.allowed]
+        return tuple(dict.fromkeys(ids)) if self.verdict == "fail" else ()
+
+    @property
     def leaves_a_rest(self) -> bool:
         """Whether it fails although all that has a name is allowed: the names do not explain all of the bias."""
         return self.verdict == "fail" and all(diagnosis.allowed for diagnosis in self.diagnosis)

@@ -7,6 +7,7 @@ from pgcheck.errors import PgcheckError
 from pgcheck.estimators.assessment import Assessment
 from pgcheck.estimators.comparison import Comparison
 from pgcheck.estimators.convergence import Convergence
+from pgcheck.estimators.mistakes.explanation import NOTATION
 from pgcheck.exact.gradient import Discrepancy
 from pgcheck.report.convergence import sentence
 from pgcheck.report.estimators import comparison_view
@@ -90,6 +91,7 @@ class Content:
     figures: tuple[tuple[str, str], ...]
     on_battery: bool
     verdicts: tuple[Judged, ...]
+    notation: str
     model: Part
     gradient: Part
     rollouts: Part
@@ -124,6 +126,7 @@ def content_of(dossier: Dossier, commands: Commands) -> Content:
         figures=_figures(dossier),
         on_battery=dossier.on_battery,
         verdicts=judged_of(dossier, gallery, commands.alone),
+        notation=NOTATION,
         readings=None if isinstance(rollouts, PgcheckError) else _readings(rollouts),
         without_lines=tuple(_without_lines(dossier)),
         commands=commands,

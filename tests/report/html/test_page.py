@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import pgcheck
+from pgcheck.estimators.mistakes.catalogue import explain
+from pgcheck.report.verification import WHY
 from tests import oracles
 from tests.conftest import ROOT, Run, pgcheck_command
 from tests.report.html.pages import Made, failing, hostile, page, plain, report
@@ -23,6 +25,14 @@ from tests.test_layers import loaded_by
 
 pytestmark = pytest.mark.html
 
+TWO_MISTAKES = """
+import numpy as np
+
+def gradient(batch):
+    to_go = [[sum(g.rewards[k] * batch.gamma ** (k - t) for k in range(t, len(g.rewards)))
+              for t in range(len(g.rewards))] for g in batch]
+    return [-sum(w * batch.score[i, t] for t, w in enumerate(weights)) for i, weights in enumerate(to_go)]
+"""
 EMPTY = {"meta", "br", "link", "img", "input", "hr"}
 MADE = pytest.mark.parametrize("made", [failing, plain, hostile])
 
@@ -148,6 +158,29 @@ def test_the_exit_status_is_that_of_verify_and_the_page_is_written(
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert html.count('<article id="verdict-') == arguments[2].count(",") + 1
     assert ("nowhere.py: no such file" in html) == (status == 2)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "explained"), [((), ["dropped-gamma", "sign"]), (("--allow", "dropped-gamma"), ["sign"])]
+)
+def test_every_mistake_that_is_not_allowed_is_explained(
+    allowed: tuple[str, ...], explained: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(TWO_MISTAKES)
+    html = page("two_state", "--estimator", "mine.py:gradient", *allowed, folder=tmp_path).html
+    assert re.findall("<h4>(.*?): ", html) == explained
+    assert html.count("ψ_t = ∇log π(a_t|s_t)") == len(explained)  # the formulas can be read
+    assert WHY not in html
+    for mistake in explained:
+        near = explain(mistake).see
+        assert near
+        assert all(f"<code>pgcheck explain {name}</code>" in html for name in (mistake, *near))
+
+
+def test_a_pass_is_not_explained() -> None:
+    html = page("two_state", "--estimator", "dropped-gamma", "--allow", "dropped-gamma").html
+    assert "<h4>" not in html
+    assert "ψ_t" not in html
 
 
 def test_without_estimators_there_is_no_verdict() -> None:
