@@ -100,6 +100,8 @@ def report(
         if not quiet:
             note(announcement_text(announcement))
 
+    if model is None:
+        about.refuse_without_model("report")
     file = Output(output)
     try:
         _refuse_terminal(file)

@@ -152,8 +152,8 @@ def verify(
         printing(output, form) as printer, plotting(plot, output) as drawing,
         work.begun(context, quiet=quiet) as doing,
     ):  # fmt: skip
-        if not models and about.source():
-            raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
+        if not models:
+            about.refuse_without_model("the estimator")
         loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
         for model in () if quiet else loaded:
             if model.mdp.is_endless:

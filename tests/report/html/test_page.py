@@ -241,6 +241,11 @@ def test_it_tells_how_to_make_it_again(tmp_path: Path) -> None:
         (("-o", "no/such/folder/page.html"), 74, "cannot be written"),
         (("nowhere", "-o", "page.html"), 2, "no such file or bundled model"),
         (("-n", "0", "-o", "page.html"), 2, "--n"),
+        (
+            ("--axes", "ast", "-o", "page.html"),
+            2,
+            "options about a source were given, but no MODEL: name one after report",
+        ),
         (("--policy", "nowhere.py:f", "-o", "page.html"), 2, "nowhere.py"),
     ],
 )
