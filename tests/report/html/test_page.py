@@ -244,7 +244,7 @@ def test_it_tells_how_to_make_it_again(tmp_path: Path) -> None:
         (
             ("--axes", "ast", "-o", "page.html"),
             2,
-            "options about a source were given, but no MODEL: name one after report",
+            "no MODEL: name one after report",
         ),
         (("--policy", "nowhere.py:f", "-o", "page.html"), 2, "nowhere.py"),
     ],
