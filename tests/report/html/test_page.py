@@ -135,6 +135,8 @@ def test_it_says_what_the_other_commands_say(run: Run) -> None:
     for it in sampled["most_likely"]:
         cells = f">{it['probability']:.6g}<", f">{it['count']:,}<", f">{it['frequency']:.6g}<"
         assert re.search(".{0,60}".join(map(re.escape, cells)), html)
+    together = sum(it["probability"] for it in sampled["most_likely"])
+    assert f"with {100 * together:.2f} % of the probability" in html
     compared = json.loads(run("compare", "two_state", "--estimator", "reward-to-go", "--format", "json").stdout)
     assert f">{compared['estimators'][0]['error']:.2e}<" in html
 
