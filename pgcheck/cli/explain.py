@@ -6,7 +6,6 @@ import typer
 
 from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import Form, Into, Quiet, printing
-from pgcheck.errors import UsageError
 
 
 @about_model
@@ -38,8 +37,8 @@ def explain(
             printer.view(explanations_view())
             return
         explanation = explanation_of(mistake)
-        if not models and (about.source() or about.policy):
-            raise UsageError("options about a source were given, but no MODEL: name one after the id")
+        if not models:
+            about.refuse_without_model("the id", policy=True)
         loaded = [about.load(name, quiet=quiet) for name in models or []]
         with progress_bar(f"measuring {mistake}", quiet=quiet) as bar:
             measurement = measured(explanation, loaded, overrides=about.overrides(), progress=bar.named)

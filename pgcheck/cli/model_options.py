@@ -100,6 +100,16 @@ class AboutModel:
             options["max_states"] = arguments.count(self.max_states, "--max-states", MAX_EXPLORED)
         return options
 
+    def refuse_without_model(self, before: str, *, policy: bool = False) -> None:
+        """Raises UsageError where options about a source were given: for a command that was given no MODEL.
+
+        Args:
+          before: after which word of the command one is to be named.
+          policy: whether `--policy` needs a MODEL too.
+        """
+        if self.source() or (policy and self.policy is not None):
+            raise UsageError(f"options about a source were given, but no MODEL: name one after {before}")
+
     def load(self, source: "str | Path", *, quiet: bool, as_it_stands: bool = False) -> "Model":
         """Returns the model that `source` names, with these options; unless quiet, notes go to standard error.
 

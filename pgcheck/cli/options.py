@@ -31,14 +31,13 @@ ORDERS = ("probability", "share")
 METHODS = ("enumeration", "backward-induction")
 FORMAT_OF_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".txt": "table"}
 
-ModelName = Annotated[
-    str,
-    typer.Argument(
-        metavar="[MODEL]",
-        show_default="two_state",
-        help="A model file, a bundled name (see: pgcheck models), gym:ID, file.py:name, or - for standard input.",
-    ),
-]
+_MODEL = typer.Argument(
+    metavar="[MODEL]",
+    show_default="two_state",
+    help="A model file, a bundled name (see: pgcheck models), gym:ID, file.py:name, or - for standard input.",
+)
+ModelName = Annotated[str, _MODEL]
+GivenModel = Annotated[str | None, _MODEL]  # where it matters whether it was given
 Form = Annotated[
     str | None,
     typer.Option(
@@ -74,6 +73,33 @@ EstimatorNames = Annotated[
 Timeout = Annotated[str, typer.Option("--timeout", metavar="S", help="Seconds that a call of ESTIMATOR may take.")]
 Lambda = Annotated[
     str | None, typer.Option("--lambda", metavar="L", show_default="0.95", help="Lambda of gae, 0 to 1.")
+]
+# How an estimator is judged.
+Tolerance = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Greatest relative bias that passes."
+    ),
+]
+OffPolicy = Annotated[
+    bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
+]
+SameStart = Annotated[
+    bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
+]
+BatchSizes = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", show_default="2,3", help="Sizes of batches, for estimators of whole batches."),
+]
+Evidence = Annotated[str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")]
+Confidence = Annotated[str, typer.Option(metavar="C", help="Confidence of a verdict on drawn episodes.")]
+MaxRollouts = Annotated[
+    str | None,
+    typer.Option(metavar="N", show_default="about a minute's", help="Draw at most so many; 4,096 times 2^k."),
 ]
 
 

@@ -6,7 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgcheck.cli.model_options import AboutModel, about_model
-from pgcheck.cli.options import Quiet, Rollouts, Seed, Timeout, names_of, rollouts_of
+from pgcheck.cli.options import (
+    Allow,
+    BatchSizes,
+    Confidence,
+    Evidence,
+    GivenModel,
+    MaxRollouts,
+    OffPolicy,
+    Quiet,
+    Rollouts,
+    SameStart,
+    Seed,
+    Timeout,
+    Tolerance,
+    names_of,
+    rollouts_of,
+)
 from pgcheck.cli.reproducing import command_of
 from pgcheck.cli.verify_options import rules_of
 from pgcheck.cli.work import Work, with_work
@@ -27,12 +43,7 @@ def report(
     context: typer.Context,
     about: AboutModel,
     work: Work,
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]", show_default=DEFAULT, help="A path, -, a bundled name, gym:ID or file.py:name."
-        ),
-    ] = None,
+    model: GivenModel = None,
     estimator: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,13 +53,14 @@ def report(
         ),
     ] = None,
     n: Rollouts = "1000",
-    off_policy: Annotated[
-        bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
-    ] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
-    ] = None,
+    tolerance: Tolerance = None,
+    off_policy: OffPolicy = False,
+    same_start: SameStart = False,
+    allow: Allow = None,
+    batch_sizes: BatchSizes = None,
+    evidence: Evidence = "auto",
+    confidence: Confidence = "0.999",
+    max_rollouts: MaxRollouts = None,
     seed: Seed = "0",
     timeout: Timeout = "60",
     output: Annotated[
@@ -57,11 +69,11 @@ def report(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """All of it as one page in HTML, to be sent to others.
+    """One page in HTML on a model and your estimators.
 
     The model, its gradient, estimates, and the verdict on each estimator, in one file without scripts, which loads
-    nothing from anywhere. With MODEL, estimators are judged on it, as `verify ESTIMATOR MODEL` does; without, on the
-    battery of `verify`.
+    nothing from anywhere: to be sent to others. With MODEL, estimators are judged on it, as `verify ESTIMATOR MODEL`
+    does; without, on the battery of `verify`.
 
     The exit status is that of `verify`: 1 if an estimator fails, else 2 if one could not be checked, else 3 if one is
     inconclusive, else 0. The page is written all the same.
@@ -78,13 +90,18 @@ def report(
     from pgcheck.verification.models import problems_of
 
     count, names = rollouts_of(n), _names(estimator or [])
-    rules = rules_of(off_policy=off_policy, allow=allow, seed=seed, timeout=timeout)
+    rules = rules_of(
+        off_policy=off_policy, same_start=same_start, allow=allow, tolerance=tolerance, batch_sizes=batch_sizes,
+        evidence=evidence, confidence=confidence, max_rollouts=max_rollouts, seed=seed, timeout=timeout,
+    )  # fmt: skip
     check = Check("", () if model is None else (model,), rules, about.overrides(), policy=about.policy)
 
     def announce(announcement: "Announcement") -> None:
         if not quiet:
             note(announcement_text(announcement))
 
+    if model is None:
+        about.refuse_without_model("report")
     file = Output(output)
     try:
         _refuse_terminal(file)

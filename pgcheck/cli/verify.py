@@ -7,10 +7,18 @@ import typer
 
 from pgcheck.cli.model_options import AboutModel, about_model
 from pgcheck.cli.options import (
+    Allow,
+    BatchSizes,
+    Confidence,
+    Evidence,
     Form,
     Into,
+    MaxRollouts,
+    OffPolicy,
     Quiet,
+    SameStart,
     Seed,
+    Tolerance,
     printing,
 )
 from pgcheck.cli.plotting import Plot, plotting
@@ -62,29 +70,14 @@ def verify(
             metavar="FILE", help="Check all that FILE lists; without ESTIMATOR: [tool.pgcheck] of ./pyproject.toml."
         ),
     ] = None,
-    tolerance: Annotated[
-        str | None,
-        typer.Option(
-            metavar="R", show_default="1e-6; float32 1e-4; sampled 0.05", help="Greatest relative bias that passes."
-        ),
-    ] = None,
-    off_policy: Annotated[
-        bool, typer.Option("--off-policy", help="The model's behavior draws the episodes; grad J stays the policy's.")
-    ] = False,
-    same_start: Annotated[
-        bool, typer.Option("--same-start", help="The episodes of a batch share their first state, as a group does.")
-    ] = False,
+    tolerance: Tolerance = None,
+    off_policy: OffPolicy = False,
+    same_start: SameStart = False,
     up_to_scale: Annotated[
         bool, typer.Option("--up-to-scale", help="Accept the gradient times a positive factor.")
     ] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID,...", help="Accept these deviations, where they explain all of the bias."),
-    ] = None,
-    batch_sizes: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", show_default="2,3", help="Sizes of batches, for estimators of whole batches."),
-    ] = None,
+    allow: Allow = None,
+    batch_sizes: BatchSizes = None,
     max_trajectories: Annotated[str, typer.Option(metavar="N", help="List at most this many trajectories.")] = "2e6",
     max_calls: Annotated[
         str | None, typer.Option(metavar="N", help="Call with at most so many batches of a size; of agents: runs.")
@@ -96,16 +89,9 @@ def verify(
     batches: Annotated[
         str | None, typer.Option(metavar="B", help="For ESTIMATOR -: the --batches of trajectories.")
     ] = None,
-    evidence: Annotated[
-        str, typer.Option(metavar="E", help="auto, exact, or sampled: from drawn episodes, or runs.")
-    ] = "auto",
-    confidence: Annotated[
-        str, typer.Option(metavar="C", help="Confidence of a verdict on drawn episodes.")
-    ] = "0.999",
-    max_rollouts: Annotated[
-        str | None,
-        typer.Option(metavar="N", show_default="about a minute's", help="Draw at most so many; 4,096 times 2^k."),
-    ] = None,
+    evidence: Evidence = "auto",
+    confidence: Confidence = "0.999",
+    max_rollouts: MaxRollouts = None,
     seed: Seed = "0",
     timeout: Annotated[str, typer.Option(metavar="S", help="Seconds that a call or a run may take.")] = "60",
     plot: Plot = None,
@@ -166,8 +152,8 @@ def verify(
         printing(output, form) as printer, plotting(plot, output) as drawing,
         work.begun(context, quiet=quiet) as doing,
     ):  # fmt: skip
-        if not models and about.source():
-            raise UsageError("options about a source were given, but no MODEL: name one after the estimator")
+        if not models:
+            about.refuse_without_model("the estimator")
         loaded = [about.load(name, quiet=quiet) for name in models] or battery_for(check)
         for model in () if quiet else loaded:
             if model.mdp.is_endless:

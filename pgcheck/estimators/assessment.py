@@ -1,5 +1,6 @@
 """One estimate beside the exact gradient, in units of its theory."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,6 +85,11 @@ class Assessment(Plotted):
     def error(self) -> Floats:
         """ĝ − ∇J `[d]`."""
         return self.sampled.estimate - self.exact.gradient
+
+    @property
+    def coverage(self) -> float:
+        """The probability that the trajectories in `likely` have together."""
+        return math.fsum(drawn.trajectory.probability for drawn in self.likely)
 
 
 def assess(

@@ -170,11 +170,12 @@ def _readings(result: Assessment, wrong: Discrepancy) -> list[str]:
         "",
         "P(tau) is in n(tau)/N: how often tau was drawn stands in for its probability.\n"
         f"{result.distinct or 0:,} distinct trajectories were drawn; the error with",
-        f"  {right:{width}}  error {_size(result.discrepancy)}",
-        f"  {other:{width}}  error {_size(wrong)}",
+        f"  {right:{width}}  error {size_text(result.discrepancy)}",
+        f"  {other:{width}}  error {size_text(wrong)}",
     ]
 
 
-def _size(discrepancy: Discrepancy) -> str:
+def size_text(discrepancy: Discrepancy) -> str:
+    """Returns how large an error is, and which share of the gradient."""
     share = "" if discrepancy.relative_error is None else f" ({percent(discrepancy.relative_error)})"
     return f"{discrepancy.error:.2e}{share}"

@@ -25,8 +25,14 @@ WHY = "Why, and the right lines: pgcheck explain"
 TONE: dict[str, Tone] = {"pass": "good", "fail": "bad", "inconclusive": "unsure"}
 
 
-def verification_view(name: str, verification: Verification) -> View:
-    """The verdict on an estimator in every form."""
+def verification_view(name: str, verification: Verification, *, explained: bool = False) -> View:
+    """The verdict on an estimator in every form.
+
+    Args:
+      name: of the estimator.
+      verification: the verdict.
+      explained: whether its mistakes are explained beside it, so that people need not be told what explains them.
+    """
     names = " ".join(diagnosis.id for diagnosis in verification.diagnosis)
     lines: list[Record] = [
         {"verdict": verification.verdict, **finding_row(finding), "diagnosis": names, "why": None}
@@ -36,7 +42,7 @@ def verification_view(name: str, verification: Verification) -> View:
         {"verdict": "inconclusive", **finding_row(None), "model": skipped.model, "diagnosis": "", "why": skipped.why}
         for skipped in verification.skipped
     ]
-    return View(lambda: verification_record(name, verification), lines, _blocks(name, verification))
+    return View(lambda: verification_record(name, verification), lines, _blocks(name, verification, explained))
 
 
 def verdict_text(verification: Verification) -> str:
@@ -68,14 +74,7 @@ def first_line(verification: Verification) -> str:
 
 def to_explain(verifications: Iterable[Verification]) -> str | None:
     """The id of the first mistake that is not allowed; None where nothing fails with a name."""
-    named = (
-        diagnosis.id
-        for verification in verifications
-        if verification.verdict == "fail"
-        for diagnosis in verification.diagnosis
-        if not diagnosis.allowed
-    )
-    return next(named, None)
+    return next((name for verification in verifications for name in verification.mistakes), None)
 
 
 def explanation(verification: Verification) -> list[str]:
@@ -85,12 +84,12 @@ def explanation(verification: Verification) -> list[str]:
     return [line for line in "\n".join(texts).splitlines() if line]
 
 
-def _blocks(name: str, verification: Verification) -> list[Block]:
+def _blocks(name: str, verification: Verification, explained: bool) -> list[Block]:
     """The verdict, its reason or scope, then the table and what else is to be said, for people."""
     blocks: list[Block] = [Styled((Span(f"{name}: "), Span(verdict_text(verification), TONE[verification.verdict])))]
     if verification.verdict == "fail":
         blocks += list(_reasons(verification))
-        if (mistake := to_explain([verification])) is not None:
+        if not explained and (mistake := to_explain([verification])) is not None:
             blocks.append(f"  {WHY} {mistake}")
     elif verification.verdict == "pass":
         if verification.exact:

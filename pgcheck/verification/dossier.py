@@ -87,6 +87,11 @@ class Dossier:
         """The verdicts, each after the name of its estimator."""
         return tuple((subject.name, subject.verdict) for subject in self.subjects)
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether a clock limits how much is drawn for some verdict; else the same report is the same text."""
+        return any(isinstance(verdict, Verification) and verdict.is_timed for _, verdict in self.judged)
+
 
 def dossier_of(
     model: Model,

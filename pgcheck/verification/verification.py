@@ -127,9 +127,20 @@ class Verification(Plotted):
         return VERDICT_STATUS[self.verdict]
 
     @property
+    def is_timed(self) -> bool:
+        """Whether a clock limits how much is drawn for it, so that a faster machine may draw more."""
+        return self.sampling is not None and self.sampling.max_rollouts is None
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """The ids of what is wrong and allowed, in order."""
         return tuple(dict.fromkeys(diagnosis.id for diagnosis in self.diagnosis if diagnosis.allowed))
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """The ids of what it fails for and is not allowed, in order; none where it does not fail."""
+        ids = [diagnosis.id for diagnosis in self.diagnosis if not diagnosis.allowed]
+        return tuple(dict.fromkeys(ids)) if self.verdict == "fail" else ()
 
     @property
     def leaves_a_rest(self) -> bool:

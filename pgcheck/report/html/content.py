@@ -7,8 +7,9 @@ from pgcheck.errors import PgcheckError
 from pgcheck.estimators.assessment import Assessment
 from pgcheck.estimators.comparison import Comparison
 from pgcheck.estimators.convergence import Convergence
-from pgcheck.exact.gradient import Discrepancy
-from pgcheck.report.convergence import sentence
+from pgcheck.estimators.mistakes.explanation import NOTATION
+from pgcheck.report.convergence import convergence_blocks
+from pgcheck.report.estimates import size_text
 from pgcheck.report.estimators import comparison_view
 from pgcheck.report.gradients import exact_view
 from pgcheck.report.html.gallery import Gallery, Shown
@@ -21,8 +22,8 @@ from pgcheck.report.plots.convergence import convergence_picture
 from pgcheck.report.plots.gradient import gradient_picture
 from pgcheck.report.plots.graph import model_picture
 from pgcheck.report.plots.sampled import sample_picture
-from pgcheck.report.view import Block, Column, Grid, Span, Styled
-from pgcheck.report.words import about, headline, if_known, in_names, known_digits, many, percent
+from pgcheck.report.view import Block, Column, Grid
+from pgcheck.report.words import about, headline, in_names, known_digits, many, percent
 from pgcheck.verification.dossier import Dossier
 
 MOST_ROWS = 200  # of a table in a page
@@ -90,6 +91,7 @@ class Content:
     figures: tuple[tuple[str, str], ...]
     on_battery: bool
     verdicts: tuple[Judged, ...]
+    notation: str
     model: Part
     gradient: Part
     rollouts: Part
@@ -98,6 +100,7 @@ class Content:
     comparison: Part
     without_lines: tuple[tuple[str, str, str], ...]
     commands: Commands
+    is_timed: bool
     seed: int
     versions: tuple[tuple[str, str], ...]
     digests: tuple[tuple[str, str], ...]
@@ -123,9 +126,11 @@ def content_of(dossier: Dossier, commands: Commands) -> Content:
         figures=_figures(dossier),
         on_battery=dossier.on_battery,
         verdicts=judged_of(dossier, gallery, commands.alone),
+        notation=NOTATION,
         readings=None if isinstance(rollouts, PgcheckError) else _readings(rollouts),
         without_lines=tuple(_without_lines(dossier)),
         commands=commands,
+        is_timed=dossier.is_timed,
         seed=dossier.seed,
         versions=dossier.provenance.versions,
         digests=dossier.provenance.digests,
@@ -184,20 +189,14 @@ def _readings(rollouts: Assessment) -> Readings:
         )
         for drawn in rollouts.likely
     ]  # fmt: skip
-    together = sum(drawn.trajectory.probability for drawn in rollouts.likely)
     return Readings(
         f"{rollouts.sampled.n:,}",
         f"{rollouts.distinct or 0:,}",
-        _size(rollouts.discrepancy),
-        "" if rollouts.unweighted_discrepancy is None else _size(rollouts.unweighted_discrepancy),
+        size_text(rollouts.discrepancy),
+        "" if rollouts.unweighted_discrepancy is None else size_text(rollouts.unweighted_discrepancy),
         Html(blocks_html([Grid(columns, cells)])),
-        percent(together),
+        percent(rollouts.coverage),
     )
-
-
-def _size(discrepancy: Discrepancy) -> str:
-    share = "" if discrepancy.relative_error is None else f", {percent(discrepancy.relative_error)} of ‖∇J‖"
-    return f"{discrepancy.error:.3g}{share}"
 
 
 def _convergence(dossier: Dossier, gallery: Gallery) -> Part:
@@ -229,16 +228,8 @@ def _without_lines(dossier: Dossier) -> Iterator[tuple[str, str, str]]:
 
 def _rows(result: Convergence) -> tuple[Block, ...]:
     """A row for each N, and what they show."""
-    columns = map(Column, ("N", "‖error‖", "expected", "of ‖∇J‖", "cosine"))
-    cells = [
-        (
-            f"{row.n:,}", f"{row.error:.2e}", if_known(row.expected, ".2e"), percent(row.relative_error),
-            if_known(row.cosine, ".6f"),
-        )
-        for row in result.rows
-    ]  # fmt: skip
-    name = Styled((Span(f"{result.estimator.name}: ", "plain"), Span(sentence(result))))
-    return name, Grid(tuple(columns), cells)
+    _, *blocks = convergence_blocks(result)  # the first says which model it is
+    return f"The error of {result.estimator.name}:", *blocks
 
 
 def _comparison(comparison: Comparison | PgcheckError, seed: int, gallery: Gallery) -> Part:

@@ -10,7 +10,7 @@ from pgcheck.report.html.gallery import Gallery, Shown
 from pgcheck.report.html.markup import Html
 from pgcheck.report.markup import blocks_html
 from pgcheck.report.plots.verification import verification_picture
-from pgcheck.report.verification import WHY, verification_view
+from pgcheck.report.verification import verification_view
 from pgcheck.report.verifications import verdict_line
 from pgcheck.verification.dossier import Dossier
 from pgcheck.verification.verification import Verification
@@ -27,7 +27,7 @@ class Judged:
       error: why there is no verdict; empty where there is one.
       said: the verdict as `verify` prints it.
       picture: what it rests on; None where there is nothing to draw.
-      mistake: the first that is named and not allowed, explained; None without one.
+      mistakes: those that are named and not allowed, explained.
       command: that checks it alone.
     """
 
@@ -37,7 +37,7 @@ class Judged:
     error: str
     said: Html
     picture: Shown | None
-    mistake: Explanation | None
+    mistakes: tuple[Explanation, ...]
     command: str
 
 
@@ -63,17 +63,11 @@ def judged_of(dossier: Dossier, gallery: Gallery, commands: Mapping[str, str]) -
 def _judged(place: str, name: str, outcome: Verification | PgcheckError, gallery: Gallery, command: str) -> Judged:
     line = Html(blocks_html([verdict_line(name, outcome)]))
     if not isinstance(outcome, Verification):
-        return Judged(name, place, line, str(outcome), Html(), None, None, command)
-    _, *blocks = verification_view(name, outcome).blocks  # the first is the verdict itself
-    blocks = [it for it in blocks if not (isinstance(it, str) and it.strip().startswith(WHY))]  # it stands below
+        return Judged(name, place, line, str(outcome), Html(), None, (), command)
+    _, *blocks = verification_view(name, outcome, explained=True).blocks  # the first is the verdict itself
     said = Html(blocks_html([verdict_line(name, outcome), *blocks]))
     picture = None
     if outcome.findings:
         picture = gallery.shown(verification_picture(name, outcome), f"What the verdict on {name} rests on.")
-    return Judged(name, place, line, "", said, picture, _mistake(outcome), command)
-
-
-def _mistake(verification: Verification) -> Explanation | None:
-    """The explanation of what a failure is named after first, if it has a name."""
-    ids = [it.id for it in verification.diagnosis if not it.allowed and it.id in EXPLANATIONS]
-    return EXPLANATIONS[ids[0]] if ids and verification.verdict == "fail" else None
+    mistakes = tuple(EXPLANATIONS[mistake] for mistake in outcome.mistakes)
+    return Judged(name, place, line, "", said, picture, mistakes, command)

@@ -1,6 +1,7 @@
 """A page in headless Chromium, and what a reader would notice of it."""
 
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,12 @@ class Visit:
     def overhang(self) -> int:
         """How many pixels of the page are beyond the right edge of the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def screenshot(self, file: Path) -> tuple[int, int]:
+        """Writes a picture of all of the page as PNG, and returns its width and height in pixels."""
+        data = self.page.screenshot(path=file, full_page=True)
+        width, height = struct.unpack(">II", data[16:24])
+        return width, height
 
     def colour(self, selector: str, name: str) -> str:
         """A property of the first such element, as it is shown."""

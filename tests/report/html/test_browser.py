@@ -1,11 +1,13 @@
 """The page as a reader sees it, in a browser: it stands alone, shows all sections, and does what no name asks for."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.report.html.browser import NARROW, chromium, visit
+from tests.report.html.browser import NARROW, WIDE, chromium, visit
 from tests.report.html.pages import NAMES, RAISED, failing, hostile, plain
 
 pytestmark = [pytest.mark.html, pytest.mark.chromium]
@@ -88,6 +90,23 @@ def test_a_phone_need_not_scroll_sideways(browser: Any, made: Any, is_open: bool
     with visit(browser, made().html, width=NARROW) as it:
         it.page.evaluate(f"document.querySelectorAll('details').forEach(it => it.open = {str(is_open).lower()})")
         assert it.overhang() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_screenshot_is_as_wide_as_the_window(browser: Any, width: int, scheme: str, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PGCHECK_SCREENSHOTS") or tmp_path)  # where people look at them
+    folder.mkdir(parents=True, exist_ok=True)
+    with visit(browser, failing().html, width=width, scheme=scheme) as it:
+        seen, height = it.screenshot(folder / f"report-{width}-{scheme}.png")
+    assert seen == width
+    assert height > 3000  # all sections, not the first window
+
+
+def test_a_screenshot_of_a_page_that_is_too_wide_is_wider(browser: Any, tmp_path: Path) -> None:
+    wide = plain().html.replace("</body>", "<div style='width:900px'>wide</div></body>")
+    with visit(browser, wide, width=NARROW) as it:
+        assert it.screenshot(tmp_path / "wide.png")[0] > NARROW
 
 
 def test_a_page_that_is_too_wide_is_found(browser: Any) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import pgcheck
+from pgcheck.estimators.mistakes.catalogue import explain
+from pgcheck.report.verification import WHY
 from tests import oracles
 from tests.conftest import ROOT, Run, pgcheck_command
 from tests.report.html.pages import Made, failing, hostile, page, plain, report
@@ -23,6 +25,14 @@ from tests.test_layers import loaded_by
 
 pytestmark = pytest.mark.html
 
+TWO_MISTAKES = """
+import numpy as np
+
+def gradient(batch):
+    to_go = [[sum(g.rewards[k] * batch.gamma ** (k - t) for k in range(t, len(g.rewards)))
+              for t in range(len(g.rewards))] for g in batch]
+    return [-sum(w * batch.score[i, t] for t, w in enumerate(weights)) for i, weights in enumerate(to_go)]
+"""
 EMPTY = {"meta", "br", "link", "img", "input", "hr"}
 MADE = pytest.mark.parametrize("made", [failing, plain, hostile])
 
@@ -125,6 +135,8 @@ def test_it_says_what_the_other_commands_say(run: Run) -> None:
     for it in sampled["most_likely"]:
         cells = f">{it['probability']:.6g}<", f">{it['count']:,}<", f">{it['frequency']:.6g}<"
         assert re.search(".{0,60}".join(map(re.escape, cells)), html)
+    together = sum(it["probability"] for it in sampled["most_likely"])
+    assert f"with {100 * together:.2f} % of the probability" in html
     compared = json.loads(run("compare", "two_state", "--estimator", "reward-to-go", "--format", "json").stdout)
     assert f">{compared['estimators'][0]['error']:.2e}<" in html
 
@@ -150,6 +162,29 @@ def test_the_exit_status_is_that_of_verify_and_the_page_is_written(
     assert ("nowhere.py: no such file" in html) == (status == 2)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "explained"), [((), ["dropped-gamma", "sign"]), (("--allow", "dropped-gamma"), ["sign"])]
+)
+def test_every_mistake_that_is_not_allowed_is_explained(
+    allowed: tuple[str, ...], explained: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(TWO_MISTAKES)
+    html = page("two_state", "--estimator", "mine.py:gradient", *allowed, folder=tmp_path).html
+    assert re.findall("<h4>(.*?): ", html) == explained
+    assert html.count("ψ_t = ∇log π(a_t|s_t)") == len(explained)  # the formulas can be read
+    assert WHY not in html
+    for mistake in explained:
+        near = explain(mistake).see
+        assert near
+        assert all(f"<code>pgcheck explain {name}</code>" in html for name in (mistake, *near))
+
+
+def test_a_pass_is_not_explained() -> None:
+    html = page("two_state", "--estimator", "dropped-gamma", "--allow", "dropped-gamma").html
+    assert "<h4>" not in html
+    assert "ψ_t" not in html
+
+
 def test_without_estimators_there_is_no_verdict() -> None:
     assert plain().status == 0
     assert 'id="verdicts"' not in plain().html
@@ -161,6 +196,31 @@ def test_the_same_command_writes_the_same_bytes() -> None:
     one, other = (report("bandit", env={**os.environ, "PYTHONHASHSEED": seed}).html for seed in ("1", "2"))
     assert one == other == plain().html
     assert page("bandit", "--seed", "1").html != one
+
+
+def test_drawn_verdicts_make_the_same_page_where_no_clock_ends_them() -> None:
+    arguments = ("bandit", "--estimator", "reward-to-go", "--evidence", "sampled")
+    one, other = (page(*arguments, "--max-rollouts", "4096") for _ in range(2))
+    timed = page(*arguments)
+    assert one.html == other.html
+    promise = "<p>The same command writes the same page.</p>"
+    assert [promise in it.html for it in (one, timed, failing())] == [True, False, True]
+    assert "With <code>--max-rollouts N</code> all of the page is the same every time." in timed.html
+
+
+def test_options_of_verify_are_obeyed_and_told() -> None:
+    assert page("two_state", "--estimator", "dropped-gamma").status == 1
+    assert page("two_state", "--estimator", "dropped-gamma", "--tolerance", "0.5").status == 0
+    drawn = (
+        "--same-start", "--batch-sizes", "2", "--evidence", "sampled", "--confidence", "0.99",
+        "--max-rollouts", "4096",
+    )  # fmt: skip
+    made = page("two_state", "--estimator", "reward-to-go", *drawn)
+    assert made.status == 0
+    assert "with confidence 99 % (4,096 batches of 2)" in made.told
+    for command in ("pgcheck verify reward-to-go two_state", "pgcheck report two_state --estimator reward-to-go"):
+        (options,) = re.findall(f'<pre class="command">{command} (.*?)(?: -o report.html)?</pre>', made.html)
+        assert sorted(options.split()) == sorted(drawn)
 
 
 def test_it_tells_how_to_make_it_again(tmp_path: Path) -> None:
@@ -183,6 +243,11 @@ def test_it_tells_how_to_make_it_again(tmp_path: Path) -> None:
         (("-o", "no/such/folder/page.html"), 74, "cannot be written"),
         (("nowhere", "-o", "page.html"), 2, "no such file or bundled model"),
         (("-n", "0", "-o", "page.html"), 2, "--n"),
+        (
+            ("--axes", "ast", "-o", "page.html"),
+            2,
+            "no MODEL: name one after report",
+        ),
         (("--policy", "nowhere.py:f", "-o", "page.html"), 2, "nowhere.py"),
     ],
 )
