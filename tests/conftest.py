@@ -26,7 +26,7 @@ NEEDED = (  # a mark, the module that tests with it need, and what installs that
     ("torch", "torch", "'pgcheck[torch]'"), ("jax", "jax", "'pgcheck[jax]'"),
     ("gymnasium", "gymnasium", "'pgcheck[gymnasium]'"), ("sb3", "stable_baselines3", "stable-baselines3"),
     ("dask", "distributed", "'pgcheck[dask]'"), ("plot", "matplotlib", "'pgcheck[plot]'"),
-    ("html", "jinja2", "'pgcheck[report]'"), ("chromium", "playwright", "playwright"),
+    ("html", "jinja2", "'pgcheck[report]'"), ("html", "matplotlib", "'pgcheck[report]'"), ("chromium", "playwright", "playwright"),
     ("notebook", "nbclient", "nbclient ipykernel"), ("docs", "mkdocs", "'pgcheck[docs]'"),
 )  # fmt: skip
 FROZEN = {"modules": 0}  # how many had been imported when their objects were last frozen
