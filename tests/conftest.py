@@ -27,7 +27,8 @@ NEEDED = (  # a mark, the module that tests with it need, and what installs that
     ("gymnasium", "gymnasium", "'pgcheck[gymnasium]'"), ("sb3", "stable_baselines3", "stable-baselines3"),
     ("dask", "distributed", "'pgcheck[dask]'"), ("plot", "matplotlib", "'pgcheck[plot]'"),
     ("html", "jinja2", "'pgcheck[report]'"), ("html", "matplotlib", "'pgcheck[report]'"),
-    ("chromium", "playwright", "playwright"), ("notebook", "nbclient", "nbclient ipykernel"), ("docs", "mkdocs", "'pgcheck[docs]'"),
+    ("chromium", "playwright", "playwright"), ("notebook", "nbclient", "nbclient ipykernel"),
+    ("docs", "mkdocs", "'pgcheck[docs]'"),
 )  # fmt: skip
 FROZEN = {"modules": 0}  # how many had been imported when their objects were last frozen
 TERMINAL_VARIABLES = ("PYTHONUNBUFFERED", "NO_COLOR", "FORCE_COLOR")
